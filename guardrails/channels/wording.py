@@ -178,11 +178,12 @@ def fix(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
     """Return what must change: of each field its name, what it holds now, and what is allowed."""
     if not detail.remediation:
         return []
+    held = "Written" if notice.kind is Kind.REVERTED else "Now"
     return [
         (
             _field(str(change.get("field") or "?"), detail.name, quoted),
             [
-                f"Now: {quoted(change.get('current') or 'nothing', detail.name)}",
+                f"{held}: {quoted(change.get('current') or 'nothing', detail.name)}",
                 f"Allowed: {quoted(change.get('allowed') or '?', detail.remediation)}",
             ],
         )
@@ -243,6 +244,8 @@ def evidence(value: object, limit: int, quoted: Quote = inert) -> str:
 
 
 def _json(value: object, limit: int) -> str:
+    if value is None or value in ("", [], ()):
+        return "none"
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple):

@@ -8,7 +8,7 @@ The breaker and the re-read come later, at the moment of acting (reconcile/act.p
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.grace import TOGGLES, Broken, lasts, over, times_fixed
@@ -19,7 +19,7 @@ from guardrails.exemption.body import marker_of, takes_marker
 from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
-from guardrails.exemption.times import parse_time, spell_time
+from guardrails.exemption.times import parse_time, read_time, spell_time
 from guardrails.notices.notice import Kind
 from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
@@ -70,6 +70,15 @@ class PutBack:
 
 
 type Action = Tag | Delete | PutBack
+
+DOES: Final[Mapping[str, str]] = {
+    "tag": "tag it",
+    "untag": "take its tag away",
+    "delete": "delete it",
+    "remove": "delete it",
+    "put-back": "put its last good state back",
+}
+"""What an action does, in words, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +227,7 @@ def _long_over(at: Situation) -> str:
     restored = at.row is not None and at.row.kept == at.content and at.row.adopted is None
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""
-    return f"it ended at {spell_time(end)}, and the ruleset deletes such exemptions after {wait.days} days"
+    return f"it ended at {read_time(end)}, and the ruleset deletes such exemptions after {wait.days} days"
 
 
 def _may_clear(assessment: Assessment) -> bool:
@@ -290,7 +299,7 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         reasons.append(f"not reverted: {spared}")
         ripe, due = False, at.ruleset.adopted_until if at.adopted else None
     elif due and not ripe:
-        reasons.append(f"not reverted before {spell_time(due)}, to give time to fix it")
+        reasons.append(f"not reverted before {read_time(due)}, to give time to fix it")
     if at.blocked and (ripe or not owner):
         return Plan(Status.CANNOT_ACT, "none", reasons=(*reasons, f"nothing can be changed: {at.blocked}"))
     reasons += filter(None, (toggling(at),))
@@ -432,5 +441,5 @@ def _in_mode(plan: Plan, mode: Mode) -> Plan:
         notice = None
     if plan.action is None:
         return replace(plan, notice=notice)
-    reasons = (*plan.reasons, f"audit mode: nothing is changed in Azure; enforce mode would {plan.action.name}")
+    reasons = (*plan.reasons, f"audit mode: nothing is changed in Azure; enforce mode would {DOES[plan.action.name]}")
     return replace(plan, action=None, withheld=plan.action, reasons=reasons, notice=notice)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from guardrails.exemption.times import spell_time
+from guardrails.exemption.times import read_time
 
 if TYPE_CHECKING:
     from guardrails.decisions.row import Hold, Row
@@ -43,7 +43,7 @@ def _thresholds(hold: "Hold") -> list[int]:
 
 def on_hold(hold: "Hold") -> str:
     """Return one sentence on a hold, for plans and notices."""
-    return f"on hold until {spell_time(hold.until)} by {hold.by[:100]}: {hold.reason}"
+    return f"on hold until {read_time(hold.until)} by {hold.by[:100]}: {hold.reason}"
 
 
 def ended(old: "Row | None", row: "Row", event: str, actor: str, at: datetime) -> str:
@@ -56,4 +56,4 @@ def ended(old: "Row | None", row: "Row", event: str, actor: str, at: datetime) -
         return "the exemption is gone"
     if row.content != old.hold.content:
         return f"{row.author[:100] or 'somebody'} changed what it says; it is judged like any other"
-    return f"its time was over at {spell_time(old.hold.until)}" if old.hold.until <= at else "it was taken off"
+    return f"its time was over at {read_time(old.hold.until)}" if old.hold.until <= at else "it was taken off"

@@ -21,7 +21,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.exemption.times import spell_time
+from guardrails.exemption.times import read_time, spell_time
 from guardrails.notices.notice import NEXT, SEVERITIES, TITLES, Kind, Notice
 from guardrails.ruleset.model import Ruleset
 
@@ -120,12 +120,12 @@ def expiry(
     left = (expires_on - at).days
     if is_expired(expires_on, at):
         kind, mark, severity = Kind.EXPIRED, "expired", Severity.MEDIUM
-        why = f"it expired at {_clock(expires_on)}; the policy applies again"
+        why = f"it expired at {read_time(expires_on)}; the policy applies again"
     else:
         kind, mark = Kind.EXPIRING, f"expiring-{left if threshold is None else threshold}d"
         severity = Severity.MEDIUM if expires_on - at <= _SOON else Severity.LOW
         days = "less than a day" if left == 0 else "1 day" if left == 1 else f"{left} days"
-        why = f"it expires in {days}, at {_clock(expires_on)}"
+        why = f"it expires in {days}, at {read_time(expires_on)}"
     key = f"{_short(exemption_id)}-{_stamp(expires_on)}-{mark}"
     about_it = _particulars(exemption_id, exemption, row)
     return _reminder(kind, key, severity=severity, at=at, why=why, exemption=about_it)
@@ -146,7 +146,7 @@ def review(
     """
     left = max((due_on - at).days, 0) if threshold is None else threshold
     key = f"{_short(exemption_id)}-{_stamp(due_on)}-review-{left}d"
-    why = f"its review {'was' if due_on <= at else 'is'} due at {_clock(due_on)}"
+    why = f"its review {'was' if due_on <= at else 'is'} due at {read_time(due_on)}"
     about_it = {**_particulars(exemption_id, exemption, row), "reviewOn": spell_time(due_on)}
     return _reminder(Kind.REVIEW_DUE, key, severity=Severity.LOW, at=at, why=why, exemption=about_it)
 
@@ -168,10 +168,10 @@ def about_hold(
     if hold is None or hold == before:
         return None
     if before is not None and hold.at == before.at:
-        why = (on_hold(hold), "then it is judged like any other, at once")
+        why = (on_hold(hold), "when the hold ends, it is judged at once, like any other")
         done = "Nothing was changed in Azure."
         return about(Kind.HOLD_ENDING, exemption_id, seq, at=at, actor=hold.by, done=done, why=why, row=row)
-    done = "Nothing was changed in Azure. As it is now, it is not reverted, tagged or removed while it is held."
+    done = "Nothing was changed in Azure. While held and unedited, it is not reverted, tagged or removed."
     return about(Kind.HOLD, exemption_id, seq, at=at, actor=hold.by, done=done, why=(on_hold(hold),), row=row)
 
 
@@ -195,10 +195,6 @@ def _reminder(
 
 def _stamp(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y%m%dT%H%M%S}"
-
-
-def _clock(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]) -> Notice:
@@ -231,17 +227,17 @@ def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severi
     troubles = sorted({_ROWS.sub("rows", line.partition(": ")[0]) for line in lines})
     shown = lines if len(lines) <= _REASONS else [*lines[: _REASONS - 1], f"and {len(lines) - _REASONS + 1} more"]
     key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(chr(0).join(troubles).encode('utf-8', 'replace')).hexdigest()[:16]}"
-    done = "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted."
+    done = "The rest was looked at. What could not be seen is not taken for deleted."
     return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
 
 
 def late(last: datetime, since: str, *, by: str, at: datetime) -> Notice:
     """Return the notice that no sweep came by since `last`, UTC, and what began this one. `since` makes its id."""
     hours = (at - last).total_seconds() / 3600
-    why = [f"The last sweep began at {spell_time(last)}, {hours:.1f} hours ago."]
-    why += [f"This one was begun by {by}."] if by else []
+    why = [f"the last sweep began at {read_time(last)}, {hours:.1f} hours ago"]
+    why += [f"this one was begun by {by}"] if by else []
     key = "".join(one for one in since if one.isalnum())[:40]
-    return service(Kind.SWEEP_LATE, key, at=at, done="A sweep has begun: it finds what came about meanwhile.", why=why)
+    return service(Kind.SWEEP_LATE, key, at=at, done="A sweep has begun. It finds what happened meanwhile.", why=why)
 
 
 def altered(wrong: Sequence[str], *, at: datetime) -> Notice:

@@ -8,7 +8,7 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.next_row import entry_for, is_news, particulars
 from guardrails.decisions.row import Stored
-from guardrails.exemption.times import parse_time, spell_time
+from guardrails.exemption.times import parse_time, read_time, spell_time
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import BreakerState
 from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit
@@ -49,7 +49,7 @@ async def hold_back(
         return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
     why = f"not reverted now: {WAITS[name]}"
     if refused:
-        why += f"; looked at again at {spell_time(refused.until)}"
+        why += f"; looked at again at {read_time(refused.until)}"
     plan = replace(look.plan, reasons=(*look.plan.reasons, why), action=None)
     unnotified = _unnotified(visit, look, state, refused)
     if unnotified and not await visit.world.register.claim_notification(unnotified.whose, look.situation.now):
@@ -106,8 +106,8 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
     """
     window = visit.ruleset.fights.window if own.name == "fight" else WINDOW
     times = [time for time in reverts if look.situation.now - time < window]
-    count = f"{len(times)} reverts of it were begun since {spell_time(times[0])}, and it was written again"
-    then = f"{NOTHING_DONE} If it is still in violation at {spell_time(own.until)}, it is reverted then."
+    count = f"{len(times)} reverts of it were begun since {read_time(times[0])}, and it was written again"
+    then = f"{NOTHING_DONE} If it still breaks the rules at {read_time(own.until)}, it is reverted then."
     notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
     following = "Agree with who writes it. To keep it meanwhile: exg hold ID"
     return replace(notice, next=notify.naming(following, visit.id))
@@ -118,7 +118,7 @@ def breaker_open(opened_at: datetime, limit: int, *, at: datetime, days: int = 0
     key = "".join(c for c in spell_time(opened_at) if c.isalnum()) + (f"-{days}d" if days else "")
     why = [f"more than {limit} reverts in an hour", "reverts wait until an operator closes it"]
     if days:
-        why.insert(0, f"it is open since {spell_time(opened_at)}: {days} day{'s' if days > 1 else ''}")
+        why.insert(0, f"it has been open since {read_time(opened_at)}: {days} day{'s' if days > 1 else ''}")
     return notify.service(Kind.BREAKER_OPEN, key, at=at, done="Nothing is reverted while it is open.", why=why)
 
 
@@ -130,9 +130,9 @@ def _budget_used_up(visit: Visit, look: Look, refused: Full) -> Notice:
         whose = f"what is in {visit.id.container.replace('mg~', 'the management group ')}"
     why = (
         f"{refused.limit} reverts in an hour of {whose}",
-        "what is beyond waits, and is reverted as soon as there is room; all else goes on",
+        "further ones wait until the hour has room for them; all else goes on",
     )
-    done = "What is beyond this budget is not reverted now; nothing else is held back."
+    done = "Reverts beyond this budget wait; nothing else does."
     return notify.service(
         Kind.BUDGET_REACHED, f"{refused.name}-{refused.key}-{stamp}", at=look.situation.now, done=done, why=why
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from guardrails.decisions import notify
 from guardrails.decisions.bodies import is_due
 from guardrails.decisions.copies import replace
-from guardrails.decisions.decide import Tag, retry_at
+from guardrails.decisions.decide import DOES, Tag, retry_at
 from guardrails.decisions.next_row import entry_for, is_news, particulars, row_gone
 from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.errors import Permanent, Retryable
@@ -141,7 +141,7 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
     notices = []
     adopting = stored is None and row.adopted is not None and visit.hint.source == "sweep"
     if plan.notice and not adopting and is_news(stored.row if stored else None, row):
-        would = f" Audit mode; enforce mode would {plan.withheld.name} it." if plan.withheld else ""
+        would = f" This is audit mode; enforce mode would {DOES[plan.withheld.name]}." if plan.withheld else ""
         notices.append(visit.about(plan.notice, look, stored, NOTHING_DONE + would, plan.reasons))
     entry = entry_for(
         _event(stored, row),

@@ -31,7 +31,7 @@ from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.ids import is_same
 from guardrails.exemption.model import Exemption
-from guardrails.exemption.times import spell_time
+from guardrails.exemption.times import read_time
 from guardrails.notices.notice import Kind, Notice
 from guardrails.reconcile.act import conclude
 from guardrails.reconcile.azure_write import Done
@@ -123,9 +123,9 @@ def _why(loss: Lost) -> str:
 
 def _notice(visit: Visit, stored: Stored, exemption: Exemption, loss: Lost, due: datetime | None, *why: str) -> Notice:
     """Return the notice that it is lost; `due`: before when it is not put back."""
-    then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if due else ".")
+    then = "It is put back once its target is there" + (f", not before {read_time(due)}." if due else ".")
     if visit.mode is Mode.AUDIT:
-        then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
+        then = f"{NOTHING_DONE} This is audit mode; enforce mode would put it back."
     return notify.about(
         Kind.LOST, visit.id, next_seq(stored), at=visit.world.clock.now(), actor=loss.by, done=then,
         why=(_why(loss), *why), exemption=exemption, row=stored.row,
@@ -212,7 +212,10 @@ def _fight(visit: Visit, row: Row) -> Against | None:
     recent = [time for time in row.fought if now - time < fights.window]
     if not (row.lost_by or row.lost_said) or len(recent) < fights.times:
         return None
-    times, who = f"{len(recent)} times since {spell_time(recent[0])}", row.lost_by or "somebody"
+    times, who = (
+        f"{len(recent)} time{'s' if len(recent) > 1 else ''} since {read_time(recent[0])}",
+        row.lost_by or "somebody",
+    )
     return Against(f"the guardrails put it back {times}, and {who} deleted it again")
 
 
@@ -257,7 +260,7 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
     row, now = stored.row, visit.world.clock.now()
     clean = with_marker(exemption.metadata, None) if exemption.metadata else None
     body = put_body(exemption.body, clean)
-    why = f"it was lost at {spell_time(row.lost)}, and its target is there" if row.lost else "it was lost"
+    why = f"it was lost at {read_time(row.lost)}, and its target is there" if row.lost else "it was lost"
     notice = notify.about(
         Kind.RESTORED, visit.id, next_seq(stored), at=now, actor=row.lost_by, why=(why,), exemption=exemption, row=row,
         done="It was put back as it was last approved.",

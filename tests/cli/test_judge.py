@@ -73,7 +73,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
         "reasons": [
             "EXG102 expiry-too-far: it ends more than 12 months after it was written",
             "it has no good state to go back to; it is deleted",
-            "audit mode: nothing is changed in Azure; enforce mode would delete",
+            "audit mode: nothing is changed in Azure; enforce mode would delete it",
         ],
         "due": None,
     }

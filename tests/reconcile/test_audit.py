@@ -70,7 +70,7 @@ async def test_an_edit_would_be_put_back(world: World) -> None:
     assert await world.body(one) == edited
     assert await world.events(one) == ["written", "edited"]
     assert await world.notice_kinds() == ["would-revert"]
-    assert (await world.notice())["done"].endswith("enforce mode would put-back it.")
+    assert (await world.notice())["done"].endswith("enforce mode would put its last good state back.")
     assert not (await world.look(one)).wrote
 
 

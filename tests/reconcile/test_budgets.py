@@ -87,7 +87,7 @@ async def test_the_notice_of_a_flood_names_who_writes_and_when_it_goes_on(world:
     (notice,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
     assert notice["actor"] == "alice@contoso.com"
     assert notice["why"][0].startswith("3 reverts of it were begun since ")
-    assert "If it is still in violation at" in notice["done"]
+    assert "If it still breaks the rules at" in notice["done"]
     assert one.text in notice["next"]
 
 

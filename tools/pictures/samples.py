@@ -8,15 +8,19 @@ from typing import Any, Final
 from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption_notice import Adopted, adopted
-from guardrails.decisions.notify import expiry, review
+from guardrails.decisions.assess import assess
+from guardrails.decisions.fix import NOTHING, fix_of
+from guardrails.decisions.notify import about, expiry, review, service
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.facts import Unread
 from guardrails.notices.digest import DigestItem, box_of, compose
-from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind, Notice
+from guardrails.notices.notice import SERVICE, Kind, Notice
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Violation
+from guardrails.rules.base import Case
 from guardrails.rules.sample import read
-from guardrails.ruleset.model import load_ruleset
+from guardrails.ruleset.bound_rules import Response
+from guardrails.ruleset.model import load_ruleset, parse_ruleset
 
 _AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 _SUBSCRIPTION: Final = "/subscriptions/3f0c8a52-7d0e-4c56-9a6e-51b0c2f4d871"
@@ -26,49 +30,38 @@ _SCOPE: Final = (
 
 _ID: Final = f"{_SUBSCRIPTION}/resourceGroups/reports/providers/Microsoft.Authorization/policyExemptions/{{}}"
 
-_EXEMPTION: Final[Mapping[str, Any]] = {
-    "id": f"{_SCOPE}/providers/Microsoft.Authorization/policyExemptions/partner-ingestion",
-    "name": "partner-ingestion",
-    "displayName": "Partner ingestion over the public endpoint",
-    "scope": _SCOPE,
-    "scopeKind": "resource",
-    "assignment": f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/storage-baseline",
-    "category": "Waiver",
-    "expiresOn": "2028-05-31T00:00:00Z",
-    "owner": "data-platform@contoso.com",
-    "ticket": "SEC-1234",
-}
+
+def _case(**properties: Any) -> Case:
+    """Return the sample exemption as jo.doe wrote it in this subscription, two hours ago."""
+    assigned = f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/storage-baseline"
+    return Case(
+        "",
+        {"policyAssignmentId": assigned, **properties},
+        id=f"{_SCOPE}/providers/Microsoft.Authorization/policyExemptions/partner-ingestion",
+        facts={"now": _AT, "written_at": _AT - timedelta(hours=2)},
+    )
 
 
-def _found(name: str, case: Case) -> Mapping[str, Any]:
-    """Return what a rule really says of one of the cases beside it, as a notice has it."""
-    rule = all_rules()[name]
-    exemption, facts = read(case)
-    outcome = rule.check(exemption, facts, rule.options(**case.options))
-    known = isinstance(outcome, Violation)
-    return {
-        "code": rule.code,
-        "rule": rule.name,
-        "status": "violation" if known else "unknown",
-        "severity": str(rule.severity),
-        "text": outcome.text if isinstance(outcome, Violation) else getattr(outcome, "reason", ""),
-        "evidence": dict(outcome.evidence) if isinstance(outcome, Violation) else {},
-        "remediation": rule.remediation,
-    }
-
-
-_FAR: Final = _found("expiry-too-far", all_rules()["expiry-too-far"].bad[0])
-_WHOLE: Final = _found("whole-initiative", all_rules()["whole-initiative"].bad[0])
-_UNCHECKED: Final = _found("reference-unknown", all_rules()["reference-unknown"].unclear[0])
+_GOOD: Final = _case()
+_BAD: Final = _case(
+    expiresOn="2028-05-31T00:00:00Z", policyDefinitionReferenceIds=None, metadata={"owner": "data-platform@contoso.com"}
+)
+_UNREAD: Final = replace(_GOOD, facts={**_GOOD.facts, "assignment": Unread("ARM answered 403")})
+_OVER: Final = _case(expiresOn="2026-08-01T00:00:00Z")
+_RULESET: Final = parse_ruleset(
+    "version: 1\nmode: enforce\nrules:"
+    " {expiry-too-far: revert, whole-initiative: revert, ticket-missing: alert, reference-unknown: alert}\n"
+)
+"""What the samples are judged by."""
 
 _JUDGED: Final = frozenset({"violation", "tagged", "reverted", "would-revert", "cannot-act"})
 _DONE: Final[Mapping[str, str]] = {
     "violation": "Nothing was changed in Azure.",
     "tagged": "A guardrails tag was set on its metadata.",
     "reverted": "The exemption was deleted; its body is kept.",
-    "would-revert": "Nothing was changed in Azure. Audit mode; enforce mode would delete it.",
+    "would-revert": "Nothing was changed in Azure. This is audit mode; enforce mode would delete it.",
     "restored": "Its former state was written back.",
-    "cannot-act": "Nothing was changed in Azure, for it does not allow it.",
+    "cannot-act": "Nothing was changed: Azure refused it.",
     "unknown": "Nothing was changed.",
     "deleted": "Nothing was changed: the exemption is gone.",
     "breaker-open": "Nothing is reverted while it is open.",
@@ -78,47 +71,46 @@ _DONE: Final[Mapping[str, str]] = {
     "compliant": "Somebody fixed it: it now keeps every rule.",
     "expiring": "Nothing was changed.",
     "removed": "The exemption was deleted; its body is kept.",
-    "sweep-partial": "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted.",
-    "lost": "It is put back once its target is there, not before 2026-11-21T12:45:00Z.",
+    "sweep-partial": "The rest was looked at. What could not be seen is not taken for deleted.",
+    "lost": "It is put back once its target is there, not before 2026-11-21 12:45 UTC.",
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
-    "budget-reached": "What is beyond this budget is not reverted now; nothing else is held back.",
-    "hold": "Nothing was changed in Azure. As it is now, it is not reverted, tagged or removed while it is held.",
+    "budget-reached": "Reverts beyond this budget wait; nothing else does.",
+    "hold": "Nothing was changed in Azure. While held and unedited, it is not reverted, tagged or removed.",
     "hold-ending": "Nothing was changed in Azure.",
     "evasion-attempted": "The exemption is judged like any other.",
-    "sweep-late": "A sweep has begun: it finds what came about meanwhile.",
+    "sweep-late": "A sweep has begun. It finds what happened meanwhile.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a dead letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
-    "reverted": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}", "it has no good state to go back to; it is deleted"),
-    "would-revert": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}",),
+    "reverted": ("it has no good state to go back to; it is deleted",),
     "cannot-act": ("Azure refused: ScopeLocked: the scope cannot be deleted from, for the lock keep-partnerdrop",),
     "unknown": ("the assignment storage-baseline could not be read: 403",),
     "breaker-open": ("more than 20 reverts in an hour",),
     "ruleset-broken": (
         "ruleset.yaml:31:14: notices[0].channel: 'team' is not allowed; it must be teams, slack, webhook or eventgrid",
     ),
-    "removed": ("it ended at 2026-08-01T00:00:00Z, and the ruleset deletes such exemptions after 90 days",),
+    "removed": ("it ended at 2026-08-01 00:00 UTC, and the ruleset deletes such exemptions after 90 days",),
     "sweep-partial": ("the subscription payments-prod (9d3c1f0e-0b5a-4f43-8f0a-2f1f6f0a7c55) cannot be read: 403",),
     "lost": ("jo.doe@contoso.com deleted it, who may not",),
     "not-restored": ("the assignment that it exempts from is gone",),
     "fight": (
-        "the guardrails put it back 3 times since 2026-11-21T09:10:00Z, and jo.doe@contoso.com deleted it each time",
+        "the guardrails put it back 3 times since 2026-11-21 09:10 UTC, and jo.doe@contoso.com deleted it each time",
     ),
     "budget-reached": (
         "10 reverts in an hour of what was written by jo.doe@contoso.com",
-        "what is beyond waits, and is reverted as soon as there is room; all else goes on",
+        "further ones wait until the hour has room for them; all else goes on",
     ),
-    "hold": ("on hold until 2026-11-23T18:00:00Z by jo.doe@contoso.com: incident 4711, the partner must be reachable",),
+    "hold": ("on hold until 2026-11-23 18:00 UTC by jo.doe@contoso.com: incident 4711, the partner must be reachable",),
     "hold-ending": (
-        "on hold until 2026-11-23T18:00:00Z by jo.doe@contoso.com: incident 4711, the partner must be reachable",
-        "then it is judged like any other, at once",
+        "on hold until 2026-11-23 18:00 UTC by jo.doe@contoso.com: incident 4711, the partner must be reachable",
+        "when the hold ends, it is judged at once, like any other",
     ),
     "sweep-late": (
-        "The last sweep began at 2026-11-21T10:10:00Z, 2.0 hours ago.",
-        "This one was begun by the second clock, and not by the timer.",
+        "the last sweep began at 2026-11-21 10:10 UTC, 2.3 hours ago",
+        "this one was begun by the second clock, and not by the timer",
     ),
     "evasion-attempted": ("it was written to say that it belongs to a protected owner, which protects nothing",),
     "poison": ("the host gave up on it after repeated failures",),
@@ -127,34 +119,41 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def sample(kind: Kind) -> Notice:
-    """Return a notice of this kind."""
-    if kind is Kind.DIGEST:
-        return _digest()
-    if kind is Kind.ADOPTED:
-        return _adopted()
-    if kind is Kind.BYPASS_FOUND:
-        return _bypasses()
-    service = kind in SERVICE
-    findings = (_FAR, _WHOLE, _UNCHECKED) if kind in _JUDGED else ()
-    return Notice(
-        id=f"sample-{kind}",
-        kind=kind,
-        severity=str(SEVERITIES[kind][0]),
+    """Return a notice of this kind, made as the service makes it."""
+    made = {Kind.DIGEST: _digest, Kind.ADOPTED: _adopted, Kind.BYPASS_FOUND: _bypasses}.get(kind)
+    if made:
+        return made()
+    if kind in SERVICE:
+        return service(kind, "sample", at=_AT, done=_DONE.get(kind, ""), why=_WHY.get(kind, ()))
+    one, facts = read(_BAD if kind in _JUDGED else {Kind.UNKNOWN: _UNREAD, Kind.REMOVED: _OVER}.get(kind, _GOOD))
+    if kind in (Kind.EXPIRING, Kind.EXPIRED):
+        end = _AT + timedelta(days=6) if kind is Kind.EXPIRING else _AT - timedelta(hours=3)
+        return expiry(one.id, end, at=_AT, exemption=replace(one, expires_on=end))
+    if kind is Kind.REVIEW_DUE:
+        return review(one.id, _AT + timedelta(days=3), at=_AT, exemption=one)
+    assessment = assess(one, facts, _RULESET) if kind in (*_JUDGED, Kind.UNKNOWN) else None
+    reverting = (
+        [finding for finding in assessment.findings if finding.response is Response.REVERT] if assessment else []
+    )
+    reasons = [f"{finding.code} {finding.rule}: {finding.text}" for finding in reverting if kind in _JUDGED]
+    return about(
+        kind,
+        one.id,
+        7,
         at=_AT,
-        title=TITLES[kind],
-        exemption={} if service else _EXEMPTION,
-        findings=(_UNCHECKED,) if kind is Kind.UNKNOWN else findings,
-        actor="" if service else "jo.doe@contoso.com",
+        actor="jo.doe@contoso.com",
         done=_DONE.get(kind, ""),
-        why=_WHY.get(kind, ()),
-        next=NEXT[kind].replace(" ID", " 'ID'"),
+        why=(*reasons, *_WHY.get(kind, ())),
+        exemption=one,
+        assessment=assessment,
+        fix=fix_of(one, facts, _RULESET, done="delete" if kind is Kind.REVERTED else "") if assessment else NOTHING,
     )
 
 
 def _digest() -> Notice:
     """Return the digest of a bad quarter of an hour."""
-    collected = [_tagged(at, "high", _FAR, _WHOLE) for at in range(61)]
-    collected += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
+    collected = [_tagged(at, 3) for at in range(61)]
+    collected += [_tagged(at, 1) for at in range(61, 171)]
     collected += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
     return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in collected], _AT).notice
 
@@ -222,8 +221,14 @@ def _bypasses() -> Notice:
     return bypass_found({one.key: (_AT, judged(one, ruleset, _AT)) for one in found}, _AT)
 
 
-def _tagged(at: int, severity: str, *findings: Mapping[str, Any]) -> Notice:
+def _tagged(at: int, findings: int) -> Notice:
+    """Return one of many notices, with so many of the findings."""
     name = f"batch-{at + 1:03}"
-    about = {"id": f"{_SUBSCRIPTION}/resourceGroups/reports/providers/Microsoft.Authorization/policyExemptions/{name}"}
-    made = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
-    return replace(made, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))
+    made = sample(Kind.TAGGED)
+    return replace(
+        made,
+        id=f"sample-{at}",
+        findings=made.findings[:findings],
+        exemption={**made.exemption, "id": _ID.format(name), "name": name},
+        at=_AT - timedelta(minutes=at % 15),
+    )

@@ -195,10 +195,10 @@ def _notices() -> str:
     return _joined(
         _made_from("guardrails/cli/notice_schema.py"),
         "# Kinds of notices",
-        "Each kind has a JSON Schema (2020-12). It describes the notice as a signed webhook has it in `data`, and an"
-        " Event Grid event in its `data`. [notice.schema.json](notice.schema.json) is any of them.",
-        _table(("kind", "severity", "about", "title", "says"), rows),
-        "[About notices, routes and channels](../notices.md)",
+        "Each kind has a JSON Schema (2020-12). It describes `data` in a signed webhook and in an Event Grid event."
+        " [notice.schema.json](notice.schema.json) accepts every kind. See also"
+        " [notices, routes and channels](../notices.md).",
+        _table(("kind", "severity", "about", "title", "meaning"), rows),
     )
 
 
@@ -256,7 +256,7 @@ def _options(options: Sequence[Option]) -> str:
     if not options:
         return "None."
     rows = [(f"`{one.name}`", one.kind, _code(one.default), one.doc) for one in options]
-    return _table(("option", "type", "default", "means"), rows)
+    return _table(("option", "type", "default", "meaning"), rows)
 
 
 def _case(case: Case) -> str:
@@ -281,19 +281,19 @@ def _settings(ruleset: Ruleset) -> str:
     named = [(f"`{name}`", "", f"{doc} **Secret.**") for name, doc in named_settings(ruleset).items()]
     return _joined(
         _made_from("guardrails/runtime/settings.py and guardrails/ruleset.yaml"),
-        "# Settings",
-        "App settings of the function app, and environment variables for the command line. Mistakes are reported all at"
-        " once, and nothing is done until they are fixed. `local.settings.sample.json` has them all; copy it to"
-        " `local.settings.json` for Core Tools.",
-        _table(("setting", "default", "means"), rows),
+        "# Settings of the app and the command line",
+        "These are app settings of the function app, and environment variables of the command line. The program reports"
+        " all mistakes in the settings at once, and does nothing until you fix them. For Azure Functions Core Tools, copy"
+        " `local.settings.sample.json`, which has all settings, to `local.settings.json`.",
+        _table(("setting", "default", "meaning"), rows),
         "## Settings that the ruleset names",
-        "A route under `notices` in the ruleset names the settings that hold its address and its signing secret, so"
-        " that neither is in a file. The shipped ruleset names:",
-        _table(("setting", "default", "means"), named),
+        "A route under `notices` in the ruleset names the settings with its address and its signing secret, so that"
+        " neither is in a file. The shipped ruleset names:",
+        _table(("setting", "default", "meaning"), named),
         "## Settings of Azure Functions",
         _table(
-            ("setting", "value", "means"),
-            [("`FUNCTIONS_WORKER_RUNTIME`", "`python`", "Which worker runs; for Core Tools. Azure sets it itself.")],
+            ("setting", "value", "meaning"),
+            [("`FUNCTIONS_WORKER_RUNTIME`", "`python`", "The worker, for Core Tools. Azure sets it itself.")],
         ),
     )
 
@@ -302,20 +302,21 @@ def _sources() -> str:
     optional = (SELECTORS, VALIDATION, MODE, SYSTEM)
     rows = []
     for source, more in EVERY:
-        lacking = {name for name in optional if name not in source.returns}
-        if not source.principals:
-            lacking.add(SELECTORS)
-        rules = [f"`{rule.name}`" for rule in all_rules().values() if lacking.intersection(rule.needs)]
         cells = ["yes" if name in source.returns else "no" for name in optional]
-        cells.insert(1, "yes" if source.principals else "no")
-        rows.append((f"{source.name}{more and f' ({more})'}", *cells, ", ".join(rules) or "none"))
-    columns = ("source", f"`{SELECTORS}`", f"of them {_names(PRINCIPALS)}", *(f"`{name}`" for name in optional[1:]))
+        if source.returns.issuperset({SELECTORS}) and not source.principals:
+            cells[0] = "in part"
+        rows.append((f"{source.name}{more and f' ({more})'}", *cells))
+    needs = [
+        (f"`{name}`", _names(rule.name for rule in all_rules().values() if name in rule.needs)) for name in optional
+    ]
     return _joined(
         _made_from("guardrails/exemption/sources.py and guardrails/rules"),
-        "# Sources of exemptions",
+        "# Sources of exemptions: fields that each returns",
         SOURCES,
-        f"All return {_names(sorted(BASE))}. The others differ:",
-        _table((*columns, "rules that may be unknown"), rows),
+        f"All sources return {_names(sorted(BASE))}. They differ in these fields:",
+        _table(("source", *(f"`{name}`" for name in optional)), rows),
+        f"*In part*: without selectors of the kinds {_names(PRINCIPALS)}.",
+        _table(("field", "rules that may be unknown without it"), needs),
         NOTES,
         "## Files",
         FILES,
@@ -323,7 +324,7 @@ def _sources() -> str:
 
 
 def _migration() -> str:
-    parts = [_made_from("guardrails/cli/migration.py"), "# Migration", migration.INTRODUCTION]
+    parts = [_made_from("guardrails/cli/migration.py"), "# Migration: replace old names", migration.INTRODUCTION]
     for heading, text, columns, rows in migration.sections():
         table = _table(columns, [[f"`{cell}`" for cell in row] for row in rows]) if columns else ""
         parts += filter(None, (f"## {heading}", text, table))

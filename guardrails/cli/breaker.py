@@ -13,6 +13,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.ruleset.budgets import BREAKER
 from guardrails.wiring import Service
@@ -31,10 +32,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json(document)
         return 0
     since = f" since {document['opened_at']}" if document["opened_at"] else ""
-    limit = f" of {document['limit']}" if document["limit"] is not None else ""
-    screen.line(
-        f"{document['state']}{since}: {document['recent']}{limit} reverts in the last hour", style=document["state"]
-    )
+    limit = f" (limit: {document['limit']:,})" if document["limit"] is not None else ""
+    reverts = number_of(document["recent"], "revert")
+    screen.line(f"{document['state']}{since}: {reverts} in the last hour{limit}", style=document["state"])
     for exemption, why in document["waits"].items():
         what = "queued" if args.action == "close" else "waits" if why == BREAKER else f"waits ({why})"
         screen.line(f"{what}: {exemption}")

@@ -75,7 +75,7 @@ def _run_replay(args: argparse.Namespace, screen: Screen) -> int:
 
         return event_grid_dead_letters.replay(args.folder, screen, form=args.format or "table", dry_run=args.dry_run)
     if args.dry_run or args.format:
-        raise Misconfigured("--dry-run and --format are for --from alone", code="bad-use", remedy="Leave them out.")
+        raise Misconfigured("--dry-run and --format need --from", code="bad-use", remedy="Leave them out.")
     return say_replayed(with_service(lambda service: _replay(service, args.id)), screen)
 
 
@@ -144,7 +144,7 @@ def say_replayed(done: Sequence[tuple[DeadLetter, str]], screen: Screen) -> int:
     """Print what `put_back` returned; return the exit code."""
     for dead_letter, why in done:
         if why:
-            look = f"`exg dead-letters show {dead_letter.id}` shows what it holds"
+            look = f"`exg dead-letters show {dead_letter.id}` shows its content"
             screen.problem(f"{dead_letter.id}: cannot be replayed: {why}. {look}")
         else:
             screen.line(f"replayed: {dead_letter.id}")
@@ -164,7 +164,7 @@ def message_of(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
         return "reconcile", _hint(_object(dead_letter.payload))
     if dead_letter.source == "event":
         return "reconcile", _event(dead_letter.payload)
-    raise ValueError(f"it is a record ({dead_letter.source}), not a message; drop it once its cause is fixed")
+    raise ValueError(f"it is a record ({dead_letter.source}), not a message; fix the cause, then drop it")
 
 
 def _notice(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from guardrails.cli.register_rows import Filters, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.ownership import is_claim
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
@@ -67,9 +68,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     found.sort(key=lambda one: (-one.at.timestamp(), one.found.id.key))
     if args.format == "table":
         _table(found, reading.altered(), screen, everything=args.all or not screen.terminal)
-        screen.note(
-            f"{len(found)} gone, of {reading.count} exemption{'' if reading.count == 1 else 's'} in the register"
-        )
+        screen.note(f"{len(found):,} deleted, of {number_of(reading.count, 'exemption')} in the register")
     elif args.format == "json":
         screen.json([*reading.altered(), *(one.to_json() for one in found)])
     else:
@@ -120,6 +119,6 @@ def _folded(one: Departure) -> tuple[Cell, ...]:
     what = [f"version {one.version}, {ends}", f"from {document['assignment'].rpartition('/')[2]}"]
     owner = f"{'claims ' if is_claim(row) else ''}owner {row.owner}"
     where = [one.found.id.name, f"at {one.found.id.scope}", *([owner] if row.owner else [])]
-    why = [*([f"why: {one.why}"] if one.why else []), *(f"against it: {text}" for text in one.against)]
+    why = [*([f"why: {one.why}"] if one.why else []), *(f"problem: {text}" for text in one.against)]
     gone = f"{one.how} {spell_time(one.at)[:10]}"
     return gone, one.by or "not known", what if document["restorable"] else "nothing", [*where, *why]

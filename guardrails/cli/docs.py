@@ -283,8 +283,8 @@ def _settings(ruleset: Ruleset) -> str:
         _made_from("guardrails/runtime/settings.py and guardrails/ruleset.yaml"),
         "# Settings of the app and the command line",
         "These are app settings of the function app, and environment variables of the command line. The program reports"
-        " all mistakes in the settings at once, and does nothing until you fix them. For Azure Functions Core Tools, copy"
-        " `local.settings.sample.json`, which has all settings, to `local.settings.json`.",
+        " all mistakes in the settings at once, and does nothing until you fix them. For Azure Functions Core Tools,"
+        " copy `local.settings.sample.json`, which has all settings, to `local.settings.json`.",
         _table(("setting", "default", "meaning"), rows),
         "## Settings that the ruleset names",
         "A route under `notices` in the ruleset names the settings with its address and its signing secret, so that"

@@ -17,6 +17,7 @@ from guardrails.cli.screen import Cell, Screen
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.examine import CHECKS, examine
 from guardrails.doctor.model import Finding, Report
+from guardrails.exemption.counts import number_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def _show(report: Report, screen: Screen) -> None:
     screen.table(("check", "state", "about", "seen"), rows)
     counts = [str(result.state) for result in report.results]
     said = ", ".join(f"{counts.count(state)} {state}" for state in dict.fromkeys(counts))
-    screen.line(f"{len(counts)} checks: {said}", style=str(report.state))
+    screen.line(f"{number_of(len(counts), 'check')}: {said}", style=str(report.state))
 
 
 def _fix(finding: Finding) -> list[str]:

@@ -15,6 +15,7 @@ from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.history import HistoryEntry
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.reconcile.act import EVENTS
 from guardrails.wiring import Service
@@ -48,12 +49,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.table(("entry", "at", "event", "body", "hash", "by", "what"), map(_cells, entries))
         if args.verify and not problems:
             pruned = sum(entry.pruned is not None for entry in entries)
-            less = f"; bodies pruned, as the history says: {pruned}" if pruned else ""
-            screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before{less}", style="sound")
+            less = f"; bodies pruned, as the history records: {pruned}" if pruned else ""
+            known = number_of(len(entries), "entry", "entries")
+            screen.line(f"sound: {known}, each with the hash of the entry before it{less}", style="sound")
     for problem in problems:
         screen.problem(f"{exemption.text}: {problem}")
     if problems:
-        screen.note("find out who may write to the table; `exg register import` puts a full copy back")
+        screen.note("Find out who can write to the table. `exg register import` restores a full copy")
     return 1 if problems else 0
 
 

@@ -39,5 +39,5 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({"id": exemption.text, "status": str(row.status), "until": until, "by": args.by})
     else:
         screen.line(f"on hold until {until} by {args.by}: {exemption.text}")
-        screen.line("It is held as it is now; an edit ends the hold. `release` ends it, `hold` again moves its end.")
+        screen.line("An edit of the exemption ends the hold, and so does `release`. Another `hold` moves its end.")
     return 0

@@ -39,6 +39,7 @@ from guardrails.decisions.decide import Plan, Situation, decide
 from guardrails.decisions.facts import facts_of
 from guardrails.decisions.fix import Fix, fix_of
 from guardrails.exemption.body import fingerprint
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import NO_POLICIES, Author
 from guardrails.exemption.model import Exemption
 from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
@@ -187,7 +188,7 @@ def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
     assignments = Assignments(bodies)
     if files and not len(assignments) and not complaints.refused:
         say = complaints.refuse if any(bodies) else complaints.note
-        wrong = "no assignments, initiatives or policies in what --assignments gives"
+        wrong = "the file has no assignments, initiatives or policies"
         say(files[0], Problem("", wrong, remedy="Save them with az rest"))
     return assignments
 
@@ -197,7 +198,7 @@ def _read(file: str) -> Reading:
         return read_bytes(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes(), file)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         said = error.strerror if isinstance(error, OSError) else str(error)
-        remedy = "Name a file that is there and that you may read, or - for standard input"
+        remedy = "Name a file that exists and that you may read, or - for standard input"
         return Reading(problems=(Problem("", f"cannot be read: {said}", remedy=remedy),))
 
 
@@ -218,7 +219,7 @@ def _exemptions(
             elif before == content:
                 complaints.note(file, Problem(place, f"the same exemption as in {first}; judged once"))
             else:
-                said = f"says something else than the same id in {first}; both are judged"
+                said = f"differs from the same id in {first}; both are judged"
                 complaints.note(file, Problem(place, said))
                 yield exemption
 
@@ -242,7 +243,9 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
     _sum_up(judged, screen)
     swept = [name for name, rule in all_rules().items() if rule.swept and ruleset.judges(name)]
     if judged and swept:
-        screen.note(f"not judged: {' and '.join(swept)}; only scan and sweeps judge these, for they see all exemptions")
+        screen.note(
+            f"not judged: {' and '.join(swept)}; only a scan or a sweep, which sees all exemptions, judges these"
+        )
 
 
 def _row(one: Judged) -> tuple[Cell, ...]:
@@ -292,29 +295,25 @@ def _plan_lines(plan: Plan) -> list[str]:
 def _sum_up(judged: list[Judged], screen: Screen) -> None:
     counts = {verdict: sum(one.assessment.verdict is verdict for one in judged) for verdict in Verdict}
     answers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {answers}")
+    screen.line(f"{number_of(len(judged), 'exemption')}: {answers}")
     found = [(one.exemption, finding) for one in judged for finding in one.assessment.findings]
     wanting = sum("none of the files given" in finding.text for _, finding in found)
     if wanting:
         screen.note(
-            f"{_findings(wanting)} unknown for want of the assignment, its initiative or its policies: "
-            "give them with --assignments (see exg judge --help)"
+            f"{number_of(wanting, 'finding')} unknown because the assignment, its initiative or its policies are"
+            " missing: pass them with --assignments (see exg judge --help)"
         )
     lacking = [exemption.source for exemption, finding in found if _is_for_want_of_a_field(exemption, finding)]
     if doubtful := sum(bool(source.doubt) for source in lacking):
         screen.note(
-            f"{_findings(doubtful)} unknown because a file does not say with which api-version it was read: "
-            "give that of its URL with --api-version"
+            f"{number_of(doubtful, 'finding')} unknown because a file does not name its api-version: "
+            "pass the one of its URL with --api-version"
         )
     if names := sorted({source.name for source in lacking if not source.doubt}):
         screen.note(
-            f"{_findings(len(lacking) - doubtful)} unknown because fields are not returned by {' or '.join(names)}: "
-            "save ARM's own answer with az rest (see exg judge --help)"
+            f"{number_of(len(lacking) - doubtful, 'finding')} unknown because fields are missing from"
+            f" {' and '.join(names)}: save the answer of ARM with az rest (see exg judge --help)"
         )
-
-
-def _findings(count: int) -> str:
-    return f"{count} finding{'' if count == 1 else 's'}"
 
 
 def _is_for_want_of_a_field(exemption: Exemption, finding: Finding) -> bool:

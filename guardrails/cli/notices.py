@@ -101,7 +101,7 @@ async def _routes(service: Service) -> list[dict[str, str]]:
 async def _digest(service: Service, name: str) -> Kept:
     kept = await service.register.digest_items.kept(name)
     if kept is None:
-        remedy = "The digest names its own id; it is kept for 30 days after it was delivered"
+        remedy = "The digest shows its id. The service keeps a digest for 30 days after its delivery"
         raise Permanent("there is no such digest", code="no-such-digest", subject=name, remedy=remedy)
     return kept
 
@@ -144,7 +144,7 @@ def _show(kept: Kept, form: str, screen: Screen) -> None:
 
 
 def _show_routes(rows: list[dict[str, str]], form: str, screen: Screen) -> None:
-    _rows(rows, form, screen, "the ruleset has no route: nobody is notified of anything")
+    _rows(rows, form, screen, "the ruleset has no route, so nobody is notified")
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], form: str, screen: Screen, none: str) -> None:
@@ -158,7 +158,7 @@ def _rows(rows: Sequence[Mapping[str, Any]], form: str, screen: Screen, none: st
 
 def _say_answer(route: str, answer: Delivery, screen: Screen) -> int:
     if isinstance(answer, Delivered):
-        screen.line(f"delivered: the route {route} took a test notice")
+        screen.line(f"delivered: the route {route} accepted a test notice")
         return 0
     screen.problem(f"not delivered: {answer.reason}. `exg doctor --only routes` says what is missing")
     return 1

@@ -96,7 +96,7 @@ def scope_globs(texts: Sequence[str], version: int) -> tuple[Glob, ...]:
     """
     for text in texts:
         if version > 1 and is_nothing(text):
-            message = f"'{text[:60]}' matches nothing: * does not cross the / with which ids begin"
+            message = f"'{text[:60]}' matches nothing: ids begin with /, and * does not match /"
             raise Misconfigured(message, code="wrong-pattern", remedy=f"Write '*{text[:60]}'.")
     return tuple(glob(modern(_short(text), version)) for text in texts)
 
@@ -109,7 +109,7 @@ def owner_globs(texts: Sequence[str], version: int) -> tuple[Glob, ...]:
 def _short(text: str) -> str:
     if len(text) > LONGEST:
         message = f"'{text[:60]}…' has {len(text):,} characters"
-        raise Misconfigured(message, code="wrong-pattern", remedy=f"Write a pattern of {LONGEST:,} at most.")
+        raise Misconfigured(message, code="wrong-pattern", remedy=f"Write a pattern of at most {LONGEST:,} characters.")
     return text
 
 
@@ -140,7 +140,7 @@ def moment(text: str) -> datetime:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if time is None:
-        raise argparse.ArgumentTypeError("it is blank; write a time such as 2027-06-30T00:00:00Z")
+        raise argparse.ArgumentTypeError("it is empty; write a time such as 2027-06-30T00:00:00Z")
     return time
 
 

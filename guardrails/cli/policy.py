@@ -17,6 +17,7 @@ from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.cli.whole import write_whole
 from guardrails.errors import Misconfigured
+from guardrails.exemption.counts import number_of
 from guardrails.policy import given
 from guardrails.policy.build import build, is_ours
 from guardrails.policy.differences import Difference, differences
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.action == "would-refuse":
         return policy_would_refuse.run(args, screen)
     if args.format and args.compare is None:
-        raise Misconfigured("--format is for --compare alone", code="bad-use", remedy="Leave it out, or add --compare.")
+        raise Misconfigured("--format needs --compare", code="bad-use", remedy="Leave it out, or add --compare.")
     out: Path = args.out
     named, aliases = _given(args.definitions, out), _aliases(args.aliases)
     ruleset = ruleset_of(args)
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         if stale or left:
             screen.problem(f"stale: {', '.join([*stale, *left])}. Run: exg policy build")
             return 1
-        screen.line(f"{len(made)} files of policies, all fresh")
+        screen.line(f"{len(made)} files of policies; all are up to date")
         return 0
     try:
         if stale or left:
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             remedy="Nothing was changed. Give another folder with --out.",
         ) from error  # fmt: skip
     changed = [*stale, *(f"{path} (removed)" for path in left)]
-    screen.line(f"written: {', '.join(changed)}" if changed else "every file of the policies is fresh")
+    screen.line(f"written: {', '.join(changed)}" if changed else "every file of the policies is up to date")
     return 0
 
 
@@ -111,7 +112,7 @@ def _compare(found: Sequence[Difference], screen: Screen, *, form: str) -> int:
             screen.line(f"{about}:", indent=2)
             for said in changes:
                 screen.line(said, indent=4)
-    screen.note(f"{len(found)} file{'' if len(found) == 1 else 's'} would change" if found else "nothing would change")
+    screen.note(f"{number_of(len(found), 'file')} would change" if found else "nothing would change")
     return 1 if found else 0
 
 
@@ -136,7 +137,7 @@ def _given(folder: Path | None, out: Path) -> dict[str, object]:
 
 
 def _aliases(path: Path | None) -> tuple[str, object] | None:
-    """Return the name and the JSON of the file of a tenant's aliases. Raises Misconfigured where it is no JSON."""
+    """Return the name and the JSON of the file of a tenant's aliases. Raises Misconfigured where it is not JSON."""
     if path is None:
         return None
     try:

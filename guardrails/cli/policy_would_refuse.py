@@ -21,6 +21,7 @@ from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.rule_text import rule_named
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import spell_time
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({"days": args.days, "writes": total, "rules": rules, "found": [one.to_json() for one in found]})
     else:
         _show(rules, found, screen)
-        screen.note(f"looked at: {_counted(total, 'write')} in {_counted(args.days, 'day')}")
+        screen.note(f"looked at: {number_of(total, 'write')} in {number_of(args.days, 'day')}")
     refused = any(one.write.refused for one in found)
     return 1 if refused else 3 if found else 0
 
@@ -115,8 +116,8 @@ def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
         if isinstance(one, Refusal) and one.deny:
             found[code] = one
         elif wanted:
-            why = one.rstrip(".") if isinstance(one, str) else "its policy can report, and not refuse"
-            remedy = "`exg policy build` writes a README that says of each rule why it has no policy."
+            why = one.rstrip(".") if isinstance(one, str) else "its policy only reports"
+            remedy = "The README of `exg policy build` names the reason for each rule without a policy."
             raise Misconfigured(why, code="no-policy", subject=name, remedy=remedy)
     return found
 
@@ -181,14 +182,10 @@ def _show(rules: Sequence[Mapping[str, Any]], found: Sequence[Item], screen: Scr
     screen.table(columns, [(*(str(one[name]) for name in names), f"{one['code']} {one['rule']}") for one in rules])
     for one in found:
         said = ", ".join(one.write.refused) or f"not judged: {one.write.why}"
-        screen.line(f"{spell_time(one.write.at)}: {said}, by {one.write.author or 'somebody not known'}: {one.id}")
+        screen.line(f"{spell_time(one.write.at)}: {said}, by {one.write.author or 'an unknown author'}: {one.id}")
     for rule in rules:
         for text in rule["leaves"] if rule["would_refuse"] else ():
             screen.line(f"{rule['code']} leaves to the service: {text}")
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _days(text: str) -> int:
@@ -197,5 +194,5 @@ def _days(text: str) -> int:
     except ValueError:
         days = 0
     if not 1 <= days <= MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"give a number of days from 1 to {MOST_DAYS}")
+        raise argparse.ArgumentTypeError(f"use a number of days from 1 to {MOST_DAYS}")
     return days

@@ -57,7 +57,7 @@ def _show(args: argparse.Namespace, screen: Screen) -> int:
         shown = {**row, "newest entry": stored.seq, "its hash": stored.head}
         screen.table(("field", "value"), [(name, _lines(value)) for name, value in shown.items()])
     if stored.altered:
-        screen.note(f"rebuilt from the history, for the row was changed from outside: {stored.altered}")
+        screen.note(f"rebuilt from the history, because somebody changed the row outside the service: {stored.altered}")
     return 0
 
 

@@ -129,7 +129,7 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
         _table(found, reading.altered(), screen, everything=everything)
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in found).most_common())
         what = "exemption or bypass" if len(found) == 1 else "exemptions and bypasses"
-        screen.note(f"{len(found)} {what}{': ' if counts else ''}{counts}")
+        screen.note(f"{len(found):,} {what}{': ' if counts else ''}{counts}")
 
 
 def _every() -> Filters:

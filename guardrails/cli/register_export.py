@@ -18,6 +18,7 @@ from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Row
+from guardrails.exemption.counts import number_of
 from guardrails.wiring import Service
 
 _TODAY: Final = Form("register export").from_stored(dict.fromkeys(item.name for item in fields(Row)))
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         for item in reading.altered():
             write(as_text(item))
     if args.out:
-        screen.note(f"{count} row{'' if count == 1 else 's'} written to {args.out}")
+        screen.note(f"{number_of(count, 'row')} written to {args.out}")
     return reading.sum_up()
 
 

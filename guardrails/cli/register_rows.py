@@ -14,6 +14,7 @@ from guardrails.cli.screen import Screen
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
 from guardrails.exemption.patterns import Glob
@@ -218,7 +219,7 @@ class Reading:
             self._screen.problem(str(error))
         if self.untrusted:
             count = len(self.untrusted)
-            self._screen.note(f"{count} row{'' if count == 1 else 's'} cannot be trusted")
+            self._screen.note(f"{number_of(count, 'row')} cannot be trusted")
         return 1 if self.untrusted else 0
 
     def _refuse(self, error: Permanent) -> None:
@@ -231,7 +232,9 @@ class Reading:
             return service.ruleset()
         except Misconfigured as error:
             why = f"{error.subject}: {error.message}"
-            self._screen.note(f"severities and thresholds are the shipped ones, for the ruleset cannot be read: {why}")
+            self._screen.note(
+                f"the ruleset cannot be read, so the severities and thresholds are the shipped ones: {why}"
+            )
             return None
 
 
@@ -284,7 +287,7 @@ def _count(text: str) -> int:
     except ValueError:
         count = -1
     if not 0 <= count <= 3_660_000:
-        raise argparse.ArgumentTypeError("give a number of days, 0 or more")
+        raise argparse.ArgumentTypeError("use a number of days, 0 or more")
     return count
 
 

@@ -40,13 +40,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.format == "json":
         screen.json({"id": exemption.text, "restored": not args.dry_run, "body": body})
     elif args.dry_run:
-        screen.note(f"{exemption.text}: this body would be written back; nothing is changed now")
+        screen.note(f"{exemption.text}: the command would write this body; nothing was changed")
         screen.raw_json(body)
     else:
         screen.line(f"restored by {args.by}: {exemption.text}")
         screen.line(
-            "It is left alone until somebody changes it. If it breaks a rule, fix it; register and history say that it"
-            " was restored."
+            "The service leaves it alone until somebody changes it. If it breaks a rule, fix it; register and history"
+            " show the restore."
         )
     return 0
 
@@ -54,5 +54,5 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 def _version(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not number:
-        raise argparse.ArgumentTypeError("give the number of a history entry, 1 or more; `history ID` lists them")
+        raise argparse.ArgumentTypeError("use the number of a history entry, 1 or more; `history ID` lists them")
     return number

@@ -26,6 +26,7 @@ from guardrails.cli.program import program
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.hint import Hint
@@ -36,7 +37,12 @@ from guardrails.reconcile.visit import Look
 from guardrails.wiring import Service
 
 _AT_ONCE: Final = 16
-_DID: Final = {"delete": "deleted", "put-back": "edit put back", "remove": "removed, for it had ended", "": "reverted"}
+_DID: Final = {
+    "delete": "deleted",
+    "put-back": "edit put back",
+    "remove": "removed, because it had expired",
+    "": "reverted",
+}
 
 type Progress = Callable[[int, int], None]
 
@@ -77,7 +83,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
     if judged.hindsight is Hindsight.MISTAKE and judged.since is not Since.BACK:
         command = f"{program()} restore {shlex.quote(name)} --at {judged.entry}"
         if judged.since is Since.CHANGED:
-            against.append("somebody has changed it since, and this would overwrite that")
+            against.append("somebody has changed it since, and an undo would overwrite that change")
         if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):
             against.append(f"it ended at {spell_time(judged.undone.expires_on)}: put back, it exempts nothing")
     document = {
@@ -235,21 +241,21 @@ def _today(document: Mapping[str, Any]) -> list[str]:
 
 def _notes(document: Mapping[str, Any]) -> list[str]:
     """Return what is to be known before it is undone, for people."""
-    back = ["since then: what was taken away has stood again"] if document["since"] == Since.BACK else []
-    return [*back, *(f"against undoing it: {line}" for line in document["against"])]
+    back = ["since then: the reverted state was restored"] if document["since"] == Since.BACK else []
+    return [*back, *(f"problem with an undo: {line}" for line in document["against"])]
 
 
 def _safe(command: str) -> str:
     """Return a command as a screen can show it, or where it is had instead: half an id would name something else."""
     shown = plain(command, LONGEST) == command
-    return command if shown else "not shown, for a screen cannot show this id whole: see --format json"
+    return command if shown else "not shown, because a terminal cannot show this id completely: see --format json"
 
 
 def _sum_up(found: Sequence[Item]) -> str:
     count = Counter(one.document["hindsight"] for one in found)
     left = sum(one.is_open and one.document["hindsight"] == Hindsight.MISTAKE for one in found)
     return (
-        f"{len(found)} revert{'' if len(found) == 1 else 's'}: {left} to undo,"
+        f"{number_of(len(found), 'revert')}: {left} to undo,"
         f" {count[Hindsight.MISTAKE] - left} undone or changed since, {count[Hindsight.NOT_JUDGED]} not judged,"
         f" {count[Hindsight.RIGHT]} right"
     )

@@ -15,6 +15,7 @@ from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, options_of, rule_named, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import modern
 from guardrails.exemption.times import spell_time
@@ -79,7 +80,7 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
     """Show the registered exemptions that a pattern would match no more in version 2."""
     compared = Comparison(ruleset.patterns if ruleset.version == 1 else ())
     if not compared.found:
-        screen.note("none of its patterns on exemptions would change in version 2: there is nothing to compare")
+        screen.note("no pattern for exemptions would change in version 2, so there is nothing to compare")
     refused: list[Permanent] = []
 
     async def work(service: "Service") -> int:
@@ -101,7 +102,7 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
             for text in ids or ["none"]:
                 screen.line(text, indent=2)
     if compared.found:
-        screen.note(f"{changed} of {count} registered exemptions would be matched no more; write ** to keep them")
+        screen.note(f"{changed:,} of {count:,} registered exemptions would no longer match; write ** to keep them")
     for error in refused:
         screen.problem(str(error))
 
@@ -130,8 +131,8 @@ def _count(ruleset: Ruleset, now: datetime, form: str, screen: Screen) -> int:
     if known is None:
         message, remedy = uncounted(ruleset, matches)
         raise Permanent(message, code="not-counted", subject=ruleset.source, remedy=remedy)
-    partly = "" if known.whole else ", which could not see all: exg sweep show"
-    screen.note(f"{known.exemptions} exemptions counted by the sweep of {spell_time(known.at)}{partly}")
+    partly = "" if known.whole else ", which could not see all scopes: exg sweep show"
+    screen.note(f"{number_of(known.exemptions, 'exemption')} counted by the sweep of {spell_time(known.at)}{partly}")
     return 0
 
 
@@ -156,7 +157,7 @@ def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
     others = ((len(ruleset.limits.overrides), "override"), (len(ruleset.exclusions), "exclusion"))
     for count, what in others:
         if count:
-            screen.line(f"{count} {what}{'' if count == 1 else 's'}; the table shows what holds elsewhere")
+            screen.line(f"{number_of(count, what)}; the table shows the values outside them")
 
 
 def _answer(bound: Bound | None, rule: Declared) -> tuple[str, str, str]:

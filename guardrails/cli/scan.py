@@ -164,18 +164,18 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
         path = Path(name)
         form = args.format or SUFFIXES.get(path.suffix.lower(), "")
         if not form:
-            raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
+            raise _wrong(f"the format of {name} is unknown", "Give --format, or a name that ends in .html.")
         if args.compare:
             check_form(form)
         found += [(path, form), *([(coverage_file(path), "coverage")] if form == "csv" else [])]
     for path, _ in found:
         if path.is_dir() or not path.parent.is_dir():
-            raise _wrong(f"{path} cannot be written", "Name a file in a folder that exists.")
+            raise _wrong(f"{path} cannot be written", "Name a file in an existing folder.")
         if sum(path == other for other, _ in found) > 1:
-            remedy = "Name each file once; beside NAME.csv its coverage is written into NAME.coverage.json."
+            remedy = "Name each file once. NAME.csv also writes NAME.coverage.json."
             raise _wrong(f"{path} would be written twice", remedy)
     if args.format == "html" and not found and sys.stdout.isatty():
-        raise _wrong("HTML is not for a terminal", "Give --out scan.html, or send it through a pipe.")
+        raise _wrong("the terminal cannot show HTML", "Use --out scan.html, or a pipe.")
     if "html" in (args.format, *(form for _, form in found)):
         import guardrails.report.page  # noqa: F401, PLC0415 - a missing package is to be said before the tenant is read
     return found
@@ -243,7 +243,9 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
     coverage.api_versions = {kind: version for kind, version in read_by.items() if "/" not in kind}
     for kind, version in used.items():
         if version != settings.policy_version and "/" not in kind:
-            report.notes.append(f"this cloud lacks api-version {settings.policy_version} of {kind}: {version} was used")
+            report.notes.append(
+                f"this cloud does not have api-version {settings.policy_version} of {kind}; the scan used {version}"
+            )
     if not report.containers and not report.total:
         raise _nothing(report)
     return report
@@ -268,14 +270,14 @@ async def _check(named: Sequence[Named], graph: "Graph", coverage: Coverage) -> 
     visible, missing = await graph.visible()
     wrong = complaints(named, visible, coverage.identity)
     if wrong and not missing:  # what is missing may be among what could not be read: the survey says so
-        remedy = "Name what it sees, or log in with one that sees more (az login --tenant ID)."
+        remedy = "Name scopes that this login sees, or use another login (az login --tenant ID)."
         raise Misconfigured(wrong[0], code="scope-not-visible", remedy=remedy, problems=tuple(wrong[1:]))
 
 
 def _nothing(report: Report) -> Retryable:
     """Return (to raise) the error for a scan that saw nothing: nothing is shown to it, or nothing could be read."""
     if report.missing:
-        remedy = "Try again; if it stays, look at the network and at the state of Azure."
+        remedy = "Try again. If the error stays, check the network and the status of Azure."
         return Retryable(f"nothing could be read: {report.missing[0]}", code="nothing-read", remedy=remedy)
     return Retryable(
         f"this login sees no subscription and no management group: {report.coverage.identity.shown}",
@@ -294,9 +296,9 @@ class _Clock:
 def _explained(error: Retryable) -> Retryable:
     """Return the error with a remedy for an engineer's own login, not for a deployed service's identity."""
     if error.code != NO_TOKEN:
-        remedy = error.remedy or "Try again; if it stays, look at the network and at the state of Azure."
+        remedy = error.remedy or "Try again. If the error stays, check the network and the status of Azure."
         return Retryable(error.message, code=error.code, subject=error.subject, remedy=remedy)
-    remedy = "Log in with `az login`, or set what azure-identity reads (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
+    remedy = "Log in with `az login`, or set the variables of azure-identity (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
     said = (line.strip() for line in str(error.__cause__ or "").splitlines())
     cli = next((line for line in said if line.startswith("AzureCliCredential")), "")
     message = f"{error.message} ({cli.rstrip('.')})" if cli else error.message

@@ -49,9 +49,10 @@ async def _look(service: Service) -> dict[str, Any]:
 
 def _show(document: dict[str, Any], screen: Screen) -> None:
     words = {
-        "never": "no sweep was made yet",
-        "busy": f"a sweep is under way since {document.get('started')}; the last one that ended:",
-        "died": f"the sweep that began at {document.get('started')} did not end; the next one will. Before it:",
+        "never": "there has been no sweep yet",
+        "busy": f"a sweep has been running since {document.get('started')}; the last complete sweep:",
+        "died": f"the sweep that began at {document.get('started')} did not finish; the next one will."
+        " The sweep before it:",
         "ended": "the last sweep:",
     }
     screen.line(words[document["state"]])

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         for operation in operations(types):
             screen.line(operation)
         for name in left_out(types):
-            screen.note(f"no room for {name} ({types[name]}): put back after deployments and sweeps only")
+            screen.note(f"no room for {name} ({types[name]}): only deployments and sweeps restore these exemptions")
     for problem in refused:
         screen.problem(problem)
     return 1 if refused else 0

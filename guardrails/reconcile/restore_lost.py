@@ -61,7 +61,7 @@ _SOON: Final = timedelta(minutes=1)
 _AGAIN: Final = timedelta(days=1)
 """When a write that Azure refused for want of the target is tried again without an event."""
 
-_NO_TARGET: Final = _Later("its target is not there; it is put back once that is")
+_NO_TARGET: Final = _Later("its target does not exist; the service restores it when the target exists")
 _BREAKER: Final = _Later("the breaker is open: nothing is written until an operator closes it", held=BREAKER)
 _LOOK_BACK: Final = timedelta(days=1)
 """How long before we saw it gone it may have been deleted: Event Grid delivers within 24 hours."""
@@ -117,7 +117,7 @@ def _notified(row: Row) -> Row:
 
 def _why(loss: Lost) -> str:
     if loss.by:
-        return f"{loss.by} deleted it, who may not"
+        return f"{loss.by} deleted it, which is not allowed"
     return "nobody is known to have deleted it: its target may be gone"
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.expiry import months_after
 from guardrails.exemption.facts import Facts, Unread
 from guardrails.exemption.model import Exemption
@@ -66,12 +67,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 def _limited(options: Options, *, known: bool) -> str:
     """Return what the latest allowed end is, a phrase. `known`: whether the time of the write is."""
     since = "after the write" if known else "from now"
-    more = f" and {_counted(options.tolerance_days, 'day')}" if options.tolerance_days else ""
-    return f"{_counted(options.months, 'month')}{more} {since}"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+    more = f" and {number_of(options.tolerance_days, 'day')}" if options.tolerance_days else ""
+    return f"{number_of(options.months, 'month')}{more} {since}"
 
 
 def _why(facts: Facts) -> str:

@@ -41,7 +41,7 @@ RULE = Rule(
     soc2=("CC6.3", "CC8.1"),
     remediation="Have an exemption approved and deployed by the pipeline, and delete this one.",
     check=check,
-    control="`exemptionManagementMode` has no alias. `selfServeExemptionSettings` of assignments has one.",
+    control="Azure has no alias for `exemptionManagementMode`, only for `selfServeExemptionSettings` of assignments.",
     good=(Case("no value"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),
     unclear=(

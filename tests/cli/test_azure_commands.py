@@ -173,7 +173,7 @@ async def test_the_setting_holds_a_dry_run_at_audit(desk: Desk, monkeypatch: pyt
 
 async def test_a_sweep_adopts_what_is_there_and_its_report_is_shown_later(desk: Desk) -> None:
     never = await desk.run("sweep")
-    assert (never.code, never.out.strip()) == (0, "no sweep was made yet")
+    assert (never.code, never.out.strip()) == (0, "there has been no sweep yet")
     await desk.arm.put(desk.id, BAD)
     await asyncio.sleep(1.05)  # ARM's clock is the machine's, and a sweep begins on a whole second
     ran = await desk.run("sweep", "run", "--format", "json")

@@ -71,7 +71,7 @@ def test_malformed_dates_are_judged(run: Run, save: Save, expires: str) -> None:
 def test_files_that_are_not_there(run: Run, tmp_path: Path) -> None:
     ran = run("judge", str(tmp_path / "no.json"), str(tmp_path), "a\0b")
     assert ran.code == 2
-    then = "Name a file that is there and that you may read, or - for standard input"
+    then = "Name a file that exists and that you may read, or - for standard input"
     then += " (see python -m guardrails judge --help)"
     assert ran.err.splitlines() == [
         f"guardrails: {tmp_path / 'no.json'}: cannot be read: No such file or directory. {then}",
@@ -84,7 +84,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
     given = save("a.json", body())
     ran = run("judge", given, "--assignments", given, "--now", NOW)
     assert ran.code == 2
-    assert "no assignments, initiatives or policies in what --assignments gives" in ran.err
+    assert "the file has no assignments, initiatives or policies" in ran.err
 
 
 @pytest.mark.parametrize(

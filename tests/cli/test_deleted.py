@@ -113,7 +113,7 @@ async def test_what_is_lost_and_waits_for_its_target(world: World, recycled: Bin
     item = await only(recycled)
     assert (item["status"], item["how"], item["by"], item["restorable"]) == ("lost", "lost", "", True)
     assert item["at"] == spell_time(world.clock.now() - timedelta(minutes=20))
-    assert item["against"] == "it waits: its target is not there; it is put back once that is"
+    assert item["against"] == "it waits: its target does not exist; the service restores it when the target exists"
 
 
 async def test_what_was_lost_and_is_given_up_says_why(world: World, recycled: Bin) -> None:
@@ -184,7 +184,7 @@ async def test_filters_and_the_order(world: World, recycled: Bin) -> None:
 async def test_one_that_was_never_there_for_us_is_not_in_it(world: World, recycled: Bin) -> None:
     await world.look(world.id("never"))
     ran = await recycled()
-    assert (ran.code, ran.out, ran.err) == (0, "", "0 gone, of 0 exemptions in the register\n")
+    assert (ran.code, ran.out, ran.err) == (0, "", "0 deleted, of 0 exemptions in the register\n")
 
 
 async def test_a_table_and_csv_that_runs_nothing(world: World, recycled: Bin) -> None:

@@ -72,7 +72,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
         "acts": False,
         "reasons": [
             "EXG102 expiry-too-far: it ends more than 12 months after it was written",
-            "it has no good state to go back to; it is deleted",
+            "it has no compliant state to put back; it is deleted",
             "audit mode: nothing is changed in Azure; enforce mode would delete it",
         ],
         "due": None,
@@ -123,7 +123,7 @@ def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> Non
         f"    fix: properties.expiresOn: none now; allowed: {allowed}",
         f"  command: az policy exemption update --name {name} --scope {scope} --expires-on 2027-11-21T09:00:00Z",
         "  answer: delete in enforce mode; audit mode changes nothing",
-        "  because: it has no good state to go back to; it is deleted",
+        "  because: it has no compliant state to put back; it is deleted",
         f"pass {body('other')['id']}",
         "  answer: none",
         "  because: it keeps every rule",

@@ -184,7 +184,7 @@ def test_a_dry_run_writes_nothing(run: Run, filled: Table, tmp_path: Path) -> No
     filled.drop()
     ran = run("register", "import", name, "--dry-run")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "nothing was written: --dry-run")
-    assert "3 exemptions put back" in ran.out
+    assert "3 exemptions restored" in ran.out
     assert filled.rows() == {}
 
 

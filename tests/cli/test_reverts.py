@@ -136,7 +136,7 @@ async def test_one_that_was_deleted_for_members_that_were_read_wrongly(desk: Des
         "owner": tenant.APPROVAL["owner"],
         "entry": 2,
         "why": "EXG302 whole-initiative: it exempts the whole initiative"
-        "; it has no good state to go back to; it is deleted",
+        "; it has no compliant state to put back; it is deleted",
         "then": [
             {
                 "code": "EXG302", "rule": "whole-initiative", "text": "it exempts the whole initiative",
@@ -380,7 +380,7 @@ async def test_what_somebody_wrote_since_is_not_open(desk: Desk) -> None:
     assert (ran.code, ran.out) == (0, "")
     item = await desk.only("--all")
     assert (item["since"], item["version"]) == ("changed", 1)
-    assert item["against"] == ["somebody has changed it since, and this would overwrite that"]
+    assert item["against"] == ["somebody has changed it since, and an undo would overwrite that change"]
     await desk.undo(item)
     assert (await desk.world.properties(one))["policyDefinitionReferenceIds"] == BOTH["policyDefinitionReferenceIds"]
 

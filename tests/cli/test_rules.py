@@ -79,7 +79,10 @@ def test_a_rule_as_json(run: Run, save: Save) -> None:
 def test_a_rule_about_bypasses_is_explained(run: Run, save: Save, name: str) -> None:
     ran = run("rules", name, "--ruleset", save("own.yaml", OWN))
     assert ran.code == 0
-    head = "EXG504 bypass-ended\nA bypass that has ended must be removed.\nseverity info, response alert, SOC 2 CC6.1, CC7.1\n"
+    head = (
+        "EXG504 bypass-ended\nA bypass that has ended must be removed.\n"
+        "severity info, response alert, SOC 2 CC6.1, CC7.1\n"
+    )
     assert ran.out.startswith(head)
     headings = [
         line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "How to fix it")

@@ -144,7 +144,7 @@ async def test_a_foreign_index_is_left_alone(tenant: Tenant, tmp_path: Path, ind
     (folder / "index.json").write_text(index, encoding="utf-8")
     ran = await tenant.scan("--by", "owner", "--out", str(folder))
     assert (ran.code, ran.out) == (2, "")
-    assert "index.json is there, and no scan wrote it" in ran.err
+    assert "index.json exists, and no scan wrote it" in ran.err
     assert not tenant.cloud.arm.log.requests
     assert await asyncio.to_thread(files, tmp_path) == {"secret.json": "secret", "out/index.json": index}
 

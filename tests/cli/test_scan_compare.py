@@ -129,7 +129,8 @@ def refused(ran: Ran, tenant: Tenant, said: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "it is no JSON"), (b"\xff\xfe", "it is no JSON"), ("[" * 100_000, "it is no JSON"), ("[]", "JSON form"),
+        ("{", "it is not JSON"), (b"\xff\xfe", "it is not JSON"), ("[" * 100_000, "it is not JSON"),
+        ("[]", "JSON form"),
         ({"schema_version": 3}, "its schema_version is not one of 1, 2"),
         ({"schema_version": []}, "its schema_version is not one of 1, 2"), ({}, "coverage is missing"),
     ],

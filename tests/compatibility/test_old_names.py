@@ -101,9 +101,7 @@ def test_two_values_of_one_setting_are_a_mistake() -> None:
     for old, new in settings.RETIRED.items():
         with pytest.raises(Misconfigured) as caught:
             Settings.read({**STORAGE, old: "7", new: "8"})
-        assert caught.value.problems == (
-            f"{new}: it is set, and so is {old}, its old name, with another value; take {old} away",
-        )
+        assert caught.value.problems == (f"{new}: its old name {old} is set too, to another value; remove {old}",)
 
 
 def test_a_new_setting_alone_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
-from guardrails.exemption.times import read_time, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.reconcile.restore import version
 from guardrails.wiring import Service
 
@@ -130,7 +130,7 @@ def _obstacles(row: Row, body: Exemption, since: Sequence[HistoryEntry], now: da
     """Return what is known to stand against it, without asking Azure."""
     out = []
     if is_expired(body.expires_on, now) and body.expires_on:
-        out.append(f"it expired at {read_time(body.expires_on)}: after a restore, it exempts nothing")
+        out.append(f"it expired at {spell_time(body.expires_on)}: after a restore, it exempts nothing")
     if row.settled:
         out.append(f"the service does not restore it: {row.settled}")
     newest = since[-1] if since else None
@@ -138,5 +138,5 @@ def _obstacles(row: Row, body: Exemption, since: Sequence[HistoryEntry], now: da
         out.append(f"it waits: {newest.facts.get('why', '')}")
     elif row.status is Status.LOST:
         away = "its target does not exist; the service restores it when the target exists"
-        out.append(f"it waits: {f'the service leaves it alone until {read_time(row.due)}' if row.due else away}")
+        out.append(f"it waits: {f'the service leaves it alone until {spell_time(row.due)}' if row.due else away}")
     return out

@@ -85,7 +85,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
         if judged.since is Since.CHANGED:
             against.append("somebody has changed it since, and an undo would overwrite that change")
         if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):
-            against.append(f"it ended at {spell_time(judged.undone.expires_on)}: put back, it exempts nothing")
+            against.append(f"it expired at {spell_time(judged.undone.expires_on)}: after a restore, it exempts nothing")
     document = {
         "id": name,
         "at": spell_time(revert.done.at) if revert else None,

@@ -28,7 +28,7 @@ ID = body()["id"]
          "does not name a Microsoft.Authorization/policyExemptions"),
         (json.dumps(body(policyAssignmentId=None)).encode(), "the exemption names no policyAssignmentId"),
         (json.dumps(body(metadata=[1])).encode(), "metadata is a list, not a JSON object"),
-        (json.dumps({"value": [7]}).encode(), "$.value[0]: a JSON object is wanted here, not a number"),
+        (json.dumps({"value": [7]}).encode(), "$.value[0]: this must be a JSON object, not a number"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else "",
 )  # fmt: skip

@@ -218,4 +218,4 @@ def test_policy_definitions_alone_are_no_mistake_in_what_assignments_gives(run: 
 def test_a_policy_definition_given_for_an_exemption_is_refused_with_where_it_belongs(run: Run, save: Save) -> None:
     ran = run("judge", save("definitions.json", [{"id": DENY_PUBLIC, "metadata": {}}]))
     assert ran.code == 2
-    assert "this is a policy definition, not an exemption; give it with --assignments" in ran.err
+    assert "this is a policy definition, not an exemption; pass it with --assignments" in ran.err

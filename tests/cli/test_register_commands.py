@@ -100,7 +100,7 @@ def test_history_is_shown_oldest_first_and_is_sound(run: Run, store: Store) -> N
     assert first.split()[:4] == ["1", "2026-11-02T09:30:00Z", "judged", "kept"]
     assert first.split()[5:] == ["jo@contoso.com", "violation"]
     assert second.startswith("2 ")
-    assert last == "sound: 2 entries, each carrying the hash of the one before"
+    assert last == "sound: 2 entries, each with the hash of the entry before it"
 
     shown = run("history", store.id.text, "--format", "json", "--verify").json
     assert [entry["seq"] for entry in shown["entries"]] == [1, 2]

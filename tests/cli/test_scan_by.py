@@ -155,7 +155,7 @@ async def test_a_foreign_index_is_left_alone(tenant: Tenant, tmp_path: Path, ind
         (("--by", "owner"), "Name it with --out DIR"), (("--by", "owner", "--out", "a", "--out", "b"), "one folder"),
         (("--by", "owner", "--out", "no/such"), "cannot become one"),
         (("--by", "owner", "--out", "setup.cfg/x"), "cannot become one"),
-        (("--by", "owner", "--out", "out", "--format", "table"), "--by writes no table"),
+        (("--by", "owner", "--out", "out", "--format", "table"), "--by does not write table"),
         (("--by", "owner", "--out", "out", "--compare", "x.json"), "--by and --compare"),
         (("--by", "initiative", "--out", "out"), "'initiative' is not known"),
     ],

@@ -125,7 +125,7 @@ def test_both_sections_are_one_mistake_with_its_line() -> None:
         with pytest.raises(Misconfigured) as caught:
             parse_ruleset(f"{HEAD}{new}: {{approved: [A-1]}}\n{old}: {{approved: [A-2]}}\n", "r.yaml")
         assert caught.value.problems == (
-            f"r.yaml:5:1: {old}: it is the old name of {new}, which is there too; move all of it there",
+            f"r.yaml:5:1: {old}: it is the old name of {new}, and the file has both; move its content to {new}",
         )
 
 

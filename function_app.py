@@ -52,7 +52,7 @@ async def held() -> "Intake":
     try:
         return intake()
     except Misconfigured as error:
-        log.error("a message is held for %.0f minutes, for nothing can be done with it: %s", HELD / 60, error)  # noqa: TRY400
+        log.error("a message waits for %.0f minutes, because it cannot be processed now: %s", HELD / 60, error)  # noqa: TRY400
         await asyncio.sleep(HELD)
         raise
 

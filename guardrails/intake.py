@@ -188,7 +188,7 @@ class Intake:
             except Retryable as error:
                 if error.code != NO_TOKEN or loop.time() >= until:
                     raise
-                log.warning("a message is kept in hand, for it cannot be put back: %s", error)
+                log.warning("a message cannot be put back on its queue and stays in memory: %s", error)
                 wait = max(error.delay or 0.0, _TOKEN_WAIT)
             await self._sleep(wait)
 
@@ -248,7 +248,7 @@ class Intake:
         except Misconfigured as error:
             await self._ruleset_broken(error)
         except (Retryable, Permanent) as error:
-            log.error("the sweep could not be done, and the next one is to see to it: %s", error)  # noqa: TRY400
+            log.error("the sweep failed; the next sweep does its work: %s", error)  # noqa: TRY400
             fact(Fact.SWEEP_BROKEN, code=error.code, by=by)
         else:
             if report is not None:
@@ -278,7 +278,9 @@ class Intake:
             except ValueError:
                 raise error from None
             await self._world.queues.send(queue, data, _POISON_DELAY)
-            log.warning("a message (%s) that the host gave up on cannot be kept, and is tried again: %s", queue, error)
+            log.warning(
+                "a message (%s) that the host gave up on could not be kept; the service tries again: %s", queue, error
+            )
 
     async def _set_aside(self, queue: str, text: str) -> None:
         if queue == "notices":
@@ -286,7 +288,7 @@ class Intake:
             await self._courier.poisoned(text)
             return
         if tick := _tick(text):
-            log.error("the host gave up on the second clock's message; it goes on without a sweep")
+            log.error("the host gave up on the message of the second clock; the clock continues without a sweep")
             await self._second_clock.strike(tick, _nothing)
             return
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
@@ -336,7 +338,7 @@ class Intake:
             Kind.RULESET_BROKEN,
             _digest(name, 16),
             at=self._dead_letters.now(),
-            done="What comes in waits on the queue.",
+            done="New messages wait on the queue.",
             why=error.problems,
         )
         problems = "\n".join(error.problems)

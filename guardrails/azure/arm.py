@@ -89,7 +89,7 @@ class ArmRest:
         """
         response = await self._send("PUT", exemption.text, self._version, body)
         if isinstance(refusal(response, _NO_TARGET_CODES), Gone):
-            message, remedy = ": ".join(error_of(response)), "It can be written once its scope is there again."
+            message, remedy = ": ".join(error_of(response)), "It can be written when its scope exists again."
             raise Permanent(message, code="no-target", subject=exemption.text, remedy=remedy)
         self._accepted(response, exemption.text)
         written = answer_of(response, exemption.text)

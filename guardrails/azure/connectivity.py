@@ -43,7 +43,7 @@ async def probe(endpoint: str, seconds: float) -> None:
 
 def unreachable(endpoint: str, why: str) -> Retryable:
     """Return (to raise) the error for an endpoint to which there is no connection."""
-    remedy = "Look at the network, VPN and proxy of this machine, and at GUARDRAILS_ARM_ENDPOINT."
+    remedy = "Check the network, VPN and proxy of this machine, and GUARDRAILS_ARM_ENDPOINT."
     return Retryable(
         f"Azure Resource Manager is unavailable at {endpoint}: {why}", code="arm-unreachable", remedy=remedy
     )

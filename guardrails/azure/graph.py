@@ -313,7 +313,7 @@ def _unseen(scope: str, containers: Mapping[str, str], missing: Sequence[str]) -
         return ""
     return (
         f"{words} is listed in {SCOPES_SETTING} but is not there, or the identity cannot see it: give it the role "
-        "Reader there, or take it off the list"
+        "Reader there, or remove it from the list"
     )
 
 

@@ -62,7 +62,7 @@ class _Changes:
     @property
     def note(self) -> str:
         """What is not known, one sentence."""
-        return f"who tagged what, and when, is not known everywhere: {'; '.join(dict.fromkeys(self.missing))}"
+        return f"for some tags, it is unknown who wrote them and when: {'; '.join(dict.fromkeys(self.missing))}"
 
     async def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Read the changes of the tags, once, and the creation of those of `rows` that have none."""

@@ -36,7 +36,7 @@ _FINAL: Final = frozenset({400, 401, 403, 404})
 """Statuses of an endpoint that refuses this token; the next one may be another's, or for another service."""
 
 _LOGIN: Final = "the login of this machine (azure-identity's DefaultAzureCredential)"
-_LOG_IN: Final = "Log in with `az login`, or set what azure-identity reads"
+_LOG_IN: Final = "Log in with `az login`, or set the variables of azure-identity"
 
 
 class Pause:
@@ -188,7 +188,7 @@ def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     if endpoint := os.environ.get("IDENTITY_ENDPOINT"):
         inner = ManagedIdentityCredential(client_id=client_id or None, transport=transport(), retry_total=0)
         asked, who = f"the managed identity endpoint {endpoint}", f"identity {client_id}" if client_id else "identity"
-        remedy = f"If it stays so, look whether the managed {who} is assigned to the function app"
+        remedy = f"If the error stays, check that the managed {who} is assigned to the function app"
         return Explained(inner, asked, pause=pause, seconds=_SECONDS, remedy=remedy)
     options: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 15}
     return Explained(DefaultAzureCredential(managed_identity_client_id=client_id or None, **options), pause=pause)

@@ -90,8 +90,8 @@ class RestWithPolicyTokens(Rest):
         if not demands:
             return False
         if not self._change_reference and any(_says(one, "isChangeReferenceRequired", "true") for one in demands):
-            said = f"{_REFUSED}: a policy asks for a change reference, and GUARDRAILS_CHANGE_REFERENCE is not set"
-            remedy = "Set it, or keep the policy from writes of this identity."
+            said = f"{_REFUSED}: a policy requires a change reference, and GUARDRAILS_CHANGE_REFERENCE is not set"
+            remedy = "Set it, or exclude this identity from the policy."
             raise Permanent(said, code="cannot-act", subject=subject, remedy=remedy)
         url = f"{self.endpoint}{container[0]}/providers/Microsoft.Authorization/acquirePolicyToken"
         headers = {"Content-Type": "application/json", "x-ms-force-sync": "true"}

@@ -9,7 +9,7 @@ from typing import Final
 
 REFUSALS: Final[Mapping[str, str]] = {
     "AuthorizationFailed": "our identity lacks a role",
-    "LinkedAuthorizationFailed": "our identity lacks a role on something that the exemption names",
+    "LinkedAuthorizationFailed": "our identity lacks a role on an object that the exemption names",
     "DenyAssignmentAuthorizationFailed": "a deny assignment",
     "RequestDisallowedByPolicy": "a policy of the tenant",
     "RequestDisallowedByAzure": "a restriction by Azure",
@@ -24,10 +24,10 @@ REFUSALS: Final[Mapping[str, str]] = {
     "PolicyAssignmentNotFound": "the assignment no longer exists",
     "SubscriptionNotFound": "the subscription no longer exists",
     "RequestEntityTooLarge": "the body is too large",
-    "TagsNotSupported": "the scope takes no tags",
-    "InvalidTagCount": "the scope takes no more tags",
-    "InvalidTagNameCharacters": "the scope does not take the tag's name",
-    "InvalidTagValueLength": "the scope does not take the tag's value",
+    "TagsNotSupported": "the scope does not accept tags",
+    "InvalidTagCount": "the scope does not accept more tags",
+    "InvalidTagNameCharacters": "the scope does not accept the tag's name",
+    "InvalidTagValueLength": "the scope does not accept the tag's value",
 }
 """ARM's error codes, and what each means."""
 

@@ -219,7 +219,7 @@ def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> 
         yield (
             bypass_rules.ENROLLMENT_REMOVED,
             Verdict.VIOLATION,
-            "it was enrolled, and nothing enforces the assignment there now",
+            "the scope was enrolled, and the assignment no longer applies there",
             {},
         )
         return
@@ -232,10 +232,10 @@ def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> 
         rule = bypass_rules.END_MISSING if bypass_rules.END_MISSING.name in on else bypass_rules.ENDED
         yield rule, Verdict.UNKNOWN, f"its end cannot be read: {bypass.ends_problem}", {}
     elif bypass.ends is None:
-        yield bypass_rules.END_MISSING, Verdict.VIOLATION, "it does not say when it ends", {}
+        yield bypass_rules.END_MISSING, Verdict.VIOLATION, "it has no end date", {}
     elif bypass.ends <= now:
         evidence = {"ends": spell_time(bypass.ends)}
-        yield bypass_rules.ENDED, Verdict.VIOLATION, "its end has passed, and it is still there", evidence
+        yield bypass_rules.ENDED, Verdict.VIOLATION, "it has ended and is still there", evidence
     if tagged:
         yield from _about_approval(bypass, ruleset)
 
@@ -245,18 +245,13 @@ def _about_review(bypass: Bypass, now: datetime) -> Iterator[_Lack]:
     try:
         due = parse_time(bypass.review)
     except ValueError as error:
-        yield bypass_rules.REVIEW_MISSING, Verdict.UNKNOWN, f"its date of review cannot be read: {error}", {}
+        yield bypass_rules.REVIEW_MISSING, Verdict.UNKNOWN, f"its review date cannot be read: {error}", {}
         return
     if due is None:
-        yield bypass_rules.REVIEW_MISSING, Verdict.VIOLATION, "it names no date of review", {}
+        yield bypass_rules.REVIEW_MISSING, Verdict.VIOLATION, "it has no review date", {}
     elif due.date() < now.date():
         evidence = {"review": spell_time(due)}
-        yield (
-            bypass_rules.REVIEW_MISSING,
-            Verdict.VIOLATION,
-            "its review is overdue, and it names no later one",
-            evidence,
-        )
+        yield (bypass_rules.REVIEW_MISSING, Verdict.VIOLATION, "its review is overdue", evidence)
 
 
 def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[_Lack]:
@@ -266,7 +261,7 @@ def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[_Lack]:
         text = f"the tags are incomplete: {tag} names no exception"
         yield bypass_rules.NOT_APPROVED, Verdict.VIOLATION, text, {"tag": tag}
     elif bypass.subject.lower() not in _folded(ruleset.bypasses.approved):
-        blanks = "" if bypass.subject == bypass.subject.strip() else "; blanks around its id make it another one"
+        blanks = "" if bypass.subject == bypass.subject.strip() else "; the blanks around its id make it a different id"
         yield (
             bypass_rules.NOT_APPROVED,
             Verdict.VIOLATION,

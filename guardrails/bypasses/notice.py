@@ -63,7 +63,7 @@ def _badness(one: Bypass) -> tuple[int, int, str, str]:
 def _finding(one: Bypass) -> dict[str, Any]:
     """Return a bypass as one finding: the worst that was found, what the others are, and where it is."""
     first, *others = sorted(one.violations, key=lambda finding: (finding.severity.rank, finding.code))
-    said = [_what(one), *_also(others), f"by {_cut(one.who, _SHORT) or 'somebody not known'}"]
+    said = [_what(one), *_also(others), f"by {_cut(one.who, _SHORT) or 'an unknown author'}"]
     if one.owner.strip():
         said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
     assignment = "" if one.kind is BypassKind.TAG else _cut(one.subject, _ID)

@@ -190,7 +190,7 @@ def _not_scopes(value: Any) -> Iterator[_Seen]:
     for scope in _list(value, "notScopes"):
         identity = _identity(scope) or _text(scope)
         if identity:
-            unreadable = "" if container_of(identity) else "notScopes names what is no scope"
+            unreadable = "" if container_of(identity) else "notScopes contains a text that is not a scope"
             yield _Seen("excluded from the assignment", identity, unreadable)
 
 

@@ -1,7 +1,9 @@
-"""The breaker: how many reverts the last hour saw, whether it is open, and which reverts wait, for it or for a budget.
+"""Show or close the breaker, which limits reverts.
 
-`close` lets reverts happen again and puts what waits on the reconcile queue. Look at the reverts first: an open breaker
-mostly means a wrong ruleset, or a pipeline that writes many exemptions at once.
+`show` prints the number of reverts in the last hour, whether the breaker is open, and the reverts that wait for the
+breaker or for a budget. `close` allows reverts again, and puts the waiting exemptions on the reconcile queue. Look at
+the reverts first. The usual causes of an open breaker are a mistake in the ruleset, and a pipeline that writes many
+exemptions at once.
 """
 
 import argparse
@@ -11,6 +13,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.ruleset.budgets import BREAKER
 from guardrails.wiring import Service
@@ -29,10 +32,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json(document)
         return 0
     since = f" since {document['opened_at']}" if document["opened_at"] else ""
-    limit = f" of {document['limit']}" if document["limit"] is not None else ""
-    screen.line(
-        f"{document['state']}{since}: {document['recent']}{limit} reverts in the last hour", style=document["state"]
-    )
+    limit = f" (limit: {document['limit']:,})" if document["limit"] is not None else ""
+    reverts = number_of(document["recent"], "revert")
+    screen.line(f"{document['state']}{since}: {reverts} in the last hour{limit}", style=document["state"])
     for exemption, why in document["waits"].items():
         what = "queued" if args.action == "close" else "waits" if why == BREAKER else f"waits ({why})"
         screen.line(f"{what}: {exemption}")

@@ -1,6 +1,6 @@
 """Print a script that completes commands, options, their values, rules and file names in a shell.
 
-Put it where the shell looks for such scripts, and do so again after an upgrade:
+Save it in the folder of such scripts, and save it again after an upgrade:
   exg completion bash > ~/.local/share/bash-completion/completions/exg
   exg completion zsh > ~/.zfunc/_exg     with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
   exg completion fish > ~/.config/fish/completions/exg.fish
@@ -19,7 +19,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("shell", choices=SHELLS, help="for which shell")
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def run(args: argparse.Namespace, _: Screen) -> int:

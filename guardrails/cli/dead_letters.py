@@ -1,12 +1,14 @@
-"""Dead letters: events and messages that could not be processed. Nothing is lost: fix the cause, replay or drop them.
+"""List, show, replay and drop dead letters: events and messages that could not be processed.
 
-`replay` puts one back on its queue, then drops it. One that cannot be replayed stays, and the reason is shown.
+The service keeps them. Fix the cause, and then replay or drop each one. `replay` puts a dead letter back on its queue
+and drops it. If it cannot be replayed, it stays, and the command shows the reason.
 
-`replay --from DIR` is for events that Event Grid gave up on and put into a storage container, as files in a folder:
+`replay --from DIR` is for events that Event Grid could not deliver and stored in a storage container. Download them:
   az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
-The exemptions in them are looked at again: an event is only a hint, so a message on the `reconcile` queue is as good as
-the event. Files and blobs stay where they are; replaying twice does no harm. Exit code 1: a dead letter, a file, or an
-event in one could not be replayed; all others were.
+The command puts a message on the `reconcile` queue for each exemption in them. It leaves files and blobs unchanged. You
+may replay them twice.
+
+Exit code 1: a dead letter, a file, or an event in a file could not be replayed. All others were replayed.
 """
 
 import argparse
@@ -36,16 +38,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         if name == "show":
             action.add_argument("id", metavar="ID")
         add_format(action)
-    replay = actions.add_parser("replay", help="put one, or all, back on the queue; or what Event Grid gave up on")
+    replay = actions.add_parser("replay", help="put one or all back on the queue; or replay undelivered events")
     which = replay.add_mutually_exclusive_group(required=True)
     which.add_argument("id", nargs="?", metavar="ID", default="")
-    which.add_argument("--all", action="store_true", help="all that can be replayed")
+    which.add_argument("--all", action="store_true", help="replay all that can be replayed")
     which.add_argument(
-        "--from", dest="folder", metavar="DIR", help="events in the files of a folder, and of folders below it"
+        "--from", dest="folder", metavar="DIR", help="replay the events in the files of this folder and its subfolders"
     )
-    replay.add_argument("--dry-run", action="store_true", help="with --from: show what would be looked at")
-    add_format(replay, default=None, text="of --from; default: table")
-    actions.add_parser("drop", help="forget one").add_argument("id", metavar="ID")
+    replay.add_argument("--dry-run", action="store_true", help="with --from: show the exemptions; send nothing")
+    add_format(replay, default=None, text="for --from; default: table")
+    actions.add_parser("drop", help="delete one").add_argument("id", metavar="ID")
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -73,7 +75,7 @@ def _run_replay(args: argparse.Namespace, screen: Screen) -> int:
 
         return event_grid_dead_letters.replay(args.folder, screen, form=args.format or "table", dry_run=args.dry_run)
     if args.dry_run or args.format:
-        raise Misconfigured("--dry-run and --format are for --from alone", code="bad-use", remedy="Leave them out.")
+        raise Misconfigured("--dry-run and --format need --from", code="bad-use", remedy="Leave them out.")
     return say_replayed(with_service(lambda service: _replay(service, args.id)), screen)
 
 
@@ -142,7 +144,7 @@ def say_replayed(done: Sequence[tuple[DeadLetter, str]], screen: Screen) -> int:
     """Print what `put_back` returned; return the exit code."""
     for dead_letter, why in done:
         if why:
-            look = f"`exg dead-letters show {dead_letter.id}` shows what it holds"
+            look = f"`exg dead-letters show {dead_letter.id}` shows its content"
             screen.problem(f"{dead_letter.id}: cannot be replayed: {why}. {look}")
         else:
             screen.line(f"replayed: {dead_letter.id}")
@@ -162,7 +164,7 @@ def message_of(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
         return "reconcile", _hint(_object(dead_letter.payload))
     if dead_letter.source == "event":
         return "reconcile", _event(dead_letter.payload)
-    raise ValueError(f"it is a record ({dead_letter.source}), not a message; drop it once its cause is fixed")
+    raise ValueError(f"it is a record ({dead_letter.source}), not a message; fix the cause, then drop it")
 
 
 def _notice(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The recycle bin: every exemption that is gone and that the register knew, whoever deleted it, the latest first.
+"""The recycle bin: list every deleted exemption that the register knows, latest first.
 
-It says what `restore ID` would put back, and what is against it, as far as the register knows: Azure is not asked.
-Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
+For each exemption, the list shows what `restore ID` would write, and why a restore may fail. The command reads only the
+register, not Azure. Exit code 1: somebody changed a row outside the service. Filters never hide such a row; its status
+is `altered`.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from guardrails.cli.register_rows import Filters, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.ownership import is_claim
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
@@ -31,11 +33,18 @@ COLUMNS: Final = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list", required=True)
-    some = actions.add_parser("list", help="list what is gone, the latest first")
+    some = actions.add_parser("list", help="list deleted exemptions, latest first")
     add_scope_and_owner(some)
-    some.add_argument("--since", type=moment, metavar="DATE", help="gone then or later, such as 2026-11-01")
-    some.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
-    some.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
+    some.add_argument(
+        "--since",
+        type=moment,
+        metavar="DATE",
+        help="only those deleted on this date (UTC) or later, such as 2026-11-01",
+    )
+    some.add_argument(
+        "--now", type=moment, metavar="TIME", help="treat exemptions that end by this time as expired; default: now"
+    )
+    some.add_argument("--all", action="store_true", help=f"in a terminal, show all rows, not only the first {FIRST}")
     add_format(some, ("table", "json", "csv"))
 
 
@@ -59,9 +68,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     found.sort(key=lambda one: (-one.at.timestamp(), one.found.id.key))
     if args.format == "table":
         _table(found, reading.altered(), screen, everything=args.all or not screen.terminal)
-        screen.note(
-            f"{len(found)} gone, of {reading.count} exemption{'' if reading.count == 1 else 's'} in the register"
-        )
+        screen.note(f"{len(found):,} deleted, of {number_of(reading.count, 'exemption')} in the register")
     elif args.format == "json":
         screen.json([*reading.altered(), *(one.to_json() for one in found)])
     else:
@@ -112,6 +119,6 @@ def _folded(one: Departure) -> tuple[Cell, ...]:
     what = [f"version {one.version}, {ends}", f"from {document['assignment'].rpartition('/')[2]}"]
     owner = f"{'claims ' if is_claim(row) else ''}owner {row.owner}"
     where = [one.found.id.name, f"at {one.found.id.scope}", *([owner] if row.owner else [])]
-    why = [*([f"why: {one.why}"] if one.why else []), *(f"against it: {text}" for text in one.against)]
+    why = [*([f"why: {one.why}"] if one.why else []), *(f"problem: {text}" for text in one.against)]
     gone = f"{one.how} {spell_time(one.at)[:10]}"
     return gone, one.by or "not known", what if document["restorable"] else "nothing", [*where, *why]

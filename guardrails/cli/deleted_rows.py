@@ -130,13 +130,13 @@ def _obstacles(row: Row, body: Exemption, since: Sequence[HistoryEntry], now: da
     """Return what is known to stand against it, without asking Azure."""
     out = []
     if is_expired(body.expires_on, now) and body.expires_on:
-        out.append(f"it ended at {spell_time(body.expires_on)}: put back, it exempts nothing")
+        out.append(f"it expired at {spell_time(body.expires_on)}: after a restore, it exempts nothing")
     if row.settled:
-        out.append(f"it is not put back by itself: {row.settled}")
+        out.append(f"the service does not restore it: {row.settled}")
     newest = since[-1] if since else None
     if row.status is Status.LOST and newest is not None and newest.event == "waiting":
         out.append(f"it waits: {newest.facts.get('why', '')}")
     elif row.status is Status.LOST:
-        away = "its target is not there; it is put back once that is"
-        out.append(f"it waits: {f'it is left alone until {spell_time(row.due)}' if row.due else away}")
+        away = "its target does not exist; the service restores it when the target exists"
+        out.append(f"it waits: {f'the service leaves it alone until {spell_time(row.due)}' if row.due else away}")
     return out

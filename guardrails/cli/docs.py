@@ -1,7 +1,7 @@
 """Write the generated pages: docs/rules, docs/notices, schemas, docs/settings.md, docs/sources.md and sample settings.
 
-They are made from the rules, the sources, the settings and the shipped ruleset. --check writes nothing and exits 1
-where a page is stale.
+Their sources are the rules, the sources, the settings and the shipped ruleset. --check writes nothing, and exits with 1
+if a page is stale.
 """
 
 import argparse
@@ -25,10 +25,10 @@ from guardrails.notices.notice import SERVICE, SEVERITIES, TITLES, Kind
 from guardrails.policy.condition import refusal_of
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Declared, Rule
-from guardrails.rules.sample import BODY
+from guardrails.rules.sample import BODY, FACTS, SUBSCRIPTION
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.model import Ruleset, load_ruleset
-from guardrails.ruleset.rule_pages import every_rule, text_of
+from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
 from guardrails.ruleset.schema import published
 from guardrails.runtime.settings import Settings
 
@@ -38,13 +38,16 @@ _SOURCE: Final = Path(__file__).parents[2]
 COMMAND: Final = "exg docs"
 _RULES: Final = "docs/rules"
 _NOTICES: Final = "docs/notices"
+_CRITERIA: Final = (
+    "https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is stale")
     parser.add_argument(
-        "--root", type=Path, metavar="DIR", help="the repository; default: the one from which this is run"
+        "--root", type=Path, metavar="DIR", help="the folder of the repository; default: the repository of this program"
     )
 
 
@@ -148,19 +151,18 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
     return _joined(
         _made_from("guardrails/rules and guardrails/ruleset/bypass_rules.py"),
         "# Rules",
-        "Each rule looks at one exemption or one bypass and gives one of three answers: it passes; it is a violation,"
-        " with the values that show it; or it is unknown, with the reason. Unknown is never a pass and never a reason"
-        " to revert.",
-        "*Response* is what the shipped ruleset does about a violation once it is in `enforce` mode; it ships in"
-        f" `{ruleset.mode}` mode. Every rule can be switched, given options and overridden by scope in"
-        " the [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) helps editors.",
+        "A rule judges one exemption or one bypass. The result is a pass, a violation with its evidence, or unknown"
+        " with a reason. Unknown is never a pass, and never a reason to revert.",
+        f"*Response* is the response of the shipped ruleset in `enforce` mode; it ships in `{ruleset.mode}` mode. In"
+        " your [ruleset](../ruleset.md), you can switch each rule on or off, set its options, and override them for a"
+        f" scope. The SOC 2 criteria are the [Trust Services Criteria]({_CRITERIA}) of 2017. `exg rules CODE` shows a"
+        " page in the terminal, with the values of your ruleset.",
         "## Exemptions",
         _listed(all_rules().values(), bound),
         "## Bypasses",
-        "[Bypasses](../bypasses.md) of policies. They are reported, never changed: the response is"
-        " `alert` or `off`, and there is neither grace nor an option. A ruleset that does not name one has it on.",
+        "The service reports [bypasses](../bypasses.md) and never changes them. The response of these rules is `alert`"
+        " or `off`; they have no grace period and no options. They are on unless the ruleset switches them off.",
         _listed(bypass_rules().values(), bound),
-        "`exg rules CODE` shows a page in the terminal, with your ruleset's values.",
     )
 
 
@@ -176,7 +178,7 @@ def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:
         )
         for rule in rules
     ]
-    return _table(("code", "rule", "severity", "response", "SOC 2", "what it asks"), rows)
+    return _table(("code", "rule", "severity", "response", "SOC 2", "requirement"), rows)
 
 
 def _notices() -> str:
@@ -193,56 +195,58 @@ def _notices() -> str:
     return _joined(
         _made_from("guardrails/cli/notice_schema.py"),
         "# Kinds of notices",
-        "Each kind has a JSON Schema (2020-12). It describes the notice as a signed webhook has it in `data`, and an"
-        " Event Grid event in its `data`. [notice.schema.json](notice.schema.json) is any of them.",
-        _table(("kind", "severity", "about", "title", "says"), rows),
-        "[About notices, routes and channels](../notices.md)",
+        "Each kind has a JSON Schema (2020-12). It describes `data` in a signed webhook and in an Event Grid event."
+        " [notice.schema.json](notice.schema.json) accepts every kind. See also"
+        " [notices, routes and channels](../notices.md).",
+        _table(("kind", "severity", "about", "title", "meaning"), rows),
     )
 
 
 def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     """Return what Azure Policy can do about a rule, by the shipped ruleset."""
     if isinstance(rule, BypassRule) or isinstance(rule.control, str):
-        return f"No policy. {rule.control}"
+        return f"No policy can check this rule. {rule.control}"
     found = refusal_of(rule, ruleset)
     if isinstance(found, str):
-        return f"No policy. {found}"
-    reports = "" if found.by_caller else f"report it (`{found.name}`)"
+        return f"No policy checks this rule. {found}"
+    reports = "" if found.by_caller else f"report a violation (`{found.name}`)"
     refuses = f"refuse the write (`{found.denial}`)" if found.deny else ""
     does = " and ".join(filter(None, (reports, refuses)))
-    return f"Azure Policy can {does}. Left to the service: {' '.join(found.leaves)}"
+    return f"A policy can {does}. It does not see: {' '.join(found.leaves)}"
 
 
 def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str:
     text = text_of(rule)
-    facts = [
-        ("name in the ruleset", f"`{rule.name}`"),
-        ("severity", str(rule.severity)),
-        ("shipped response", str(bound.response) if bound else "off"),
-        ("SOC 2 criteria", ", ".join(rule.soc2)),
-    ]
+    answer = str(bound.response) if bound else "off"
+    facts = f"Severity: {rule.severity}. Shipped response: {answer}. SOC 2: {', '.join(rule.soc2)}."
     if isinstance(rule, Rule):
         source = f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"
-        facts += [("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []
+        facts += f" Needs a [source](../sources.md) that returns {_names(rule.needs)}." if rule.needs else ""
     else:
         source = "guardrails/ruleset/bypass_rules.py"
-        facts += [("looks at", "[bypasses](../bypasses.md)")]
-    parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, _table(("", ""), facts)]
+        facts += " About [bypasses](../bypasses.md)."
+    parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, facts]
     for heading, paragraphs in text.sections.items():
-        parts += [f"## {heading}", *paragraphs]
-    control = f"{_control(rule, ruleset)} [More](../prevention.md)"
-    parts += ["## How to fix it", rule.remediation, "## At the control plane", control]
-    parts += ["## Options", _options(options_of(rule))]
+        if heading != ADVICE:
+            parts += [f"## {heading}", *paragraphs]
+    parts += ["## How to fix it", " ".join((rule.remediation, *text.sections[ADVICE]))]
+    if options := options_of(rule):
+        parts += ["## Options", _options(options)]
+    parts += ["## Azure Policy", f"{_control(rule, ruleset)} See [Prevent](../prevention.md)."]
     parts += _cases(rule) if isinstance(rule, Rule) else ()
-    if text.references:
-        parts += ["## References", "\n".join(f"- <{reference}>" for reference in text.references)]
+    parts += ["## References", "\n".join(f"- <{reference}>" for reference in text.references)]
     return _joined(*parts, "[All rules](README.md)")
 
 
 def _cases(rule: Rule) -> Iterator[str]:
     yield "## Cases"
-    yield f"Changes to a compliant exemption of one storage account (`{BODY['name']}`)."
-    for title, cases in (("It passes", rule.good), ("It is a violation", rule.bad), ("It is unknown", rule.unclear)):
+    written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
+    written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
+    yield (
+        f"Each case changes a compliant exemption of a storage account. It was written on {written:%Y-%m-%d} and ends"
+        f" on {end[:10]}. The date of the judgement is {now:%Y-%m-%d}."
+    )
+    for title, cases in (("Pass", rule.good), ("Violation", rule.bad), ("Unknown", rule.unclear)):
         if cases:
             yield f"**{title}:**"
             yield "\n".join(_case(case) for case in cases)
@@ -252,11 +256,12 @@ def _options(options: Sequence[Option]) -> str:
     if not options:
         return "None."
     rows = [(f"`{one.name}`", one.kind, _code(one.default), one.doc) for one in options]
-    return _table(("option", "type", "default", "means"), rows)
+    return _table(("option", "type", "default", "meaning"), rows)
 
 
 def _case(case: Case) -> str:
     changes = ", ".join(f"{name} {_code(value)}" for name, value in changes_of(case))
+    changes = changes.replace(SUBSCRIPTION, "/subscriptions/ID")
     return f"- {case.title}: {changes}" if changes else f"- {case.title}"
 
 
@@ -276,19 +281,19 @@ def _settings(ruleset: Ruleset) -> str:
     named = [(f"`{name}`", "", f"{doc} **Secret.**") for name, doc in named_settings(ruleset).items()]
     return _joined(
         _made_from("guardrails/runtime/settings.py and guardrails/ruleset.yaml"),
-        "# Settings",
-        "App settings of the function app, and environment variables for the command line. Mistakes are reported all at"
-        " once, and nothing is done until they are fixed. `local.settings.sample.json` has them all; copy it to"
-        " `local.settings.json` for Core Tools.",
-        _table(("setting", "default", "means"), rows),
+        "# Settings of the app and the command line",
+        "These are app settings of the function app, and environment variables of the command line. The program reports"
+        " all mistakes in the settings at once, and does nothing until you fix them. For Azure Functions Core Tools,"
+        " copy `local.settings.sample.json`, which has all settings, to `local.settings.json`.",
+        _table(("setting", "default", "meaning"), rows),
         "## Settings that the ruleset names",
-        "A route under `notices` in the ruleset names the settings that hold its address and its signing secret, so"
-        " that neither is in a file. The shipped ruleset names:",
-        _table(("setting", "default", "means"), named),
+        "A route under `notices` in the ruleset names the settings with its address and its signing secret, so that"
+        " neither is in a file. The shipped ruleset names:",
+        _table(("setting", "default", "meaning"), named),
         "## Settings of Azure Functions",
         _table(
-            ("setting", "value", "means"),
-            [("`FUNCTIONS_WORKER_RUNTIME`", "`python`", "Which worker runs; for Core Tools. Azure sets it itself.")],
+            ("setting", "value", "meaning"),
+            [("`FUNCTIONS_WORKER_RUNTIME`", "`python`", "The worker, for Core Tools. Azure sets it itself.")],
         ),
     )
 
@@ -297,20 +302,21 @@ def _sources() -> str:
     optional = (SELECTORS, VALIDATION, MODE, SYSTEM)
     rows = []
     for source, more in EVERY:
-        lacking = {name for name in optional if name not in source.returns}
-        if not source.principals:
-            lacking.add(SELECTORS)
-        rules = [f"`{rule.name}`" for rule in all_rules().values() if lacking.intersection(rule.needs)]
         cells = ["yes" if name in source.returns else "no" for name in optional]
-        cells.insert(1, "yes" if source.principals else "no")
-        rows.append((f"{source.name}{more and f' ({more})'}", *cells, ", ".join(rules) or "none"))
-    columns = ("source", f"`{SELECTORS}`", f"of them {_names(PRINCIPALS)}", *(f"`{name}`" for name in optional[1:]))
+        if source.returns.issuperset({SELECTORS}) and not source.principals:
+            cells[0] = "in part"
+        rows.append((f"{source.name}{more and f' ({more})'}", *cells))
+    needs = [
+        (f"`{name}`", _names(rule.name for rule in all_rules().values() if name in rule.needs)) for name in optional
+    ]
     return _joined(
         _made_from("guardrails/exemption/sources.py and guardrails/rules"),
-        "# Sources of exemptions",
+        "# Sources of exemptions: fields that each returns",
         SOURCES,
-        f"All return {_names(sorted(BASE))}. The others differ:",
-        _table((*columns, "rules that may be unknown"), rows),
+        f"All sources return {_names(sorted(BASE))}. They differ in these fields:",
+        _table(("source", *(f"`{name}`" for name in optional)), rows),
+        f"*In part*: without selectors of the kinds {_names(PRINCIPALS)}.",
+        _table(("field", "rules that may be unknown without it"), needs),
         NOTES,
         "## Files",
         FILES,
@@ -318,7 +324,7 @@ def _sources() -> str:
 
 
 def _migration() -> str:
-    parts = [_made_from("guardrails/cli/migration.py"), "# Migration", migration.INTRODUCTION]
+    parts = [_made_from("guardrails/cli/migration.py"), "# Migration: replace old names", migration.INTRODUCTION]
     for heading, text, columns, rows in migration.sections():
         table = _table(columns, [[f"`{cell}`" for cell in row] for row in rows]) if columns else ""
         parts += filter(None, (f"## {heading}", text, table))

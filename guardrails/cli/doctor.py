@@ -1,10 +1,10 @@
-"""Whether the service can do what it is for, and how to fix what keeps it from that.
+"""Check the deployment, and show how to fix each problem.
 
-Looks at settings, ruleset, identity, permissions, storage, event subscriptions, routes, clock, sweeps, log, versions.
-Nothing is changed: one row is written into the register's table and deleted again. Nothing is sent either, unless
---send asks for a test notice to every route. Each check and how to fix what it finds: docs/doctor.md.
+The checks cover settings, ruleset, identity, permissions, storage, event subscriptions, routes, clock, sweeps, logs and
+versions. The command changes nothing, except that it writes one row to the register's table and deletes it. It sends a
+test notice to every route only with --send. See docs/doctor.md for each check.
 
-Exit code 0: all is well; 1: something fails; 3: nothing fails, and something is unknown.
+Exit codes: 0: all pass. 1: a check fails. 3: no check fails, but one is unknown.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from guardrails.cli.screen import Cell, Screen
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.examine import CHECKS, examine
 from guardrails.doctor.model import Finding, Report
+from guardrails.exemption.counts import number_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--send", action="store_true", help="send a test notice to every route")
     parser.add_argument(
         "--only", action="append", choices=tuple(CHECKS), default=[], metavar="NAME",
-        help=f"do this check only; may be repeated: {', '.join(CHECKS)}",
+        help=f"run only this check; may be repeated: {', '.join(CHECKS)}",
     )  # fmt: skip
     parser.add_argument(
         "--function-app", type=_function_app, metavar="ID",
         default=os.environ.get("GUARDRAILS_FUNCTION_APP_ID") or None,
-        help="resource id of the function app that events must go to; default: GUARDRAILS_FUNCTION_APP_ID",
+        help="resource id of the function app that must receive the events; default: GUARDRAILS_FUNCTION_APP_ID",
     )  # fmt: skip
     add_format(parser)
 
@@ -63,7 +64,7 @@ def _show(report: Report, screen: Screen) -> None:
     screen.table(("check", "state", "about", "seen"), rows)
     counts = [str(result.state) for result in report.results]
     said = ", ".join(f"{counts.count(state)} {state}" for state in dict.fromkeys(counts))
-    screen.line(f"{len(counts)} checks: {said}", style=str(report.state))
+    screen.line(f"{number_of(len(counts), 'check')}: {said}", style=str(report.state))
 
 
 def _fix(finding: Finding) -> list[str]:

@@ -13,6 +13,7 @@ from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_even
 from guardrails.cli.online import with_service
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.times import parse_time
 from guardrails.wiring import Service
@@ -65,20 +66,16 @@ def replay(name: str, screen: Screen, *, form: str, dry_run: bool) -> int:
 
 def _show(counts: Mapping[str, int], found: Found, screen: Screen, *, dry_run: bool) -> None:
     verb = "to be looked at" if dry_run else "put on the reconcile queue"
-    screen.line(f"{_many(counts['exemptions'], 'exemption')} {verb}")
+    screen.line(f"{number_of(counts['exemptions'], 'exemption')} {verb}")
     if counts["scopes"]:
-        targets = _many(counts["scopes"], "changed target")
-        screen.line(f"{_many(counts['below'], 'exemption')} at {targets} {verb}")
+        targets = number_of(counts["scopes"], "changed target")
+        screen.line(f"{number_of(counts['below'], 'exemption')} at {targets} {verb}")
     if found.dropped:
-        screen.line(f"{_many(found.dropped, 'event')} about something else")
+        screen.line(f"{number_of(found.dropped, 'event')} about something else")
     for reason, count in found.reasons.most_common():
-        screen.line(f"{_many(count, 'event')} given up: {reason}")
+        screen.line(f"{number_of(count, 'event')} given up: {reason}")
     for name, why in found.bad:
         screen.problem(f"{name}: {why}. `exg reconcile ID` looks at its exemption without it")
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def collect(folder: Path) -> Found:

@@ -12,8 +12,8 @@ TRACEBACK: Final = "--traceback"
 """The option, before the command, that has the traceback of what goes wrong shown."""
 
 REMEDIES: Final = {
-    "cannot-act": "`exg doctor --only permissions` shows a missing role; a lock or a policy must be"
-    " lifted by who set it"
+    "cannot-act": "`exg doctor --only permissions` shows a missing role; ask the owner of a lock"
+    " or a policy to remove it"
 }
 """What to do next about errors of which only the command line knows that; by code."""
 
@@ -51,7 +51,7 @@ def _line(error: GuardrailsError) -> str:
     """Return what happened and what to do next, in one line."""
     if error.remedy:
         return GuardrailsError.__str__(error)
-    again = f"Run it again in {error.delay:.0f} s or more" if isinstance(error, Retryable) else ""
+    again = f"Run the command again after {error.delay:.0f} seconds" if isinstance(error, Retryable) else ""
     more = error.about("")
     more.remedy = REMEDIES.get(error.code, again)
     return GuardrailsError.__str__(more)
@@ -79,11 +79,11 @@ def _unforeseen(errors: Sequence[BaseException], command: str) -> str:
         return missing(packages[0])
     kinds = "; ".join(dict.fromkeys(map(_kind, errors)))
     if all(isinstance(one, MemoryError) for one in errors):
-        then = "Give it more memory, or less to do at once"
+        then = "Give the program more memory, or less work at once"
     elif all(isinstance(one, OSError) for one in errors):
-        then = "Fix that, and run it again"
+        then = "Fix this, and run the command again"
     else:
-        then = "This is a defect of the program: report this line"
+        then = "This is a defect in the program. Report this line"
     again = f"{program()} {TRACEBACK} {command} ..."
     return f"{command or program()} failed: {kinds}. {then}; `{again}` shows all [unexpected]"
 

@@ -1,9 +1,10 @@
-"""Show what happened to an exemption, oldest first. --verify checks hashes, chain, bodies, outbox; exit 1 if unsound.
+"""Show the history of an exemption, oldest entry first.
 
-Where a body is kept, `restore ID --at ENTRY` writes it back.
+--verify checks the hashes, the chain, the bodies and the outbox, and exits with 1 if one is wrong. Where an entry keeps
+a body, `restore ID --at ENTRY` writes that body back.
 
-The chain shows that no entry was changed or taken out. It cannot show that the newest ones, and the current row with
-them, were not cut off together; keep a hash elsewhere to see that.
+The chain shows that nobody changed or removed an entry. It does not show whether somebody cut off the newest entries
+together with the current row. To detect that, keep a hash elsewhere.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.history import HistoryEntry
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.reconcile.act import EVENTS
 from guardrails.wiring import Service
@@ -22,7 +24,9 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
-    parser.add_argument("--verify", action="store_true", help="check that the record is sound; exit 1 if it is not")
+    parser.add_argument(
+        "--verify", action="store_true", help="check hashes, chain, bodies and outbox; exit with 1 if one is wrong"
+    )
     add_format(parser)
 
 
@@ -45,12 +49,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.table(("entry", "at", "event", "body", "hash", "by", "what"), map(_cells, entries))
         if args.verify and not problems:
             pruned = sum(entry.pruned is not None for entry in entries)
-            less = f"; bodies pruned, as the history says: {pruned}" if pruned else ""
-            screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before{less}", style="sound")
+            less = f"; bodies pruned, as the history records: {pruned}" if pruned else ""
+            known = number_of(len(entries), "entry", "entries")
+            screen.line(f"sound: {known}, each with the hash of the entry before it{less}", style="sound")
     for problem in problems:
         screen.problem(f"{exemption.text}: {problem}")
     if problems:
-        screen.note("find out who may write to the table; `exg register import` puts a full copy back")
+        screen.note("Find out who can write to the table. `exg register import` restores a full copy")
     return 1 if problems else 0
 
 

@@ -1,8 +1,8 @@
-"""Break-glass: leave one exemption alone, as it is now, until a time. It is judged and reported as ever meanwhile.
+"""Break-glass: make the service leave one exemption alone until a time.
 
-While it is held it is not reverted, tagged or removed. What it says now is held: whoever edits it ends the hold, and so
-does `release`. People are reminded before the end; then it is judged like any other, at once. Nothing is written in
-Azure.
+While the hold lasts, the service judges and reports the exemption, but does not revert, tag or remove it. The hold ends
+at its time, when somebody edits the exemption, or with `release`. The service reminds people before the time, and then
+judges the exemption like any other. The command writes nothing to Azure.
 """
 
 import argparse
@@ -19,9 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
     parser.add_argument(
-        "--until", type=moment, required=True, metavar="TIME", help="when it ends, such as 2027-06-30T18:00:00Z"
+        "--until", type=moment, required=True, metavar="TIME", help="the end of the hold, such as 2027-06-30T18:00:00Z"
     )
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record and for notices")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason, for the history and for notices")
     add_by(parser)
     add_format(parser)
 
@@ -39,5 +39,5 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({"id": exemption.text, "status": str(row.status), "until": until, "by": args.by})
     else:
         screen.line(f"on hold until {until} by {args.by}: {exemption.text}")
-        screen.line("It is held as it is now; an edit ends the hold. `release` ends it, `hold` again moves its end.")
+        screen.line("An edit of the exemption ends the hold, and so does `release`. Another `hold` moves its end.")
     return 0

@@ -1,23 +1,27 @@
-r"""Judge exemptions in files by the ruleset, offline: what is found, how to fix it, and what would be done.
+r"""Judge exemptions in files, offline: show each finding, its remediation, and the planned action.
 
-Takes what Azure returns: one exemption or a list. Best is ARM's own answer for a subscription, which has all that
-applies there, what is inherited from management groups and what is below:
+The files hold what Azure returns: one exemption or a list. For a subscription, use the answer of ARM. It has all fields
+and all exemptions that apply there, inherited or below:
   at=/subscriptions/ID/providers/Microsoft.Authorization
   az rest --method get --url "$at/policyExemptions?api-version=2026-01-01-preview" > exemptions.json
   az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
   az policy set-definition list --subscription ID > initiatives.json
   exg judge exemptions.json --api-version 2026-01-01-preview \
     --assignments assignments.json --assignments initiatives.json
-`az rest` saves one page. Where the list goes on judge says so, with the command for the next page, to be given as well.
-Without --assignments what needs the exempted assignment is unknown. What `az policy exemption list`, PowerShell or
-Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md). From
-azure-cli 2.77 on, `az policy exemption list` and `az policy assignment list` leave out what is inherited.
-What a file cannot show (duplicate, assignment-not-applicable) is left to `scan`, and the output says so.
-A ruleset that asks for the category or the severity of policies wants these, too, given with --assignments:
+`az rest` saves only one page of a list. If there are more, `judge` prints the command for the next page. Run it, and
+pass that file too.
+
+If the ruleset has overrides by category or severity of policies, pass the policy definitions with --assignments too:
   az policy definition list --subscription ID > definitions.json
 
-Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
-or the next page of a list is not given; neither is a pass.
+`judge` also reads the output of `az policy exemption list`, PowerShell and Resource Graph. They leave out some fields,
+and a rule that needs one of these is then unknown; see docs/sources.md. From azure-cli 2.77 on, `az policy exemption
+list` and `az policy assignment list` leave out inherited exemptions and assignments. Without --assignments, each rule
+that needs the assignment is unknown. The rules duplicate and assignment-not-applicable need the whole tenant: use
+`scan`.
+
+Exit codes: 0: all pass. 1: a violation. 2: an input could not be read. 3: no violation, but a rule is unknown, or a
+page of a list is missing.
 """
 
 import argparse
@@ -35,6 +39,7 @@ from guardrails.decisions.decide import Plan, Situation, decide
 from guardrails.decisions.facts import facts_of
 from guardrails.decisions.fix import Fix, fix_of
 from guardrails.exemption.body import fingerprint
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import NO_POLICIES, Author
 from guardrails.exemption.model import Exemption
 from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
@@ -68,22 +73,26 @@ class Judged:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON; - is standard input")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a JSON file; - for standard input")
     parser.add_argument(
         "--assignments",
         action="append",
         default=[],
         metavar="FILE",
-        help="assignments, initiatives and policy definitions; may be repeated",
+        help="a file with assignments, initiatives or policy definitions; may be repeated",
     )
     parser.add_argument(
         "--api-version",
         type=api_version,
         metavar="VERSION",
-        help="the api-version in the URL of what ARM answered: it says which fields are at their default where absent",
+        help="the api-version of the URL that you asked ARM with; it shows which absent fields are at their defaults",
     )
     parser.add_argument(
-        "--now", type=moment, default=None, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
+        "--now",
+        type=moment,
+        default=None,
+        metavar="TIME",
+        help="judge as of this time, such as 2027-06-30T00:00:00Z; default: now",
     )
     add_ruleset(parser)
     add_format(parser)
@@ -179,7 +188,7 @@ def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
     assignments = Assignments(bodies)
     if files and not len(assignments) and not complaints.refused:
         say = complaints.refuse if any(bodies) else complaints.note
-        wrong = "no assignments, initiatives or policies in what --assignments gives"
+        wrong = "the file has no assignments, initiatives or policies"
         say(files[0], Problem("", wrong, remedy="Save them with az rest"))
     return assignments
 
@@ -189,7 +198,7 @@ def _read(file: str) -> Reading:
         return read_bytes(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes(), file)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         said = error.strerror if isinstance(error, OSError) else str(error)
-        remedy = "Name a file that is there and that you may read, or - for standard input"
+        remedy = "Name a file that exists and that you may read, or - for standard input"
         return Reading(problems=(Problem("", f"cannot be read: {said}", remedy=remedy),))
 
 
@@ -210,7 +219,7 @@ def _exemptions(
             elif before == content:
                 complaints.note(file, Problem(place, f"the same exemption as in {first}; judged once"))
             else:
-                said = f"says something else than the same id in {first}; both are judged"
+                said = f"differs from the same id in {first}; both are judged"
                 complaints.note(file, Problem(place, said))
                 yield exemption
 
@@ -234,7 +243,9 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
     _sum_up(judged, screen)
     swept = [name for name, rule in all_rules().items() if rule.swept and ruleset.judges(name)]
     if judged and swept:
-        screen.note(f"not judged: {' and '.join(swept)}; only scan and sweeps judge these, for they see all exemptions")
+        screen.note(
+            f"not judged: {' and '.join(swept)}; only a scan or a sweep, which sees all exemptions, judges these"
+        )
 
 
 def _row(one: Judged) -> tuple[Cell, ...]:
@@ -284,29 +295,25 @@ def _plan_lines(plan: Plan) -> list[str]:
 def _sum_up(judged: list[Judged], screen: Screen) -> None:
     counts = {verdict: sum(one.assessment.verdict is verdict for one in judged) for verdict in Verdict}
     answers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {answers}")
+    screen.line(f"{number_of(len(judged), 'exemption')}: {answers}")
     found = [(one.exemption, finding) for one in judged for finding in one.assessment.findings]
     wanting = sum("none of the files given" in finding.text for _, finding in found)
     if wanting:
         screen.note(
-            f"{_findings(wanting)} unknown for want of the assignment, its initiative or its policies: "
-            "give them with --assignments (see exg judge --help)"
+            f"{number_of(wanting, 'finding')} unknown because the assignment, its initiative or its policies are"
+            " missing: pass them with --assignments (see exg judge --help)"
         )
     lacking = [exemption.source for exemption, finding in found if _is_for_want_of_a_field(exemption, finding)]
     if doubtful := sum(bool(source.doubt) for source in lacking):
         screen.note(
-            f"{_findings(doubtful)} unknown because a file does not say with which api-version it was read: "
-            "give that of its URL with --api-version"
+            f"{number_of(doubtful, 'finding')} unknown because a file does not name its api-version: "
+            "pass the one of its URL with --api-version"
         )
     if names := sorted({source.name for source in lacking if not source.doubt}):
         screen.note(
-            f"{_findings(len(lacking) - doubtful)} unknown because fields are not returned by {' or '.join(names)}: "
-            "save ARM's own answer with az rest (see exg judge --help)"
+            f"{number_of(len(lacking) - doubtful, 'finding')} unknown because fields are missing from"
+            f" {' and '.join(names)}: save the answer of ARM with az rest (see exg judge --help)"
         )
-
-
-def _findings(count: int) -> str:
-    return f"{count} finding{'' if count == 1 else 's'}"
 
 
 def _is_for_want_of_a_field(exemption: Exemption, finding: Finding) -> bool:

@@ -1,10 +1,10 @@
-"""Read the command line, run one command, and say in one line what went wrong.
+"""Read the command line, run one command, and report an error in one line.
 
-Exit codes of every command: 0 fine; 1 it ran, and the answer is no (violations found, verification failed, nothing to
-restore, Azure refuses); 2 it could not run (bad use, bad input, settings or ruleset broken, Azure or storage out of
-reach), it failed in a way that nobody foresaw, or what it says could not be written. For `judge` and `scan` 1 means
-violations, for `reverts` past mistakes, for `policy` what is stale, would change or would be refused, and nothing else;
-these, but `policy build`, and `doctor` also have 3. 130: it was interrupted; 141: whoever read its output has left.
+Exit codes of every command: 0: done. 1: it ran, and the answer is no (violations found, verification failed, nothing to
+restore, Azure refuses). 2: it could not run (bad use, bad input, settings or ruleset broken, Azure or storage
+unavailable), it failed unexpectedly, or its output could not be written. For `judge` and `scan`, 1 means violations
+only; for `reverts`, mistaken reverts; for `policy`, files that are stale or would change, or writes that would be
+refused. These, except `policy build`, and `doctor` also have 3. 130: interrupted. 141: the reader of the output left.
 """
 
 import sys
@@ -24,25 +24,25 @@ from guardrails.cli.screen import Outlet, Screen, complain
 
 COMMANDS: Final = {
     "judge": "judge exemptions in files, offline",
-    "scan": "judge every exemption in the tenant, from your own login",
+    "scan": "judge every exemption in the tenant with your own login",
     "rules": "list and explain the rules; check a ruleset",
-    "reconcile": "look at an exemption in Azure now, and do what is right",
-    "restore": "undo a revert or a delete; go back to an older version",
-    "hold": "break-glass: leave an exemption alone, as it is now, until a time",
+    "reconcile": "judge one exemption in Azure now, and act on it",
+    "restore": "undo a revert or a delete; restore an older version",
+    "hold": "break-glass: make the service leave an exemption alone until a time",
     "release": "end a hold on an exemption",
-    "deleted": "the recycle bin: what is gone, why, and what would be put back",
-    "reverts": "past mistakes: the reverts that today's judgement would not have made; how to undo each",
-    "history": "what happened to an exemption; whether the record is sound",
-    "register": "what the register knows: list, show, export; a full copy, and putting it back",
-    "sweep": "pass over the whole tenant now; show what the last sweep came to",
-    "targets": "the operations that the event subscription for exemptions' targets must let through",
-    "breaker": "the limit on reverts: show or close it",
-    "dead-letters": "what could not be processed: list, show, replay, drop; replay what Event Grid gave up on",
-    "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
-    "doctor": "whether the service can do what it is for, and how to fix what keeps it from that",
+    "deleted": "the recycle bin: list deleted exemptions that can be restored",
+    "reverts": "find mistaken reverts, and how to undo each",
+    "history": "show the history of an exemption; verify the record",
+    "register": "list, show, export and import the register",
+    "sweep": "show the last sweep; run a sweep now",
+    "targets": "show the filter of the event subscription for targets",
+    "breaker": "show or close the breaker, which limits reverts",
+    "dead-letters": "list, show, replay and drop what could not be processed",
+    "notices": "list and replay failed notices; test and enable routes",
+    "doctor": "check the deployment; show how to fix each problem",
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
-    "completion": "print what completes commands, options and rules in bash, zsh or fish",
+    "completion": "print a script that completes commands in bash, zsh or fish",
 }
 LEFT: Final = 141
 """What a shell says of a program that SIGPIPE ended: whoever read its output has left. 0 would say that all passed."""
@@ -95,7 +95,7 @@ def command_line(commands: Iterable[str], declared: Collection[str]) -> Parser:
     """
     made = Parser(prog=program(), description="Guardrails for Azure Policy exemptions.")
     made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    made.add_argument(TRACEBACK, action="store_true", help="show where in the program it was that something failed")
+    made.add_argument(TRACEBACK, action="store_true", help="if a command fails, show the place in the program")
     choice = made.add_subparsers(prog=program(), metavar="COMMAND", required=True, parser_class=Parser)
     for name in commands:
         command = choice.add_parser(name, help=COMMANDS[name])

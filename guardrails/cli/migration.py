@@ -12,21 +12,22 @@ from guardrails.ruleset import schema
 from guardrails.runtime import settings
 
 INTRODUCTION: Final = """\
-Names follow [the glossary](glossary.md) now. The old ones work until 1.0, each with one warning that names the new one:
-on standard error, or in the log. What is stored keeps its names: rows, histories and messages on queues are written as
-before, so that the version before reads them, and histories verify as before."""
+Names of commands, settings and fields follow [the glossary](glossary.md). The old names work until release 1.0. Each
+use prints one warning with the new name, on standard error or in the log. Stored names do not change: rows, histories
+and queue messages keep their names, the previous release can read them, and histories stay verifiable."""
 
 _JSON: Final = """\
-`--schema-version 1`, beside `--format`, prints the old names. Without it, or with 2, an object begins with
-`"schema_version": 2`; a list stays a list. A dot leads into an object, or into each object of a list."""
+`--schema-version 1` prints the old names; use it with `--format`. The default is 2: an object then begins with
+`"schema_version": 2`, and a list stays a list. In the tables, `a.b` is the field `b` of the object `a`, or of each
+object in the list `a`."""
 
 _NOTICES: Final = """\
-In `data`, which has `"schema_version": 2`. Both names are there, with the same value; the [schemas](notices/README.md)
-mark the old ones as deprecated."""
+These fields are in `data`, which has `"schema_version": 2`. It has the old and the new name of each, with the same
+value; the [schemas](notices/README.md) mark the old names as deprecated."""
 
 _PAGES: Final = """\
-[ways.md](ways.md) leads to [bypasses.md](bypasses.md). The pages of rules and the schemas of notices stay where they
-were."""
+[ways.md](ways.md) links to [bypasses.md](bypasses.md). The pages of rules and the schemas of notices keep their
+addresses."""
 
 
 class Section(NamedTuple):
@@ -42,8 +43,13 @@ def sections() -> Iterator[Section]:
     """Yield them in order."""
     both = ("old", "new")
     yield Section("Commands", "", both, [*_commands()])
-    yield Section("Settings", "Where both are set and differ, nothing is done.", both, settings.RETIRED.items())
-    yield Section("Sections of the ruleset", "A file that has both is refused.", both, schema.RETIRED.items())
+    yield Section(
+        "Settings",
+        "If both are set to different values, the program reports a mistake and does nothing.",
+        both,
+        settings.RETIRED.items(),
+    )
+    yield Section("Sections of the ruleset", "The program refuses a file that has both.", both, schema.RETIRED.items())
     yield Section("JSON and CSV of commands", _JSON, ("command", *both), [*_json()])
     yield Section("Notices by webhook and Event Grid", _NOTICES, both, [*_notices()])
     yield Section("Pages", _PAGES, (), ())

@@ -20,42 +20,40 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.VIOLATION: "an exemption breaks a rule; nothing was changed",
-    Kind.TAGGED: "it breaks a rule and was tagged",
-    Kind.REVERTED: "it was deleted, or put back to its last good state",
-    Kind.WOULD_REVERT: "it would have been reverted, were the mode not `audit`",
-    Kind.RESTORED: "it was written back: an operator undid a revert or a delete, or its target is there again",
-    Kind.CANNOT_ACT: "Azure forbids what should be done: a lock, a deny assignment, a missing permission",
-    Kind.UNKNOWN: "it could not be judged",
-    Kind.COMPLIANT: "it keeps every rule again; sent only where a trouble was reported before",
-    Kind.EXPIRING: "it expires soon",
-    Kind.EXPIRED: "it has expired; the policy applies again",
-    Kind.REVIEW_DUE: "its review is due",
-    Kind.REMOVED: "it had expired long ago and was deleted, because the ruleset wants that",
-    Kind.DELETED: "a compliant exemption is gone before its time",
-    Kind.REGISTER_ALTERED: "a row of the register was changed from outside",
-    Kind.BREAKER_OPEN: "too many reverts in an hour: nothing is reverted until an operator closes the breaker",
-    Kind.RULESET_BROKEN: "the ruleset cannot be used: nothing is done to anything",
-    Kind.DELIVERY_FAILING: "notices to a route could not be delivered and are kept",
-    Kind.POISON: "a message could not be processed and was set aside",
-    Kind.DIGEST: "many notices of one route in one: counts, and the worst findings",
-    Kind.ADOPTED: "what was there before the guardrails, all in one: counts, and the worst ten",
-    Kind.SWEEP_PARTIAL: "a sweep could not see part of the tenant; the reasons say which",
-    Kind.LOST: "a durable exemption is gone; it is put back by itself, as soon as its target is there",
-    Kind.NOT_RESTORED: "a durable exemption is gone and is not put back; the reasons say why",
-    Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it; or it was"
-    " reverted and written again and again: it is reverted once an hour while that goes on",
-    Kind.BYPASS_FOUND: "bypasses of policies are new, or newly against the rules; those of a sweep"
-    " all in one: counts, and the worst ten",
-    Kind.BUDGET_REACHED: "one author, or one subscription, used up its share of the reverts of an hour: what is beyond"
-    " waits, all else goes on",
-    Kind.HOLD: "an operator holds an exemption as it is, or a hold on it ended: by its time, an edit, a delete or"
-    " an operator",
-    Kind.HOLD_ENDING: "an operator's hold on an exemption ends soon",
-    Kind.EVASION_ATTEMPTED: "somebody tries to escape a rule, to silence a notice or to stop the service for others;"
-    " sent once an exemption and habit",
-    Kind.SWEEP_LATE: "no sweep came by for twice the time that its schedule allows; one has begun now",
+    Kind.TAGGED: "an exemption breaks a rule and was tagged",
+    Kind.REVERTED: "an exemption was deleted, or its last good state was put back",
+    Kind.WOULD_REVERT: "in the mode `enforce`, the service would have reverted the exemption",
+    Kind.RESTORED: "an exemption was written back: an operator undid a revert or a delete, or its target exists again",
+    Kind.CANNOT_ACT: "Azure forbids the action: a lock, a deny assignment, a missing permission",
+    Kind.UNKNOWN: "an exemption could not be judged",
+    Kind.COMPLIANT: "an exemption complies with every rule again; sent only after a notice of a problem",
+    Kind.EXPIRING: "an exemption expires soon",
+    Kind.EXPIRED: "an exemption has expired, and the policy applies again",
+    Kind.REVIEW_DUE: "the review of an exemption is due",
+    Kind.REMOVED: "an exemption that expired long ago was deleted, as the ruleset says",
+    Kind.DELETED: "a compliant exemption is gone before its expiry",
+    Kind.REGISTER_ALTERED: "somebody changed a row of the register outside the service",
+    Kind.BREAKER_OPEN: "too many reverts in an hour; the service reverts nothing until an operator closes the breaker",
+    Kind.RULESET_BROKEN: "the ruleset cannot be used; the service does nothing",
+    Kind.DELIVERY_FAILING: "notices to a route could not be delivered; the service keeps them",
+    Kind.POISON: "a message could not be processed; the service keeps it as a dead letter",
+    Kind.DIGEST: "several notices of one route, with counts and the worst findings",
+    Kind.ADOPTED: "the exemptions that are older than the guardrails, with counts and the worst ten",
+    Kind.SWEEP_PARTIAL: "a sweep could not see part of the tenant; the reasons name the part",
+    Kind.LOST: "a durable exemption is gone; the service restores it when its target exists",
+    Kind.NOT_RESTORED: "a durable exemption is gone, and the service does not restore it; the reasons say why",
+    Kind.FIGHT: "somebody and the service undo each other's changes. After repeated deletes, the service leaves the"
+    " exemption alone until an operator restores it. After repeated writes, it reverts the exemption once an hour.",
+    Kind.BYPASS_FOUND: "a sweep found new bypasses, or new violations of known bypasses; with counts and the worst ten",
+    Kind.BUDGET_REACHED: "an author or a subscription used up its budget of reverts in an hour; further reverts of this"
+    " budget wait",
+    Kind.HOLD: "an operator put an exemption on hold, or a hold ended: by its time, an edit, a delete or an operator",
+    Kind.HOLD_ENDING: "a hold on an exemption ends soon",
+    Kind.EVASION_ATTEMPTED: "somebody tries to evade a rule, to suppress a notice, or to block the service for others;"
+    " sent once for each exemption and kind of attempt",
+    Kind.SWEEP_LATE: "no sweep began for twice the longest interval of its schedule; a sweep has begun now",
 }
-"""What each kind says, one line of markdown."""
+"""The meaning of each kind, one line of markdown."""
 
 _OPTIONAL: Final = frozenset({"schema_version", "findingsTotal", "links", "truncated", "digest", "fix"})
 

@@ -1,8 +1,8 @@
-"""Notices that could not be delivered, the routes that they go to, and digests.
+"""List and replay failed notices; list, test and enable routes; show digests.
 
-`failed` lists what is kept; `replay` puts it back on the queue, with the same ids. `test` sends a test notice to a
-route now, and says of every route what is wrong with its settings. A route whose address is gone for good (410) is
-disabled: fix the address, then `enable` it. `show` prints all notices of a digest.
+`failed` lists the notices that could not be delivered. `replay` puts them back on the queue with the same ids. `test`
+sends a test notice to a route, and checks the settings of every route. If an address answers 410 (gone), the service
+disables its route: fix the address, then run `enable`. `show` prints all notices of a digest.
 """
 
 import argparse
@@ -31,15 +31,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="failed|replay|test|routes|enable|show", required=True)
     parser.set_defaults(id="", format="table")
-    add_format(actions.add_parser("failed", help="list notices that failed, oldest first"))
-    replay = actions.add_parser("replay", help="put one, or all, back on the queue")
+    add_format(actions.add_parser("failed", help="list failed notices, oldest first"))
+    replay = actions.add_parser("replay", help="put one or all back on the queue")
     which = replay.add_mutually_exclusive_group(required=True)
-    which.add_argument("id", nargs="?", metavar="ID", default="", help="of the dead letter, or of the notice")
-    which.add_argument("--all", action="store_true", help="all that can be replayed")
-    actions.add_parser("test", help="send a test notice now").add_argument("route", metavar="ROUTE")
+    which.add_argument("id", nargs="?", metavar="ID", default="", help="id of the dead letter or of the notice")
+    which.add_argument("--all", action="store_true", help="replay all that can be replayed")
+    actions.add_parser("test", help="send a test notice to a route; check all routes").add_argument(
+        "route", metavar="ROUTE"
+    )
     add_format(actions.add_parser("routes", help="list the routes and their status"))
-    actions.add_parser("enable", help="put a disabled route back in use").add_argument("route", metavar="ROUTE")
-    show = actions.add_parser("show", help="all notices of a digest")
+    actions.add_parser("enable", help="enable a disabled route").add_argument("route", metavar="ROUTE")
+    show = actions.add_parser("show", help="print all notices of a digest")
     show.add_argument("digest", metavar="DIGEST")
     add_format(show)
 
@@ -99,7 +101,7 @@ async def _routes(service: Service) -> list[dict[str, str]]:
 async def _digest(service: Service, name: str) -> Kept:
     kept = await service.register.digest_items.kept(name)
     if kept is None:
-        remedy = "The digest names its own id; it is kept for 30 days after it was delivered"
+        remedy = "The digest shows its id. The service keeps a digest for 30 days after its delivery"
         raise Permanent("there is no such digest", code="no-such-digest", subject=name, remedy=remedy)
     return kept
 
@@ -142,7 +144,7 @@ def _show(kept: Kept, form: str, screen: Screen) -> None:
 
 
 def _show_routes(rows: list[dict[str, str]], form: str, screen: Screen) -> None:
-    _rows(rows, form, screen, "the ruleset has no route: nobody is notified of anything")
+    _rows(rows, form, screen, "the ruleset has no route, so nobody is notified")
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], form: str, screen: Screen, none: str) -> None:
@@ -156,7 +158,7 @@ def _rows(rows: Sequence[Mapping[str, Any]], form: str, screen: Screen, none: st
 
 def _say_answer(route: str, answer: Delivery, screen: Screen) -> int:
     if isinstance(answer, Delivered):
-        screen.line(f"delivered: the route {route} took a test notice")
+        screen.line(f"delivered: the route {route} accepted a test notice")
         return 0
     screen.problem(f"not delivered: {answer.reason}. `exg doctor --only routes` says what is missing")
     return 1

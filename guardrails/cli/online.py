@@ -41,5 +41,5 @@ def never_seen(exemption: ExemptionId) -> Permanent:
         "the register has never seen it",
         code="not-in-register",
         subject=exemption.text,
-        remedy="`exg reconcile ID` looks at it now",
+        remedy="`exg reconcile ID` judges it now",
     )

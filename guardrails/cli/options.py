@@ -31,34 +31,34 @@ def add_format(
     parser.add_argument("--format", choices=forms, default=default, help=text)
     parser.add_argument(
         "--schema-version", type=int, choices=VERSIONS, default=VERSION,
-        help="of JSON and CSV; 1 has the old names of docs/migration.md, until 1.0; default: %(default)s",
+        help="names in JSON and CSV: 1 for the old names (docs/migration.md), until release 1.0; default: %(default)s",
     )  # fmt: skip
 
 
 def add_ruleset(parser: argparse.ArgumentParser) -> None:
     """Add --ruleset."""
     parser.add_argument(
-        "--ruleset", metavar="FILE", help="the ruleset; default: what GUARDRAILS_RULESET names, else the one shipped"
+        "--ruleset", metavar="FILE", help="the ruleset; default: the file in GUARDRAILS_RULESET, or the shipped ruleset"
     )
 
 
 def add_scopes(parser: argparse.ArgumentParser) -> None:
     """Add what says which exemptions are looked at."""
     parser.add_argument(
-        "--subscription", action="append", default=[], metavar="ID", help="read this subscription only; may be repeated"
+        "--subscription", action="append", default=[], metavar="ID", help="read only this subscription; may be repeated"
     )
     parser.add_argument(
         "--management-group", action="append", default=[], metavar="NAME",
-        help="read this management group and all below it only; may be repeated",
+        help="read only this management group and all scopes below it; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="judge only what is at or below this scope: an id or a pattern as in the ruleset, `**` for any text;"
+        help="judge only exemptions and bypasses at or below this scope: an id, or a pattern as in the ruleset;"
         " may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="GLOB",
-        help="leave out what is at or below this scope; goes before --scope; may be repeated",
+        help="leave out this scope and all scopes below it, even those in --scope; may be repeated",
     )  # fmt: skip
 
 
@@ -66,22 +66,26 @@ def add_scope_and_owner(parser: argparse.ArgumentParser) -> None:
     """Add --scope and --owner, which say which exemptions are shown."""
     parser.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, ** is any text; may be repeated",
+        help="only this scope and all scopes below it: an id, or a pattern as in the ruleset; may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"
+        "--owner",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only owners that match this pattern, in any letter case; may be repeated",
     )
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
     """Add the exemption's id."""
-    parser.add_argument("id", metavar="ID", help="the exemption's resource id, in any casing")
+    parser.add_argument("id", metavar="ID", help="the resource id of the exemption, in any letter case")
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
     """Add --by."""
     parser.add_argument(
-        "--by", metavar="NAME", default=operator(), help="who asks, for the record; default: %(default)s"
+        "--by", metavar="NAME", default=operator(), help="your name, for the history; default: %(default)s"
     )
 
 
@@ -92,7 +96,7 @@ def scope_globs(texts: Sequence[str], version: int) -> tuple[Glob, ...]:
     """
     for text in texts:
         if version > 1 and is_nothing(text):
-            message = f"'{text[:60]}' matches nothing: * does not cross the / with which ids begin"
+            message = f"'{text[:60]}' matches nothing: ids begin with /, and * does not match /"
             raise Misconfigured(message, code="wrong-pattern", remedy=f"Write '*{text[:60]}'.")
     return tuple(glob(modern(_short(text), version)) for text in texts)
 
@@ -105,7 +109,7 @@ def owner_globs(texts: Sequence[str], version: int) -> tuple[Glob, ...]:
 def _short(text: str) -> str:
     if len(text) > LONGEST:
         message = f"'{text[:60]}…' has {len(text):,} characters"
-        raise Misconfigured(message, code="wrong-pattern", remedy=f"Write a pattern of {LONGEST:,} at most.")
+        raise Misconfigured(message, code="wrong-pattern", remedy=f"Write a pattern of at most {LONGEST:,} characters.")
     return text
 
 
@@ -136,7 +140,7 @@ def moment(text: str) -> datetime:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if time is None:
-        raise argparse.ArgumentTypeError("it is blank; write a time such as 2027-06-30T00:00:00Z")
+        raise argparse.ArgumentTypeError("it is empty; write a time such as 2027-06-30T00:00:00Z")
     return time
 
 

@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
                 parser = commands[word]
                 path.append(word)
                 if name in parser._option_string_actions:
-                    return f"It goes behind `{' '.join(path)}`"
+                    return f"Write it after `{' '.join(path)}`"
         return _did_you_mean(name, [one for one in self._option_string_actions if one.startswith("--")])
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -1,8 +1,8 @@
-"""Azure Policy from the ruleset: `build` writes definitions, initiatives, Bicep and a page that says what they leave.
+"""Build Azure Policy from the ruleset: definitions, initiatives, Bicep, and a page about their limits.
 
---check writes nothing and exits 1 where a file is stale; --compare says what would change, and exits 1 where something
-does. Given definitions are those that an approved tag may let past. What else is in the folder stays; of definitions
-and initiatives, what an earlier build made and this one does not goes. Where a file cannot be written none is.
+`build` replaces the definitions and initiatives of earlier builds, and deletes those that the ruleset no longer makes.
+Other files in the folder stay. If one file cannot be written, no file is written. --check writes nothing, and exits
+with 1 if a file is stale. --compare shows what would change, and exits with 1 if something would.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.cli.whole import write_whole
 from guardrails.errors import Misconfigured
+from guardrails.exemption.counts import number_of
 from guardrails.policy import given
 from guardrails.policy.build import build, is_ours
 from guardrails.policy.differences import Difference, differences
@@ -31,29 +32,32 @@ _FOLDERS: Final = ("definitions", "initiatives")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="build|would-refuse", required=True)
-    making = actions.add_parser("build", help="write the policies that the ruleset makes", description=__doc__)
-    making.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="default: %(default)s")
+    making = actions.add_parser("build", help="write the policies for the ruleset", description=__doc__)
+    making.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR", help="the folder to write to; default: %(default)s"
+    )
     rather = making.add_mutually_exclusive_group()
-    rather.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
+    rather.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is stale")
     rather.add_argument(
         "--compare", nargs="?", const="", metavar="FILE",
-        help="write nothing; say what would change in the --out folder, or against the ruleset FILE; exit 1 where"
-        " something does",
+        help="write nothing; show what would change in the --out folder, or compared with the ruleset FILE; exit with"
+        " 1 if something would",
     )  # fmt: skip
     making.add_argument(
         "--definitions", type=Path, metavar="DIR",
-        help="policy definitions (JSON) that an approved tag may let past; default: `sources` in the --out folder",
+        help="folder with policy definitions (JSON) from which an approved exception tag exempts; default: `sources` in"
+        " the --out folder",
     )  # fmt: skip
     making.add_argument(
         "--aliases", type=Path, metavar="FILE",
-        help='refuse what uses an alias that the tenant lacks: the output of az provider show --namespace'
+        help='refuse definitions with aliases that the tenant lacks; FILE is the output of az provider show --namespace'
         ' Microsoft.Authorization --expand "resourceTypes/aliases"',
     )  # fmt: skip
     add_ruleset(making)
-    add_format(making, default=None, text="of --compare; default: table")
+    add_format(making, default=None, text="for --compare; default: table")
     asking = actions.add_parser(
         "would-refuse",
-        help="list the writes of the last days that Deny would have refused, by the register",
+        help="list the writes of the last days that Deny would have refused",
         description=policy_would_refuse.__doc__,
     )
     policy_would_refuse.arguments(asking)
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.action == "would-refuse":
         return policy_would_refuse.run(args, screen)
     if args.format and args.compare is None:
-        raise Misconfigured("--format is for --compare alone", code="bad-use", remedy="Leave it out, or add --compare.")
+        raise Misconfigured("--format needs --compare", code="bad-use", remedy="Leave it out, or add --compare.")
     out: Path = args.out
     named, aliases = _given(args.definitions, out), _aliases(args.aliases)
     ruleset = ruleset_of(args)
@@ -82,7 +86,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         if stale or left:
             screen.problem(f"stale: {', '.join([*stale, *left])}. Run: exg policy build")
             return 1
-        screen.line(f"{len(made)} files of policies, all fresh")
+        screen.line(f"{len(made)} files of policies; all are up to date")
         return 0
     try:
         if stale or left:
@@ -93,7 +97,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             remedy="Nothing was changed. Give another folder with --out.",
         ) from error  # fmt: skip
     changed = [*stale, *(f"{path} (removed)" for path in left)]
-    screen.line(f"written: {', '.join(changed)}" if changed else "every file of the policies is fresh")
+    screen.line(f"written: {', '.join(changed)}" if changed else "every file of the policies is up to date")
     return 0
 
 
@@ -108,7 +112,7 @@ def _compare(found: Sequence[Difference], screen: Screen, *, form: str) -> int:
             screen.line(f"{about}:", indent=2)
             for said in changes:
                 screen.line(said, indent=4)
-    screen.note(f"{len(found)} file{'' if len(found) == 1 else 's'} would change" if found else "nothing would change")
+    screen.note(f"{number_of(len(found), 'file')} would change" if found else "nothing would change")
     return 1 if found else 0
 
 
@@ -133,7 +137,7 @@ def _given(folder: Path | None, out: Path) -> dict[str, object]:
 
 
 def _aliases(path: Path | None) -> tuple[str, object] | None:
-    """Return the name and the JSON of the file of a tenant's aliases. Raises Misconfigured where it is no JSON."""
+    """Return the name and the JSON of the file of a tenant's aliases. Raises Misconfigured where it is not JSON."""
     if path is None:
         return None
     try:

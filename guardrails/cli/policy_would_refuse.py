@@ -1,11 +1,11 @@
-"""`policy would-refuse`: which writes of the last days the policies at Deny would have refused, by the register.
+"""List the writes of the last days that the policies with the effect Deny would have refused.
 
-Each write that the register saw is judged by the rules that have a policy, as it was and at its time. A policy refuses
-nothing that its rule lets pass, so this is the most that Deny would have refused; what it leaves to the service follows
-for each rule. Our own writes, and what Azure refused already, are not among them. Nothing is changed.
+The command judges each write in the register, as of its time, by the rules that have a policy. A policy never refuses
+what its rule lets pass, so Deny would have refused at most these writes. For each rule, the output also shows what its
+policy does not see. Writes of the service, and writes that Azure refused, are not listed. The command changes nothing.
   exg policy would-refuse --days 30 --rule expiry-missing
 
-Exit code: 0 none would have been refused; 1 some would; 2 it could not run; 3 none, but a write could not be judged.
+Exit codes: 0: no write. 1: some writes. 2: the command could not run. 3: none, but a write could not be judged.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.rule_text import rule_named
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import spell_time
@@ -68,13 +69,11 @@ class Item:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("--days", type=_days, default=30, metavar="N", help="of the last N days; default: 30")
+    parser.add_argument("--days", type=_days, default=30, metavar="N", help="the number of days; default: 30")
     parser.add_argument(
-        "--rule", action="append", default=[], metavar="CODE|NAME", help="of this rule's policy; may be repeated"
+        "--rule", action="append", default=[], metavar="CODE|NAME", help="only the policy of this rule; may be repeated"
     )
-    parser.add_argument(
-        "--now", type=moment, metavar="TIME", help="leave out what is later, and count back from here; default: now"
-    )
+    parser.add_argument("--now", type=moment, metavar="TIME", help="the end of the days; default: now")
     add_ruleset(parser)
     add_format(parser)
 
@@ -98,7 +97,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({"days": args.days, "writes": total, "rules": rules, "found": [one.to_json() for one in found]})
     else:
         _show(rules, found, screen)
-        screen.note(f"looked at: {_counted(total, 'write')} in {_counted(args.days, 'day')}")
+        screen.note(f"looked at: {number_of(total, 'write')} in {number_of(args.days, 'day')}")
     refused = any(one.write.refused for one in found)
     return 1 if refused else 3 if found else 0
 
@@ -117,8 +116,8 @@ def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
         if isinstance(one, Refusal) and one.deny:
             found[code] = one
         elif wanted:
-            why = one.rstrip(".") if isinstance(one, str) else "its policy can report, and not refuse"
-            remedy = "`exg policy build` writes a README that says of each rule why it has no policy."
+            why = one.rstrip(".") if isinstance(one, str) else "its policy only reports"
+            remedy = "The README of `exg policy build` names the reason for each rule without a policy."
             raise Misconfigured(why, code="no-policy", subject=name, remedy=remedy)
     return found
 
@@ -183,14 +182,10 @@ def _show(rules: Sequence[Mapping[str, Any]], found: Sequence[Item], screen: Scr
     screen.table(columns, [(*(str(one[name]) for name in names), f"{one['code']} {one['rule']}") for one in rules])
     for one in found:
         said = ", ".join(one.write.refused) or f"not judged: {one.write.why}"
-        screen.line(f"{spell_time(one.write.at)}: {said}, by {one.write.author or 'somebody not known'}: {one.id}")
+        screen.line(f"{spell_time(one.write.at)}: {said}, by {one.write.author or 'an unknown author'}: {one.id}")
     for rule in rules:
         for text in rule["leaves"] if rule["would_refuse"] else ():
             screen.line(f"{rule['code']} leaves to the service: {text}")
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _days(text: str) -> int:
@@ -199,5 +194,5 @@ def _days(text: str) -> int:
     except ValueError:
         days = 0
     if not 1 <= days <= MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"give a number of days from 1 to {MOST_DAYS}")
+        raise argparse.ArgumentTypeError(f"use a number of days from 1 to {MOST_DAYS}")
     return days

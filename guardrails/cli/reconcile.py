@@ -1,6 +1,6 @@
-"""Look at one exemption in Azure now, and do what is right: judge it, answer, record, notify.
+"""Reconcile one exemption now: judge it, act on it, record the result, notify people.
 
---dry-run judges and shows what would be done, and writes nothing: not in Azure, not in the register.
+With --dry-run, the command only shows the plan. It writes nothing to Azure or to the register.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done; write nothing anywhere")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan; write nothing")
     add_by(parser)
     add_format(parser)
 
@@ -61,9 +61,11 @@ def _notes(stored: Stored | None) -> list[str]:
     """Say what the register holds that a look at the exemption does not show."""
     notes = []
     if stored and stored.row.intent:
-        notes.append(f"a write is under way or was cut off: {stored.row.intent.action}; a reconcile settles it first")
+        notes.append(
+            f"a write is in progress or was interrupted: {stored.row.intent.action}; a reconcile completes it first"
+        )
     if stored and stored.altered:
-        notes.append(f"its row was changed from outside: {stored.altered}")
+        notes.append(f"somebody changed its row outside the service: {stored.altered}")
     return notes
 
 
@@ -111,7 +113,7 @@ def _show(document: dict[str, Any], screen: Screen) -> None:
     else:
         screen.line(f"changed in Azure: {document['did'] or 'nothing'}; answer: {document['answer']}")
         if document["held"]:
-            screen.line(f"it waits, for {WAITS.get(document['held'], document['held'])}: exg breaker show")
+            screen.line(f"it waits: {WAITS.get(document['held'], document['held'])}: exg breaker show")
     for reason in document["reasons"]:
         if not reason.startswith("EXG"):
             screen.line(f"because: {reason}")

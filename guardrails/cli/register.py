@@ -1,7 +1,7 @@
-"""What the register knows: list its rows, export them, show one; show bypasses as well; put a full copy back.
+"""Read the register: list, show and export its rows; list bypasses; restore a full copy.
 
-Filters say which rows; a row must pass all that are given. Expiry states and days left are those of now, or of --now.
-Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
+If you give several filters, a row must match all of them. Expiry states and days left are as of now, or as of --now.
+Exit code 1: somebody changed a row outside the service. Filters never hide such a row; its status is `altered`.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|bypasses", required=True)
-    register_list.arguments(actions.add_parser("list", help="list the rows, the worst first"))
+    register_list.arguments(actions.add_parser("list", help="list the rows, worst first"))
     show = actions.add_parser("show", help="show the current row of one exemption")
     add_id(show)
     add_format(show)
-    register_export.arguments(actions.add_parser("export", help="write all that is known of each row"))
-    register_copy.import_arguments(actions.add_parser("import", help="put a full copy back: `export --full`"))
-    register_bypasses.arguments(actions.add_parser("bypasses", help="exemptions and bypasses, the worst first"))
+    register_export.arguments(actions.add_parser("export", help="export every row as JSON lines or CSV"))
+    register_copy.import_arguments(actions.add_parser("import", help="restore a full copy, made by `export --full`"))
+    register_bypasses.arguments(actions.add_parser("bypasses", help="list exemptions and bypasses, worst first"))
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -57,7 +57,7 @@ def _show(args: argparse.Namespace, screen: Screen) -> int:
         shown = {**row, "newest entry": stored.seq, "its hash": stored.head}
         screen.table(("field", "value"), [(name, _lines(value)) for name, value in shown.items()])
     if stored.altered:
-        screen.note(f"rebuilt from the history, for the row was changed from outside: {stored.altered}")
+        screen.note(f"rebuilt from the history, because somebody changed the row outside the service: {stored.altered}")
     return 0
 
 

@@ -91,8 +91,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--kind", action="append", default=[], choices=[str(kind) for kind in BypassKind], metavar="KIND",
         help=f"one of {', '.join(BypassKind)}; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--gone", action="store_true", help="show what is not there any more, too")
-    parser.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
+    parser.add_argument("--gone", action="store_true", help="also show bypasses that are gone")
+    parser.add_argument("--all", action="store_true", help=f"in a terminal, show all rows, not only the first {FIRST}")
     add_format(parser, ("table", "json", "csv"))
 
 
@@ -129,7 +129,7 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
         _table(found, reading.altered(), screen, everything=everything)
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in found).most_common())
         what = "exemption or bypass" if len(found) == 1 else "exemptions and bypasses"
-        screen.note(f"{len(found)} {what}{': ' if counts else ''}{counts}")
+        screen.note(f"{len(found):,} {what}{': ' if counts else ''}{counts}")
 
 
 def _every() -> Filters:

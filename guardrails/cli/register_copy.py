@@ -14,6 +14,7 @@ from guardrails.cli.options import add_format
 from guardrails.cli.register_text import writing
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
+from guardrails.exemption.counts import number_of
 from guardrails.register.backup import Writer, check, is_pruned, read
 from guardrails.register.reinstate import Tally
 from guardrails.wiring import Service
@@ -21,12 +22,12 @@ from guardrails.wiring import Service
 _SAID: Final = 20
 _VERIFY: Final = "`exg history ID --verify` lists what is wrong"
 _LINES: Final = (
-    ("restored", "exemptions put back"),
-    ("forwarded", "exemptions brought forward from an older state"),
-    ("same", "exemptions that were there just so"),
-    ("kept", "exemptions of which the table has as much or more: kept"),
-    ("replaced", "exemptions replaced, for they had another history"),
-    ("rows", "other rows put back"),
+    ("restored", "exemptions restored"),
+    ("forwarded", "exemptions updated from an older state"),
+    ("same", "exemptions that were already the same"),
+    ("kept", "exemptions kept, because the table has the same or newer entries"),
+    ("replaced", "exemptions replaced, because they had another history"),
+    ("rows", "other rows restored"),
     ("pruned", "bodies in their histories were pruned before the copy, or here"),
 )
 """Numbers of a Tally, and what they are said to be."""
@@ -35,9 +36,9 @@ _FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "h
 
 def import_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what import takes."""
-    parser.add_argument("file", metavar="FILE", help="made by `register export --full --out FILE`")
-    parser.add_argument("--dry-run", action="store_true", help="check the file, say what would be done, write nothing")
-    parser.add_argument("--force", action="store_true", help="let the copy replace what is there and differs from it")
+    parser.add_argument("file", metavar="FILE", help="a file from `register export --full --out FILE`")
+    parser.add_argument("--dry-run", action="store_true", help="check the file and show the plan; write nothing")
+    parser.add_argument("--force", action="store_true", help="let the copy replace rows that differ from it")
     add_format(parser)
 
 
@@ -61,9 +62,9 @@ def export(name: str | None, screen: Screen) -> int:
 
         count = with_service(work)
     if name:
-        less = f"; {pruned} bod{'y' if pruned == 1 else 'ies'} had been pruned" if pruned else ""
-        screen.note(f"{count} row{'' if count == 1 else 's'} copied to {name}{less}")
-    _say(f"copied as it is, and not sound; {_VERIFY}", problems, screen)
+        less = f"; {number_of(pruned, 'body', 'bodies')} had been pruned" if pruned else ""
+        screen.note(f"{number_of(count, 'row')} copied to {name}{less}")
+    _say(f"copied unchanged, but its history is wrong; {_VERIFY}", problems, screen)
     return 1 if problems else 0
 
 
@@ -93,13 +94,13 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
 def _show(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
     for name, text in _LINES:
         if count := getattr(tally, name):
-            screen.line(f"{count} {text}")
+            screen.line(f"{text}: {count:,}")
     if dry_run:
         screen.line("nothing was written: --dry-run")
-    _say("left as it is, for it has another history; --force replaces it", tally.refused, screen)
-    _say("left as it is, for it differs; --force replaces it", tally.rows_kept, screen)
-    _say("left as it is, for the copy of it is not sound; take another copy", tally.unsound, screen)
-    _say("written by somebody else meanwhile; import again", tally.missed, screen)
+    _say("not changed, because it has another history; --force replaces it", tally.refused, screen)
+    _say("not changed, because it differs; --force replaces it", tally.rows_kept, screen)
+    _say("not changed, because its history in the copy is wrong; take another copy", tally.unsound, screen)
+    _say("somebody else wrote it meanwhile; import again", tally.missed, screen)
     _say(f"not sound; {_VERIFY}", tally.problems, screen)
 
 

@@ -18,6 +18,7 @@ from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Row
+from guardrails.exemption.counts import number_of
 from guardrails.wiring import Service
 
 _TODAY: Final = Form("register export").from_stored(dict.fromkeys(item.name for item in fields(Row)))
@@ -30,8 +31,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
     add_format(parser, ("json", "csv"), "json", "json: an object a line; the default")
-    parser.add_argument("--full", action="store_true", help="every row of the table, as `register import` takes it")
-    parser.add_argument("--out", metavar="FILE", help="default: standard output; the file is replaced once all is read")
+    parser.add_argument("--full", action="store_true", help="export every row of the table, for `register import`")
+    parser.add_argument(
+        "--out", metavar="FILE", help="the file to write, only after everything is read; default: standard output"
+    )
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         for item in reading.altered():
             write(as_text(item))
     if args.out:
-        screen.note(f"{count} row{'' if count == 1 else 's'} written to {args.out}")
+        screen.note(f"{number_of(count, 'row')} written to {args.out}")
     return reading.sum_up()
 
 

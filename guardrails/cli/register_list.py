@@ -9,6 +9,7 @@ from guardrails.cli.options import add_format
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of, owner_shown
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
@@ -25,7 +26,7 @@ COLUMNS: Final = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
-    parser.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
+    parser.add_argument("--all", action="store_true", help=f"in a terminal, show all rows, not only the first {FIRST}")
     add_format(parser, ("table", "json", "csv"))
 
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     found.sort(key=lambda one: one.order)
     if args.format == "table":
         _table(found, reading.altered(), screen, everything=args.all or not screen.terminal)
-        screen.note(f"{len(found)} of {reading.count} exemption{'' if reading.count == 1 else 's'} in the register")
+        screen.note(f"{len(found):,} of {number_of(reading.count, 'exemption')} in the register")
     elif args.format == "json":
         screen.json([*reading.altered(), *_items(found)])
     else:
@@ -105,7 +106,7 @@ def _folded(one: Found) -> tuple[Cell, ...]:
     row, expiry = one.row, one.expiry
     state = [expiry.name]
     if expiry.days_left is not None:
-        state.append(f"{expiry.days_left} day{'' if abs(expiry.days_left) == 1 else 's'} left")
+        state.append(f"{number_of(expiry.days_left, 'day')} left")
     if expiry.since is not None:
         state.append(f"since {spell_time(expiry.since)[:10]}")
     where = [one.id.name, f"at {one.id.scope}"]

@@ -14,6 +14,7 @@ from guardrails.cli.screen import Screen
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
 from guardrails.exemption.patterns import Glob
@@ -129,18 +130,29 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     states = [*State, *(status for status in Status if str(status) not in set(State))]
     parser.add_argument(
         "--state", action="append", default=[], choices=[str(one) for one in states], metavar="STATE",
-        help=f"one of {', '.join(states)}; may be repeated: of expiry states any, of statuses any, of both kinds both",
+        help=f"one of {', '.join(states)}; may be repeated: a row must match one of the expiry states and one of the"
+        " statuses",
     )  # fmt: skip
     parser.add_argument(
-        "--rule", action="append", default=[], type=_code, metavar="CODE|NAME", help="it breaks this rule, or may"
+        "--rule",
+        action="append",
+        default=[],
+        type=_code,
+        metavar="CODE|NAME",
+        help="only rows with a violation or an unknown of this rule",
     )
     add_scope_and_owner(parser)
-    parser.add_argument("--days-left", type=_count, metavar="N", help="it has not ended, and ends within N days")
-    parser.add_argument("--adopted", action="store_true", help="it was there before the guardrails")
-    parser.add_argument("--held", action="store_true", help="its revert or restore waits, for the breaker or a budget")
-    parser.add_argument("--on-hold", action="store_true", help="an operator holds it")
+    parser.add_argument("--days-left", type=_count, metavar="N", help="only exemptions that end within N days")
+    parser.add_argument("--adopted", action="store_true", help="only exemptions older than the guardrails")
     parser.add_argument(
-        "--now", type=moment, metavar="TIME", help="expiry as at this time, such as 2027-06-30T00:00:00Z"
+        "--held", action="store_true", help="only rows whose revert or restore waits for the breaker or a budget"
+    )
+    parser.add_argument("--on-hold", action="store_true", help="only exemptions on hold")
+    parser.add_argument(
+        "--now",
+        type=moment,
+        metavar="TIME",
+        help="expiry states as of this time, such as 2027-06-30T00:00:00Z; default: now",
     )
 
 
@@ -207,7 +219,7 @@ class Reading:
             self._screen.problem(str(error))
         if self.untrusted:
             count = len(self.untrusted)
-            self._screen.note(f"{count} row{'' if count == 1 else 's'} cannot be trusted")
+            self._screen.note(f"{number_of(count, 'row')} cannot be trusted")
         return 1 if self.untrusted else 0
 
     def _refuse(self, error: Permanent) -> None:
@@ -220,7 +232,9 @@ class Reading:
             return service.ruleset()
         except Misconfigured as error:
             why = f"{error.subject}: {error.message}"
-            self._screen.note(f"severities and thresholds are the shipped ones, for the ruleset cannot be read: {why}")
+            self._screen.note(
+                f"the ruleset cannot be read, so the severities and thresholds are the shipped ones: {why}"
+            )
             return None
 
 
@@ -273,7 +287,7 @@ def _count(text: str) -> int:
     except ValueError:
         count = -1
     if not 0 <= count <= 3_660_000:
-        raise argparse.ArgumentTypeError("give a number of days, 0 or more")
+        raise argparse.ArgumentTypeError("use a number of days, 0 or more")
     return count
 
 

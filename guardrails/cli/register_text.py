@@ -42,7 +42,7 @@ def writing(name: str | None) -> Iterator[Callable[[str], object]]:
         return
     target = Path(name).resolve()
     if target.exists() and not target.is_file():
-        raise _unwritable(name, "it is there and is no file")
+        raise _unwritable(name, "it exists and is not a file")
     beside = target.with_name(f".{uuid4().hex}.tmp")
     with _named(name):
         beside.touch(0o600, exist_ok=False)  # it has names of people, and may have bodies of exemptions
@@ -74,5 +74,5 @@ def _named(name: str) -> Iterator[None]:
 
 def _unwritable(name: str, why: str) -> Misconfigured:
     return Misconfigured(
-        f"the file cannot be written: {why}", code="cannot-write", subject=name, remedy="Name another one with --out"
+        f"the file cannot be written: {why}", code="cannot-write", subject=name, remedy="Name another file with --out"
     )

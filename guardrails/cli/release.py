@@ -1,4 +1,4 @@
-"""End a hold on an exemption: it is looked at now, and judged like any other."""
+"""End a hold on an exemption. The service judges it at once, like any other."""
 
 import argparse
 

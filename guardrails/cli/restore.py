@@ -1,7 +1,8 @@
-"""Write back what our last revert of an exemption, or anybody's delete, took away; with --at an older version of it.
+"""Restore an exemption: undo the service's last revert, or a delete by anybody. --at restores an older version.
 
-It is then left alone until somebody changes it, by this command too: it may be repeated. --dry-run shows the body and
-writes nothing. `history ID` shows which entries keep a body, `deleted list` what is gone and can be had back.
+The service then leaves the exemption alone until somebody changes it. Another `restore` is allowed. With --dry-run, the
+command only shows the body. `history ID` shows the versions of an exemption. `deleted list` shows the deleted
+exemptions.
 """
 
 import argparse
@@ -18,9 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
     parser.add_argument(
-        "--at", type=_version, metavar="VERSION", help="the number of a history entry that keeps a body; default: undo"
+        "--at",
+        type=_version,
+        metavar="VERSION",
+        help="the number of a history entry that keeps a body; default: undo the last revert or delete",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be written; change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show the body; write nothing")
     add_by(parser)
     add_format(parser)
 
@@ -36,13 +40,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.format == "json":
         screen.json({"id": exemption.text, "restored": not args.dry_run, "body": body})
     elif args.dry_run:
-        screen.note(f"{exemption.text}: this body would be written back; nothing is changed now")
+        screen.note(f"{exemption.text}: the command would write this body; nothing was changed")
         screen.raw_json(body)
     else:
         screen.line(f"restored by {args.by}: {exemption.text}")
         screen.line(
-            "It is left alone until somebody changes it. If it breaks a rule, fix it; register and history say that it"
-            " was restored."
+            "The service leaves it alone until somebody changes it. If it breaks a rule, fix it; register and history"
+            " show the restore."
         )
     return 0
 
@@ -50,5 +54,5 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 def _version(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not number:
-        raise argparse.ArgumentTypeError("give the number of a history entry, 1 or more; `history ID` lists them")
+        raise argparse.ArgumentTypeError("use the number of a history entry, 1 or more; `history ID` lists them")
     return number

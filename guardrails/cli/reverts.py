@@ -1,11 +1,11 @@
-"""Past mistakes: the reverts that today's judgement would not have made, the latest first, each with what undoes it.
+"""Find mistaken reverts: those that the present ruleset and rules would not make. Latest first, with the undo command.
 
-Each revert is judged again as it was judged then, by today's rules, ruleset and assignment. Nothing is changed. Listed
-is what is still so, and what cannot be judged; --all lists every revert. What is restored is left alone from then on.
+The command judges each revert again, as of the time of the revert, by the present rules, ruleset and assignment. It
+lists mistakes that still need an undo, and reverts that it cannot judge; --all lists every revert. It changes nothing.
+After a restore, the service leaves an exemption alone.
   exg reverts --since 2026-11-01
 
-Exit code: 0 there is none; 1 there is a past mistake; 2 it could not run; 3 there is none, but a revert could not be
-judged, which is no all-clear.
+Exit codes: 0: no mistake. 1: a mistake. 2: the command could not run. 3: no mistake, but a revert could not be judged.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from guardrails.cli.program import program
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.hint import Hint
@@ -36,7 +37,12 @@ from guardrails.reconcile.visit import Look
 from guardrails.wiring import Service
 
 _AT_ONCE: Final = 16
-_DID: Final = {"delete": "deleted", "put-back": "edit put back", "remove": "removed, for it had ended", "": "reverted"}
+_DID: Final = {
+    "delete": "deleted",
+    "put-back": "edit put back",
+    "remove": "removed, because it had expired",
+    "": "reverted",
+}
 
 type Progress = Callable[[int, int], None]
 
@@ -77,9 +83,9 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
     if judged.hindsight is Hindsight.MISTAKE and judged.since is not Since.BACK:
         command = f"{program()} restore {shlex.quote(name)} --at {judged.entry}"
         if judged.since is Since.CHANGED:
-            against.append("somebody has changed it since, and this would overwrite that")
+            against.append("somebody has changed it since, and an undo would overwrite that change")
         if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):
-            against.append(f"it ended at {spell_time(judged.undone.expires_on)}: put back, it exempts nothing")
+            against.append(f"it expired at {spell_time(judged.undone.expires_on)}: after a restore, it exempts nothing")
     document = {
         "id": name,
         "at": spell_time(revert.done.at) if revert else None,
@@ -103,10 +109,14 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("--all", action="store_true", help="list every revert, and what today's judgement says of it")
-    parser.add_argument("--since", type=moment, metavar="DATE", help="made then or later, such as 2026-11-01")
+    parser.add_argument("--all", action="store_true", help="list every revert with the present judgement")
+    parser.add_argument(
+        "--since", type=moment, metavar="DATE", help="only reverts on this date (UTC) or later, such as 2026-11-01"
+    )
     add_scope_and_owner(parser)
-    parser.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
+    parser.add_argument(
+        "--now", type=moment, metavar="TIME", help="treat exemptions that end by this time as expired; default: now"
+    )
     add_format(parser)
 
 
@@ -231,21 +241,21 @@ def _today(document: Mapping[str, Any]) -> list[str]:
 
 def _notes(document: Mapping[str, Any]) -> list[str]:
     """Return what is to be known before it is undone, for people."""
-    back = ["since then: what was taken away has stood again"] if document["since"] == Since.BACK else []
-    return [*back, *(f"against undoing it: {line}" for line in document["against"])]
+    back = ["since then: the reverted state was restored"] if document["since"] == Since.BACK else []
+    return [*back, *(f"problem with an undo: {line}" for line in document["against"])]
 
 
 def _safe(command: str) -> str:
     """Return a command as a screen can show it, or where it is had instead: half an id would name something else."""
     shown = plain(command, LONGEST) == command
-    return command if shown else "not shown, for a screen cannot show this id whole: see --format json"
+    return command if shown else "not shown, because a terminal cannot show this id completely: see --format json"
 
 
 def _sum_up(found: Sequence[Item]) -> str:
     count = Counter(one.document["hindsight"] for one in found)
     left = sum(one.is_open and one.document["hindsight"] == Hindsight.MISTAKE for one in found)
     return (
-        f"{len(found)} revert{'' if len(found) == 1 else 's'}: {left} to undo,"
+        f"{number_of(len(found), 'revert')}: {left} to undo,"
         f" {count[Hindsight.MISTAKE] - left} undone or changed since, {count[Hindsight.NOT_JUDGED]} not judged,"
         f" {count[Hindsight.RIGHT]} right"
     )

@@ -1,16 +1,14 @@
 """What a rule's own declarations say about it, taken apart for the pages in docs/rules and for `rules CODE`. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from datetime import datetime
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, get_type_hints
 
 from guardrails.errors import Permanent
-from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.sources import ARM
-from guardrails.exemption.times import spell_time
 from guardrails.nearest import did_you_mean
 from guardrails.rules.base import Case, Declared, Rule
+from guardrails.rules.sample import BODY
 from guardrails.ruleset.bypass_rules import FORMER
 
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
@@ -54,45 +52,33 @@ def options_of(rule: Declared) -> list[Option]:
 
 
 def changes_of(case: Case) -> list[tuple[str, Any]]:
-    """Return what a case changes in the sample exemption: names and JSON-ready values."""
+    """Return what a case changes in the sample exemption and the rule's options: names and JSON-ready values.
+
+    Other facts, such as the earlier states in the register, are in the case's title.
+    """
     return [
         *([("id", case.id)] if case.id else []),
-        *((name, to_plain(value)) for name, value in case.properties.items()),
+        *(change for name, value in case.properties.items() for change in _property(name, value)),
         *([("systemData", None)] if case.system is None else ()),
         *((f"systemData.{name}", to_plain(value)) for name, value in (case.system or {}).items()),
         *([("read from", case.source.name)] if case.source is not ARM else ()),
         *((f"option {name}", to_plain(value)) for name, value in case.options.items()),
-        *((_FACTS.get(name, name), to_plain(value)) for name, value in case.facts.items()),
     ]
 
 
-_FACTS: Final = {
-    "now": "the time",
-    "written_at": "written",
-    "assignment": "the assignment",
-    "author": "the author",
-    "before": "compliant before",
-    "approved": "approved",
-}
+def _property(name: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the change of a property; of metadata, of each key that differs from the sample's."""
+    if name != "metadata" or not isinstance(value, Mapping):
+        return [(name, to_plain(value))]
+    before = BODY["properties"][name]
+    keys = [key for key in {**before, **value} if before.get(key) != value.get(key)]
+    return [(f"{name}.{key}", to_plain(value.get(key))) for key in keys]
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value of an option, a case or a fact as JSON has it."""
-    if isinstance(value, datetime):
-        return spell_time(value)
-    if isinstance(value, Unread):
-        return f"unread: {value.reason}"
-    if isinstance(value, Gone):
-        return "gone"
-    if isinstance(value, Assignment):
-        policies = to_plain(value.members) if isinstance(value.members, Unread) else sorted(value.members)
-        return {"assigns": value.definition_id.rpartition("/providers/")[2], "policies": policies}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+    """Return a value of an option or a case as JSON has it."""
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(to_plain(item) for item in value)
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     return value

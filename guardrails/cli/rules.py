@@ -1,8 +1,9 @@
-"""List the rules and what follows from each; with CODE or NAME, explain one.
+"""List the rules with their responses, or explain one rule.
 
-The ruleset is checked first: every mistake in it is shown, with its line and what would be right. Exclusions and
-overrides that have ended are named, too. With --registered and --counts the register is read; 1 with --counts: no sweep
-has counted by this ruleset.
+The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
+that has ended. --registered and --counts read the register.
+
+Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset. 2: the ruleset has mistakes.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, options_of, rule_named, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import modern
 from guardrails.exemption.times import spell_time
@@ -22,7 +24,7 @@ from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.bypass_rules import BypassRule
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import Comparison, Written
-from guardrails.ruleset.rule_pages import every_rule, text_of
+from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 
 if TYPE_CHECKING:
@@ -32,16 +34,18 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("rule", nargs="?", metavar="CODE|NAME", help="such as EXG101 or expiry-missing")
+    parser.add_argument(
+        "rule", nargs="?", metavar="CODE|NAME", help="the rule to explain, such as EXG101 or expiry-missing"
+    )
     add_ruleset(parser)
     online = parser.add_mutually_exclusive_group()
     online.add_argument(
         "--registered", action="store_true",
-        help="for a ruleset of version 1: the registered exemptions whose match would change in version 2",
+        help="for a ruleset of version 1: show the exemptions that its patterns would no longer match in version 2",
     )  # fmt: skip
     online.add_argument(
         "--counts", action="store_true",
-        help="how many registered exemptions each exclusion, override and owner matches, by the last sweep",
+        help="show how many exemptions each exclusion, override and owner matched at the last sweep",
     )  # fmt: skip
     add_format(parser)
 
@@ -76,7 +80,7 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
     """Show the registered exemptions that a pattern would match no more in version 2."""
     compared = Comparison(ruleset.patterns if ruleset.version == 1 else ())
     if not compared.found:
-        screen.note("none of its patterns on exemptions would change in version 2: there is nothing to compare")
+        screen.note("no pattern for exemptions would change in version 2, so there is nothing to compare")
     refused: list[Permanent] = []
 
     async def work(service: "Service") -> int:
@@ -98,7 +102,7 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
             for text in ids or ["none"]:
                 screen.line(text, indent=2)
     if compared.found:
-        screen.note(f"{changed} of {count} registered exemptions would be matched no more; write ** to keep them")
+        screen.note(f"{changed:,} of {count:,} registered exemptions would no longer match; write ** to keep them")
     for error in refused:
         screen.problem(str(error))
 
@@ -127,8 +131,8 @@ def _count(ruleset: Ruleset, now: datetime, form: str, screen: Screen) -> int:
     if known is None:
         message, remedy = uncounted(ruleset, matches)
         raise Permanent(message, code="not-counted", subject=ruleset.source, remedy=remedy)
-    partly = "" if known.whole else ", which could not see all: exg sweep show"
-    screen.note(f"{known.exemptions} exemptions counted by the sweep of {spell_time(known.at)}{partly}")
+    partly = "" if known.whole else ", which could not see all scopes: exg sweep show"
+    screen.note(f"{number_of(known.exemptions, 'exemption')} counted by the sweep of {spell_time(known.at)}{partly}")
     return 0
 
 
@@ -147,13 +151,13 @@ def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
         (rule.code, rule.name, *_answer(bound.get(rule.name), rule), ", ".join(rule.soc2), text_of(rule).title)
         for rule in every_rule().values()
     ]
-    screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "what it asks"), rows)
+    screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "requirement"), rows)
     screen.line()
     screen.line(f"{ruleset.source} ({ruleset.digest}): mode {ruleset.mode}, {len(bound)} of {len(rows)} rules on")
     others = ((len(ruleset.limits.overrides), "override"), (len(ruleset.exclusions), "exclusion"))
     for count, what in others:
         if count:
-            screen.line(f"{count} {what}{'' if count == 1 else 's'}; the table shows what holds elsewhere")
+            screen.line(f"{number_of(count, what)}; the table shows the values outside them")
 
 
 def _answer(bound: Bound | None, rule: Declared) -> tuple[str, str, str]:
@@ -181,12 +185,9 @@ def _explain(rule: Declared, bound: Bound | None, screen: Screen) -> None:
     )
     for heading, paragraphs in text.sections.items():
         screen.line()
-        screen.line(heading, style="bold")
-        for paragraph in paragraphs:
+        screen.line("How to fix it" if heading == ADVICE else heading, style="bold")
+        for paragraph in (rule.remediation, *paragraphs) if heading == ADVICE else paragraphs:
             screen.line(paragraph, hang=0)
-    screen.line()
-    screen.line("How to fix it", style="bold")
-    screen.line(rule.remediation, hang=0)
     options = options_of(rule)
     if options:
         screen.line()

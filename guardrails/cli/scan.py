@@ -1,16 +1,17 @@
-"""Judge every exemption in the tenant, and every bypass of a policy, by the ruleset. Reads only, as you.
+"""Judge every exemption and every bypass in the tenant, with your own login. It only reads.
 
-Nothing needs to be deployed. Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so
-on. The role Reader is enough.
+No deployment is necessary. azure-identity finds your login: the Azure CLI (`az login`), environment variables, and
+others. You need the role Reader.
   exg scan
   exg scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
   exg scan --out scan.html --out scan.csv
   exg scan --compare yesterday.json
   exg scan --by owner --out reports
 
-Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
-not be seen, which is not a pass. --exit-zero: 0 whatever was found. Exemptions that the ruleset excludes do not count.
-With --compare: 1 a violation is new or worse; 3 none is, but something became unknown or is not seen any more; else 0.
+Exit codes: 0: all pass. 1: a violation. 2: the scan could not run. 3: no violation, but something is unknown or could
+not be read. Exemptions that the ruleset excludes do not count. With --exit-zero, the exit code is 0 for any finding.
+With --compare: 1: a violation is new or worse. 3: no violation is, but something became unknown or can no longer be
+read. Otherwise 0.
 """
 
 import argparse
@@ -62,33 +63,39 @@ _wait: Final = asyncio.sleep
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    add_format(parser, FORMATS, None, "default: by the name of --out, else table")
+    add_format(parser, FORMATS, None, "default: by the file name in --out, or table")
     parser.add_argument(
         "--out", action="append", default=[], metavar="FILE",
-        help="write the report here, not on standard output; may be repeated, the form then goes by each name; with"
-        " --by the folder",
+        help="write the report to this file, in the format of its name; with --by, the folder of the files; may be"
+        " repeated; default: standard output",
     )  # fmt: skip
     parser.add_argument(
-        "--by", choices=BY, help="write one file for each of these, and an index, into the folder --out; default: HTML"
+        "--by",
+        choices=BY,
+        help="write one file for each of these, and an index, into the folder of --out; default format: HTML",
     )
     add_scopes(parser)
     parser.add_argument(
-        "--only", action="append", choices=ONLY, default=[], help="list only these; the sums count all; may be repeated"
+        "--only",
+        action="append",
+        choices=ONLY,
+        default=[],
+        help="list only these; the totals count all; may be repeated",
     )
     parser.add_argument(
         "--compare", metavar="FILE",
-        help="report only what is new, removed, fixed or worse since this scan, which is in JSON; as table, json or"
+        help="report only what is new, removed, fixed or worse since an earlier scan in JSON; formats: table, json,"
         " markdown",
     )  # fmt: skip
     parser.add_argument(
         "--names", action="store_true",
-        help="ask Microsoft Graph what owners, approvers and authors that are ids are called, for the HTML page; needs"
+        help="for the HTML page, ask Microsoft Graph for the display names of owners, approvers and authors; needs"
         " Directory.Read.All",
     )  # fmt: skip
-    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever was found")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 for any finding")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.add_argument(
-        "--now", type=moment, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
+        "--now", type=moment, metavar="TIME", help="judge as of this time, such as 2027-06-30T00:00:00Z; default: now"
     )
     add_ruleset(parser)
 
@@ -157,18 +164,18 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
         path = Path(name)
         form = args.format or SUFFIXES.get(path.suffix.lower(), "")
         if not form:
-            raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
+            raise _wrong(f"the format of {name} is unknown", "Give --format, or a name that ends in .html.")
         if args.compare:
             check_form(form)
         found += [(path, form), *([(coverage_file(path), "coverage")] if form == "csv" else [])]
     for path, _ in found:
         if path.is_dir() or not path.parent.is_dir():
-            raise _wrong(f"{path} cannot be written", "Name a file in a folder that exists.")
+            raise _wrong(f"{path} cannot be written", "Name a file in an existing folder.")
         if sum(path == other for other, _ in found) > 1:
-            remedy = "Name each file once; beside NAME.csv its coverage is written into NAME.coverage.json."
+            remedy = "Name each file once. NAME.csv also writes NAME.coverage.json."
             raise _wrong(f"{path} would be written twice", remedy)
     if args.format == "html" and not found and sys.stdout.isatty():
-        raise _wrong("HTML is not for a terminal", "Give --out scan.html, or send it through a pipe.")
+        raise _wrong("the terminal cannot show HTML", "Use --out scan.html, or a pipe.")
     if "html" in (args.format, *(form for _, form in found)):
         import guardrails.report.page  # noqa: F401, PLC0415 - a missing package is to be said before the tenant is read
     return found
@@ -236,7 +243,9 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
     coverage.api_versions = {kind: version for kind, version in read_by.items() if "/" not in kind}
     for kind, version in used.items():
         if version != settings.policy_version and "/" not in kind:
-            report.notes.append(f"this cloud lacks api-version {settings.policy_version} of {kind}: {version} was used")
+            report.notes.append(
+                f"this cloud does not have api-version {settings.policy_version} of {kind}; the scan used {version}"
+            )
     if not report.containers and not report.total:
         raise _nothing(report)
     return report
@@ -261,14 +270,14 @@ async def _check(named: Sequence[Named], graph: "Graph", coverage: Coverage) -> 
     visible, missing = await graph.visible()
     wrong = complaints(named, visible, coverage.identity)
     if wrong and not missing:  # what is missing may be among what could not be read: the survey says so
-        remedy = "Name what it sees, or log in with one that sees more (az login --tenant ID)."
+        remedy = "Name scopes that this login sees, or use another login (az login --tenant ID)."
         raise Misconfigured(wrong[0], code="scope-not-visible", remedy=remedy, problems=tuple(wrong[1:]))
 
 
 def _nothing(report: Report) -> Retryable:
     """Return (to raise) the error for a scan that saw nothing: nothing is shown to it, or nothing could be read."""
     if report.missing:
-        remedy = "Try again; if it stays, look at the network and at the state of Azure."
+        remedy = "Try again. If the error stays, check the network and the status of Azure."
         return Retryable(f"nothing could be read: {report.missing[0]}", code="nothing-read", remedy=remedy)
     return Retryable(
         f"this login sees no subscription and no management group: {report.coverage.identity.shown}",
@@ -287,9 +296,9 @@ class _Clock:
 def _explained(error: Retryable) -> Retryable:
     """Return the error with a remedy for an engineer's own login, not for a deployed service's identity."""
     if error.code != NO_TOKEN:
-        remedy = error.remedy or "Try again; if it stays, look at the network and at the state of Azure."
+        remedy = error.remedy or "Try again. If the error stays, check the network and the status of Azure."
         return Retryable(error.message, code=error.code, subject=error.subject, remedy=remedy)
-    remedy = "Log in with `az login`, or set what azure-identity reads (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
+    remedy = "Log in with `az login`, or set the variables of azure-identity (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
     said = (line.strip() for line in str(error.__cause__ or "").splitlines())
     cli = next((line for line in said if line.startswith("AzureCliCredential")), "")
     message = f"{error.message} ({cli.rstrip('.')})" if cli else error.message

@@ -90,14 +90,16 @@ class Folder:
         """Return the folder that arguments name. Raises Misconfigured (cannot-write) before Azure is asked."""
         form = args.format or "html"
         if args.compare:
-            raise _wrong("--by and --compare are two reports", "Give one of them.")
+            raise _wrong("--by and --compare exclude each other", "Use one of them.")
         if form not in ENDINGS:
-            raise _wrong(f"--by writes no {form}", f"Give --format {', '.join(ENDINGS)}.")
+            raise _wrong(f"--by does not write {form}", f"Give --format {', '.join(ENDINGS)}.")
         if len(args.out) != 1:
-            raise _wrong("--by writes into one folder", "Name it with --out DIR, once.")
+            raise _wrong("--by needs one folder", "Name it with --out DIR, once.")
         path = Path(args.out[0])
         if not path.parent.is_dir() or (path.exists() and not path.is_dir()):
-            raise _wrong(f"{path} is no folder and cannot become one", "Name a folder, or one to make in another.")
+            raise _wrong(
+                f"{path} is not a folder and cannot be created", "Name a folder, or a new one in an existing folder."
+            )
         if form == "html":
             import guardrails.report.page  # noqa: F401, PLC0415 - a missing package is to be said before Azure is read
         return cls(path, args.by, form, _written(path / _INDEX_NAME, args.by, form))
@@ -123,7 +125,7 @@ class Folder:
         """
         names = {path.name for part in index.parts for path, _ in self.files(part)}
         if strange := sorted(name for name in names - self.written if (self.path / name).exists()):
-            raise _wrong(f"{self.path / strange[0]} is there, and no scan wrote it", "Name another folder.")
+            raise _wrong(f"{self.path / strange[0]} exists, and no scan wrote it", "Name another folder.")
         try:
             self.path.mkdir(exist_ok=True)
             for name in self.written - names:
@@ -151,7 +153,7 @@ def _written(index: Path, by: str, form: str) -> frozenset[str]:
     except (OSError, KeyError, TypeError, ValueError, RecursionError):
         ours = False
     if not ours:
-        raise _wrong(f"{index} is there, and no scan wrote it", "Name another folder.")
+        raise _wrong(f"{index} exists, and no scan wrote it", "Name another folder.")
     if made != (by, form):
         raise _wrong(f"{index.parent} holds files by {made[0]} as {made[1]}", "Name another folder for these.")
     return names

@@ -64,23 +64,25 @@ def check_form(form: str) -> None:
     """Raise Misconfigured (cannot-compare) for a form that a comparison does not have."""
     if form not in FORMATS:
         remedy = f"Give --format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, or a name that ends in .txt, .json or .md."
-        raise Misconfigured(f"a comparison is not made as {form}", code="cannot-compare", remedy=remedy)
+        raise Misconfigured(f"a comparison has no format {form}", code="cannot-compare", remedy=remedy)
 
 
 def read_earlier(args: argparse.Namespace) -> Earlier:
     """Return the scan that --compare names. Raises Misconfigured (cannot-compare) where it cannot be compared."""
     name = args.compare
     if args.only:
-        raise _wrong(name, "--only lists a part, and a comparison is about all", "Leave out --only.")
+        raise _wrong(name, "--compare does not work with --only", "Leave out --only.")
     try:
         earlier = Earlier.parse(_today(json.loads(Path(name).read_text(encoding="utf-8"))))
     except OSError as error:
         raise _wrong(name, f"it cannot be read: {error.strerror}", _REMEDY) from error
     except (ValueError, RecursionError) as error:
-        why = "it is no JSON" if isinstance(error, (json.JSONDecodeError, UnicodeError, RecursionError)) else str(error)
+        why = (
+            "it is not JSON" if isinstance(error, (json.JSONDecodeError, UnicodeError, RecursionError)) else str(error)
+        )
         raise _wrong(name, why, _REMEDY) from error
     if earlier.only:
-        raise _wrong(name, f"it lists only {', '.join(earlier.only)}", "Name a scan that was made without --only.")
+        raise _wrong(name, f"it has only {', '.join(earlier.only)}", "Name a scan that was made without --only.")
     asked = {
         "--management-group": {management_group(text).key for text in args.management_group},
         "--subscription": {subscription(text).key for text in args.subscription},
@@ -90,7 +92,7 @@ def read_earlier(args: argparse.Namespace) -> Earlier:
     for option, then in earlier.filters.items():
         if then != asked[option]:
             given = " ".join(f"{option} {text.removeprefix('mg~')}" for text in sorted(then)) or f"no {option}"
-            raise _wrong(name, f"it was made with {given}, and this scan is not", f"Scan with the same {option}.")
+            raise _wrong(name, f"it was made with {given}, but this scan was not", f"Scan with the same {option}.")
     return earlier
 
 

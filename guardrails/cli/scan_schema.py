@@ -102,7 +102,7 @@ def _definitions() -> dict[str, Any]:
         ),
         "rule": _closed(
             {
-                "code": _text(""), "rule": _text("Its name."), "severity": {"enum": list(SEVERITIES)},
+                "code": _text(""), "rule": _text("Name of the route."), "severity": {"enum": list(SEVERITIES)},
                 "violations": _count("Broken by so many."), "unknown": _count("Is unknown of so many."),
                 "remediation": _text("How to fix it."),
             },

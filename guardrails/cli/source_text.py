@@ -1,43 +1,42 @@
-"""What docs/sources.md says beside its table."""
+"""The text of docs/sources.md around its tables."""
 
 from typing import Final
 
 from guardrails.exemption.sources import NEWEST
 
 SOURCES: Final = """\
-Azure Resource Manager (ARM) leaves out what is at its default, so a field that is absent there is at its default.
-Another source may leave a field out whatever it says, and then nobody knows what it says. A rule that needs such a
-field, because the field would settle the matter, is *unknown*, with the source as the reason: no pass and no violation.
-What holds whatever the field says is found: a reference id that the initiative does not have is a violation in every
-source."""
+Azure Resource Manager (ARM) leaves out only fields that have their default. If ARM omits a field, its value is the
+default. Other sources may omit fields with any value, so the value is unknown. A rule that needs such a field is then
+*unknown*, with the source as its reason. If a violation does not depend on the missing field, the rule reports it: for
+example, a reference id that the initiative does not have."""
 
 NOTES: Final = """\
-- The service reads ARM with the api-version of the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. Where a cloud has older
-  ones only, the rules of its row stay unknown; switch off what does not matter there.
-- Who wrote an exemption, and when, is known by `systemData` alone. Without it `expiry-too-far` is a violation where the
-  end is too far even from now, else unknown.
-- A resource selector of a kind that is not documented is in doubt in every source: it may pick people, or policies.
-- A sweep finds by Resource Graph and decides by ARM."""
+- The service reads ARM with the api-version in the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. If your cloud has only
+  older versions, the rules that need their missing fields stay unknown. Switch off the rules that you do not need.
+- Only `systemData` shows who wrote an exemption, and when. Without it, `expiry-too-far` is a violation if the exemption
+  ends too late even from now, and is unknown otherwise.
+- A resource selector of an undocumented kind makes a rule unknown in every source: it may select people or policies.
+- A sweep finds exemptions with Resource Graph, and judges them from ARM."""
 
 _TABLE: Final = {
-    "times of Windows PowerShell, `/Date(1811721600000)/`, and as an object {value, DateTime}": "read",
+    "times of Windows PowerShell, `/Date(1811721600000)/`, or an object {value, DateTime}": "read",
     "lists as {value, Count}, or as JSON in a text": "read",
     "lists joined to one text, empty texts for lists, `System.Object[]`, `@{key=value}`": (
-        "the file is refused: ConvertTo-Json needs `-Depth 10`"
+        "the file is refused: `ConvertTo-Json` needs `-Depth 10`"
     ),
     "policy as code: Enterprise Policy as Code, AzPolicyFactory, Terraform, Bicep, ARM templates and parameters": (
-        "refused, with what to give instead"
+        "refused; the message names the file to use instead"
     ),
-    "tables (CSV), web pages, reports of judge and scan": "refused, with what to give instead",
-    "policy assignments, initiatives, definitions": "refused; `--assignments` takes them",
-    "an initiative whose policies are missing or cut off": (
-        "the rules that need them are unknown; the file is no mistake"
-    ),
+    "tables (CSV), web pages, reports of judge and scan": "refused; the message names the file to use instead",
+    "policy assignments, initiatives, definitions": "refused; pass them with `--assignments`",
+    "an initiative whose policies are missing or cut off": "read; the rules that need the policies are unknown",
 }
 
 FILES: Final = f"""\
-`judge` knows by an object's shape who returned it. What one object of an answer shows, the others would show, too. With
-which api-version ARM was asked does not stand in its answer; `--api-version` says it. Best is
+`judge` recognizes the source of a file by the shape of its objects. If one object of an answer has a field, the source
+returns this field for all of them. An answer of ARM does not name its api-version: pass it with `--api-version`.
+
+Use these commands. Their files have every field, and what is inherited from management groups:
 
 ```sh
 at=/subscriptions/ID/providers/Microsoft.Authorization
@@ -48,15 +47,15 @@ exg judge exemptions.json --api-version {NEWEST} \\
   --assignments assignments.json --assignments initiatives.json
 ```
 
-which has every field, and what is inherited from management groups. `az policy exemption list` leaves out both from
-azure-cli 2.77 on, and `az policy assignment list` what is inherited, even with `--disable-scope-strict-match`.
-Give neither of them `--scope` with a resource group or a resource: azure-cli 2.91.0 then lists the group of that name
-in the current subscription, whichever the scope names, and nothing of a resource itself. `--subscription` and
-`--resource-group` do what they say.
+From azure-cli 2.77 on, `az policy exemption list` leaves out some fields and inherited exemptions.
+`az policy assignment list` leaves out inherited assignments, even with `--disable-scope-strict-match`. Do not use
+`--scope` with a resource group or a resource in these two commands. azure-cli 2.91.0 then lists the resource group of
+that name in the *current* subscription, and nothing of the resource itself. Use `--subscription` and
+`--resource-group` instead.
 
-`az rest` saves one page of a list. Where there is more, `judge` prints the command that saves the next page, under a
-name that says which page it is, for the page itself does not. Until that file is given, too, the exit code is never 0.
+`az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep its file name,
+because only the name shows which page it is. The exit code is never 0 until you pass all pages.
 
-| in a file | what becomes of it |
+| content of a file | result |
 | --- | --- |
 """ + "\n".join(f"| {found} | {becomes} |" for found, becomes in _TABLE.items())

@@ -1,7 +1,7 @@
-"""Pass over the whole tenant now, as the timer does; or show what the last sweep came to.
+"""Show the result of the last sweep, or run a sweep now, as the timer does.
 
-`run` adopts what was there before, and puts what differs on the reconcile queue: the functions then see to it. Exit
-code 1: another sweep is under way, or part of the tenant could not be seen.
+`run` adopts exemptions that are older than the guardrails. It puts each drifted exemption on the reconcile queue, and
+the functions process the queue. Exit code 1: another sweep is running, or part of the tenant could not be read.
 """
 
 import argparse
@@ -49,9 +49,10 @@ async def _look(service: Service) -> dict[str, Any]:
 
 def _show(document: dict[str, Any], screen: Screen) -> None:
     words = {
-        "never": "no sweep was made yet",
-        "busy": f"a sweep is under way since {document.get('started')}; the last one that ended:",
-        "died": f"the sweep that began at {document.get('started')} did not end; the next one will. Before it:",
+        "never": "there has been no sweep yet",
+        "busy": f"a sweep has been running since {document.get('started')}; the last complete sweep:",
+        "died": f"the sweep that began at {document.get('started')} did not finish; the next one will."
+        " The sweep before it:",
         "ended": "the last sweep:",
     }
     screen.line(words[document["state"]])

@@ -1,7 +1,8 @@
-"""Which operations the event subscription of on_scope_changed must let through, by what the register holds.
+"""Show the operations for the filter of the event subscription to on_scope_changed.
 
-Event Grid takes 25 values in all. Types that do not fit are named: what is attached to them is put back by deployments
-and sweeps only. Run it again when the register has grown, and set the filter to what it says.
+The event subscription must send the events of all resource types that have exemptions in the register. Event Grid takes
+25 values in a filter. The command names the types that do not fit: for their targets, only deployments and sweeps
+restore exemptions. Run the command again when the register has grown, and update the filter.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         for operation in operations(types):
             screen.line(operation)
         for name in left_out(types):
-            screen.note(f"no room for {name} ({types[name]}): put back after deployments and sweeps only")
+            screen.note(f"no room for {name} ({types[name]}): only deployments and sweeps restore these exemptions")
     for problem in refused:
         screen.problem(problem)
     return 1 if refused else 0

@@ -16,12 +16,12 @@ from guardrails.decisions.holds import is_held, on_hold
 from guardrails.decisions.ownership import Ownership, Written, ownership_of
 from guardrails.decisions.status import Status
 from guardrails.exemption.body import marker_of, takes_marker
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import parse_time, read_time, spell_time
 from guardrails.notices.notice import Kind
-from guardrails.rules.words import counted
 from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
 
@@ -228,7 +228,7 @@ def _long_over(at: Situation) -> str:
     restored = at.row is not None and at.row.kept == at.content and at.row.adopted is None
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""
-    return f"it ended at {read_time(end)}, and the ruleset deletes such exemptions after {counted(wait.days, 'day')}"
+    return f"it ended at {read_time(end)}, and the ruleset deletes such exemptions after {number_of(wait.days, 'day')}"
 
 
 def _may_clear(assessment: Assessment) -> bool:
@@ -259,7 +259,7 @@ def _clear(at: Situation, owner: str) -> Plan:
     tagged = at.row is not None and at.row.scope_tagged and not at.blocked
     if marked or tagged:
         untag = Tag(None, on_exemption=marked, on_scope=tagged)
-        reason = "it keeps every rule again; our tag is taken away"
+        reason = "it complies with every rule again; the service removes its tag"
         return Plan(Status.COMPLIANT, "untag", untag, reasons=(reason,), notice=_recovery(at.row))
     again = at.blocked and at.row is not None and at.row.refused > 1 and not at.row.findings  # notified after the first
     notice = None if again else _recovery(at.row)
@@ -290,9 +290,9 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
     violations, owner = at.assessment.violations, whose.name
     reasons = [f"{finding.code} {finding.rule}: {finding.text}" for finding in violations]
     if whose.pretended:
-        reasons.append(f"it claims to belong to {whose.pretended}, which protects nothing: {_PRETENDED}")
+        reasons.append(f"it claims to belong to {whose.pretended}; this does not protect it: {_PRETENDED}")
     if whose.violated:
-        reasons.append(f"it belongs to {whose.violated.name}, and who wrote this is not known to write for it")
+        reasons.append(f"it belongs to {whose.violated.name}, but the last writer is not one of its authors")
     reverting = [finding for finding in violations if finding.response is Response.REVERT]
     ripe, due, used_up = _grace(at)
     spared = _spared(at, whose)
@@ -316,11 +316,11 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         reasons.append(f"not tagged: it belongs to {owner}")
         tagging = False
     if tagging and at.adopted:
-        reasons.append("not tagged: it was there before the guardrails")
+        reasons.append("not tagged: it is older than the guardrails")
         tagging, due = False, min(filter(None, (due, at.ruleset.adopted_until)), default=None)
     if tagging and not _tags_exemption(at) and not _tags_scope(at):
         taken = at.ruleset.tagging.exemption and not takes_marker(at.exemption.metadata)
-        why = "its metadata use the key `guardrails` for something else" if taken else "the ruleset tags nothing here"
+        why = "its metadata has another value under the key `guardrails`" if taken else "the ruleset does not tag here"
         why = next((one.no_tag for one in violations if one.no_tag), why)
         reasons.append(f"not tagged: {why}")
         tagging = False
@@ -329,13 +329,13 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
     return Plan(Status.VIOLATION, "alert", reasons=tuple(reasons), due=due, notice=Kind.VIOLATION)
 
 
-_PRETENDED = "who wrote it is none of that owner's authors, or only added the claim by an edit"
-_GAP = "by what its metadata claim and nothing else, which anybody can write: name its `authors` in the ruleset"
+_PRETENDED = "its last writer is not one of that owner's authors, or only added the claim by an edit"
+_GAP = "only its metadata says so, and anybody can write that; name its `authors` in the ruleset"
 _ENDS = {
-    (PutBack, False): "its last good state is put back",
-    (PutBack, True): "what its owner wrote last is put back",
-    (Delete, False): "it has no good state to go back to; it is deleted",
-    (Delete, True): "nothing is kept of what its owner wrote; it is deleted",
+    (PutBack, False): "its last compliant state is put back",
+    (PutBack, True): "the state that its owner wrote last is put back",
+    (Delete, False): "it has no compliant state to put back; it is deleted",
+    (Delete, True): "the register has no state that its owner wrote; it is deleted",
 }
 
 
@@ -343,7 +343,7 @@ def _spared(at: Situation, whose: Ownership) -> str:
     """Return why a revert is out of the question; "" where it is not."""
     if whose.owner:
         return f"it belongs to {whose.name}" + (f" {_GAP}" if whose.claim else "")
-    return (at.row.kept_why or "it is kept") if at.row and at.is_tolerated else ""
+    return (at.row.kept_why or "it stays") if at.row and at.is_tolerated else ""
 
 
 def running_at(at: Situation) -> Mapping[str, datetime]:
@@ -366,7 +366,7 @@ def _grace(at: Situation) -> tuple[bool, datetime | None, str]:
     broken = broken_at(at)
     ends = over(at.row.grace_use if at.row else (), broken, at.author, at.now)
     early = all(at.now < broken.seen[code] + broken.graces[code] for code, end in ends.items() if at.now >= end)
-    why = "the time to fix it was used up before, within the last 30 days" if early else ""
+    why = "its grace period was used up within the last 30 days" if early else ""
     return (
         any(at.now >= end for end in ends.values()),
         min((end for end in ends.values() if at.now < end), default=None),
@@ -381,7 +381,7 @@ def toggling(at: Situation) -> str:
     """
     times = times_fixed(at.row.grace_use if at.row else (), at.author, at.now)
     again = times > TOGGLES and bool(broken_at(at).graces)
-    return f"{at.author} broke it again {counted(times, 'time')} after it was fixed, within 30 days" if again else ""
+    return f"{at.author} broke it again {number_of(times, 'time')} after a fix within 30 days" if again else ""
 
 
 def _revert(at: Situation) -> Delete | PutBack:

@@ -59,7 +59,7 @@ def judge_loss(row: Row, exemption: Exemption, by: str, ruleset: Ruleset) -> Acc
     if tool := _tool(row, exemption, ruleset):
         return Accepted(f"it is left to {tool}")
     if by and turns_on_who(exemption.id, ruleset) and may_delete(by, row, exemption, ruleset):
-        return Accepted(f"{by} deleted it, who may")
+        return Accepted(f"{by} deleted it, which is allowed")
     return Lost(by)
 
 
@@ -85,15 +85,15 @@ def obstacle(
 ) -> Against | Unread | None:
     """Return why an exemption is not restored any more; None where nothing speaks against it; Unread: ask later."""
     if is_expired(exemption.expires_on, now):
-        return Against("it has ended meanwhile")
+        return Against("it has expired meanwhile")
     if (exclusion := ruleset.exclusion_for(exemption.id, now)) is not None:
         return Unread(f"the ruleset excludes it ({exclusion.scope}): {exclusion.reason}")
     if not _is_wanted(row, exemption, ruleset):
-        return Against("the ruleset does not put it back any more")
+        return Against("the ruleset no longer restores it")
     if tool := _tool(row, exemption, ruleset):
         return Against(f"it is left to {tool}")
     if isinstance(assignment, Gone):
-        return Against("the assignment that it exempts from is gone", may_pass=True)
+        return Against("its assignment is gone", may_pass=True)
     if isinstance(assignment, Unread):
         return assignment
     if isinstance(assignment.members, Unread) and exemption.reference_ids:
@@ -109,7 +109,7 @@ def obstacle(
     found = assess(exemption, facts, ruleset)
     if found.verdict is Verdict.VIOLATION and not found.is_sound:
         rules = ", ".join(f"{one.code} {one.rule}" for one in found.violations)
-        return Against(f"it is against today's rules: {rules}")
+        return Against(f"it breaks the present rules: {rules}")
     return Unread(found.findings[0].text) if found.verdict is Verdict.UNKNOWN else None
 
 

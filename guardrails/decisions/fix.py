@@ -3,7 +3,7 @@
 Each rule says what must change (`guardrails.rules.base.Change`). Here the changes are put together: to the end that all
 rules allow, under the ruleset's names for metadata, and as one command of the Azure CLI for a POSIX shell.
 
-What a stranger wrote is quoted in the command. Where the CLI would read it as something else than text (an option,
+The command quotes what a stranger wrote. Where the CLI would read it as something else than text (an option,
 a file, its own quoting), or a reader would not see what it is, there is no command. From azure-cli 2.77 on
 `--metadata "KEY='VALUE'"` sets one key and leaves the others; before, it replaced all. That is a partial value of
 https://learn.microsoft.com/cli/azure/use-azure-cli-successfully-shorthand

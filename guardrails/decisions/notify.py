@@ -17,13 +17,13 @@ from guardrails.decisions.history import Outgoing
 from guardrails.decisions.holds import on_hold
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.notices.notice import NEXT, SEVERITIES, TITLES, Kind, Notice
-from guardrails.rules.words import counted
 from guardrails.ruleset.model import Ruleset
 
 log = logging.getLogger("guardrails")
@@ -125,7 +125,7 @@ def expiry(
     else:
         kind, mark = Kind.EXPIRING, f"expiring-{left if threshold is None else threshold}d"
         severity = Severity.MEDIUM if expires_on - at <= _SOON else Severity.LOW
-        days = counted(left, "day") if left else "less than a day"
+        days = number_of(left, "day") if left else "less than a day"
         why = f"it expires in {days}, at {read_time(expires_on)}"
     key = f"{_short(exemption_id)}-{_stamp(expires_on)}-{mark}"
     about_it = _particulars(exemption_id, exemption, row)

@@ -14,9 +14,10 @@ PERMISSIONS_VERSION: Final = "2022-04-01"
 subscriptions and management groups too. Where it does not, the answer here is unknown."""
 
 _ASSIGN: Final = "Assign the role to the identity there (infra/management-group.bicep; docs/permissions.md)"
-_RULESET: Final = "Fix the ruleset: exg doctor --only ruleset"
+_RULESET: Final = "Fix the ruleset; see: exg doctor --only ruleset"
 _IDENTITY: Final = (
-    "In Azure: give the function app its identity, and GUARDRAILS_CLIENT_ID its client id. Elsewhere: az login"
+    "In Azure, assign the identity to the function app, and set GUARDRAILS_CLIENT_ID to its client id."
+    " Elsewhere, run: az login"
 )
 
 
@@ -43,25 +44,21 @@ def _whether_ours(world: World, claims: Mapping[str, Any]) -> list[Finding]:
     same = wanted[0].lower() == wanted[1].lower()
     if world.hosted:
         if all(wanted) and not same:
-            return [failed("it is another identity than the settings name", _IDENTITY, about="who")]
+            return [failed("it differs from the identity in the settings", _IDENTITY, about="who")]
         return [passed("the function app's own identity", about="who")]
     if all(wanted) and same:
         return [passed("the identity that the function app runs as", about="who")]
-    remediation = (
-        "What the app finds of itself, at each start and once a day, is in the workbook and in its log: event doctor"
-    )
-    return [
-        unknown(
-            "this is a login of your own: what it may do says nothing of the function app", remediation, about="who"
-        )
-    ]
+    remediation = "The app checks itself at each start and once a day. See the workbook, or the event doctor in its log"
+    return [unknown("this is your own login; the permissions of the function app may differ", remediation, about="who")]
 
 
 async def permissions(world: World) -> list[Finding]:
     """The identity may do, wherever it sees anything, what the mode in force asks for."""
     ruleset = world.ruleset()
     roles = roles_for(ruleset, world.mode(ruleset)) if ruleset else ("reader",)
-    found = [] if ruleset else [unknown("which mode is in force is not known, so only what reading needs", _RULESET)]
+    found = (
+        [] if ruleset else [unknown("the mode is unknown, so only the permissions for reading were checked", _RULESET)]
+    )
     scopes = await world.estate.scopes()
     found += [unknown(sentence, _ASSIGN) for sentence in scopes.missing]
     found += _unseen(world, (*scopes.subscriptions, *scopes.groups))
@@ -88,7 +85,7 @@ def _judge(
     """Return what is wrong with the permissions at a scope; [] where nothing is."""
     if isinstance(rows, Unread):
         remediation = "The role reader has Microsoft.Authorization/permissions/read for it. " + _ASSIGN
-        return [unknown(f"what we may do is not known: {rows.reason}", remediation, about=scope)]
+        return [unknown(f"the permissions are unknown: {rows.reason}", remediation, about=scope)]
     answers = {action: (allows(rows, action), role) for action, role in actions_of(roles, group=group).items()}
     lacking = [f"{action} ({role})" for action, (answer, role) in answers.items() if answer is False]
     unclear = [f"{action} ({role})" for action, (answer, role) in answers.items() if answer is None]
@@ -96,8 +93,8 @@ def _judge(
     if lacking:
         found.append(failed(f"not allowed: {', '.join(lacking)}", _ASSIGN, about=scope))
     if unclear:
-        remediation = "Assign the role without a condition, or be sure that it holds"
-        found.append(unknown(f"allowed on a condition only: {', '.join(unclear)}", remediation, about=scope))
+        remediation = "Assign the role without a condition, or make sure that the condition is met"
+        found.append(unknown(f"allowed only with a condition: {', '.join(unclear)}", remediation, about=scope))
     return found
 
 
@@ -105,8 +102,8 @@ def _unseen(world: World, seen: Sequence[str]) -> list[Finding]:
     """Return a finding for each scope that is to be swept and is not seen."""
     names = {scope.lower().rpartition("/")[2] for scope in seen}
     listed = world.settings.listed_scopes
-    text = "it is listed in GUARDRAILS_SWEEP_SCOPES, and is not there or the identity does not see it"
-    remediation = _ASSIGN + ", or take it off the list"
+    text = "GUARDRAILS_SWEEP_SCOPES lists it, but it does not exist, or the identity does not see it"
+    remediation = _ASSIGN + ", or remove it from the list"
     return [failed(text, remediation, about=one) for one in listed if one.lower().removeprefix("mg~") not in names]
 
 

@@ -36,7 +36,7 @@ async def report() -> None:
             report = await examine(os.environ, app=FunctionApp.parse(os.environ.get("GUARDRAILS_FUNCTION_APP_ID", "")))
     except Exception as error:  # noqa: BLE001
         # the app is there to judge exemptions, whatever becomes of this check
-        log.warning("the start-up check was not done: %s", defect(error))
+        log.warning("the check at start failed: %s", defect(error))
         fact(Fact.DOCTOR, check="doctor", state=str(State.UNKNOWN), detail=defect(error))
         return
     write(report)
@@ -47,7 +47,7 @@ async def wind(intake: "Callable[[], Intake]") -> None:
     try:
         await intake().start()
     except Exception as error:  # noqa: BLE001 - as above; the check reports wrong settings
-        log.warning("the second clock was not looked at: %s", defect(error))
+        log.warning("the second clock could not be checked: %s", defect(error))
 
 
 def write(report: Report) -> None:

@@ -27,16 +27,16 @@ async def epac(world: World) -> list[Finding]:
     if ruleset is None:
         return [
             unknown(
-                "what would be put back is not known, for the ruleset is broken",
-                "Fix it: exg rules --ruleset FILE shows each mistake",
+                "the ruleset is broken, so it is unknown what the service would restore",
+                "Fix the ruleset. exg rules --ruleset FILE shows each mistake",
             )
         ]
     managed, missing = await world.estate.managed()
     remediation = "The role reader has what this needs: docs/permissions.md"
     unseen = [unknown(sentence, remediation) for sentence in missing]
     if not managed:
-        return [passed(f"no assignment that was seen has a {PAC_OWNER}"), *unseen]
-    seen = f"EPAC manages {len(managed)} of the assignments that were seen"
+        return [passed(f"no visible assignment has a {PAC_OWNER}"), *unseen]
+    seen = f"EPAC manages {len(managed)} of the visible assignments"
     listed = informed([(one[:300], f"EPAC manages it, by its {PAC_OWNER}") for one in managed], "")
     return [_verdict(world, ruleset, seen, sorted(set(managed.values()))), *listed, *unseen]
 
@@ -44,16 +44,18 @@ async def epac(world: World) -> list[Finding]:
 def _verdict(world: World, ruleset: Ruleset, seen: str, epacs: Sequence[str]) -> Finding:
     """Return what happens to exemptions that are put back and are not EPAC's own. `epacs`: each pacOwnerId seen."""
     if "restorer" not in roles_for(ruleset, world.mode(ruleset)):
-        return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", remediation=_DOCS)
+        return passed(
+            f"{seen}; the service restores nothing unless an operator asks for it. {_STRATEGIES}", remediation=_DOCS
+        )
     names = {one: _authors_of(one, ruleset) for one in epacs}
     strangers = [one for one, name in names.items() if not name]
     if not strangers and Keep.ALWAYS not in keeps(ruleset):
         owners = " and ".join(f"'{name}'" for name in dict.fromkeys(names.values()))
-        accepted = f"the deletes of the authors of {owners} are accepted, so EPAC may delete what was put back"
+        accepted = f"the deletes of the authors of {owners} are accepted, so EPAC may delete restored exemptions"
         return passed(f"{seen}; {accepted}", remediation=_DOCS)
-    unnamed = f"for no owner of the ruleset says who EPAC is: by {PAC_OWNER} {', '.join(strangers[:_SHOWN])[:300]}"
+    unnamed = f"because no owner in the ruleset names EPAC: by {PAC_OWNER} {', '.join(strangers[:_SHOWN])[:300]}"
     why = "whoever deletes it" if Keep.ALWAYS in keeps(ruleset) else unnamed
-    fight = f"exemptions that are not EPAC's are put back, and would be again after EPAC deleted them, {why}"
+    fight = f"the service would restore exemptions that EPAC deletes, again and again, {why}"
     return unknown(f"{seen}; {fight}. {_STRATEGIES}", _SETTLE)
 
 

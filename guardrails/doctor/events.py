@@ -30,12 +30,14 @@ async def events(world: World) -> list[Finding]:
     answers = [_judge(subscription, rows, world.app) for subscription, rows in asked.items()]
     right = sum(not answer for answer in answers)
     if right:
-        found.append(passed(f"{right} of {len(scopes.subscriptions)} subscriptions send what they should"))
+        found.append(passed(f"{right} of {len(scopes.subscriptions)} subscriptions send their events"))
     if not scopes.subscriptions and not scopes.missing:
         found.append(unknown("the identity sees no subscription", _READ))
     if world.app is None:
-        seen = "which function app is ours is not known, so events may go to another"
-        found.append(unknown(seen, "Name it: --function-app ID, or the setting GUARDRAILS_FUNCTION_APP_ID"))
+        seen = "the function app is unknown, so events may go to another one"
+        found.append(
+            unknown(seen, "Name the function app with --function-app ID, or in the setting GUARDRAILS_FUNCTION_APP_ID")
+        )
     return [*found, *late, *_groups(world, len(scopes.groups)), *(one for answer in answers for one in answer)]
 
 
@@ -43,7 +45,7 @@ def _groups(world: World, count: int) -> list[Finding]:
     if not count:
         return []
     hub = world.settings.activity_hub
-    who = f"the activity log in the hub {hub} and sweeps see" if hub else "sweeps alone see"
+    who = f"the activity log in the hub {hub} and sweeps react" if hub else "only sweeps react"
     return [passed(f"exemptions at them raise no event; {who} to them", about=f"{count} management groups")]
 
 
@@ -77,7 +79,7 @@ def _judge(subscription: str, rows: Sequence[Row] | Unread, app: FunctionApp | N
         mine = [row for row in rows if _leads_to(row, function, app)]
         wrong = [list(_faults(row, wanted)) for row in mine]
         if not mine:
-            found.append(f"{function}: no event subscription leads to it")
+            found.append(f"{function}: no event subscription sends events to it")
         elif all(wrong):  # one that is right is enough
             found.append(f"{function}: {', '.join(wrong[0])}")
     return [failed("; ".join(found), _ONBOARD, about=subscription)] if found else []
@@ -115,7 +117,7 @@ def _faults(row: Row, wanted: Wanted) -> Iterator[str]:
         _mapping(said.get("deadLetterWithResourceIdentity")).get("deadLetterDestination")
     )
     if not dead_letters:
-        yield "it keeps no dead letters: what cannot be delivered is lost"
+        yield "it has no dead-letter destination: undelivered events are lost"
 
 
 def _filter_faults(filters: Any, operations: Sequence[str]) -> Iterator[str]:

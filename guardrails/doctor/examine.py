@@ -44,7 +44,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 SECONDS: Final = 35.0
 """How long checks wait for answers; what has not answered is unknown."""
 _GRACE: Final = 5.0
-_AGAIN: Final = "Try again; if it stays, look at the function app's log"
+_AGAIN: Final = "Try again. If the error stays, look at the log of the function app"
 
 
 async def examine(
@@ -75,7 +75,7 @@ async def examine(
         async with connected(environ, clock, send=send, app=app, seconds=seconds) as world:
             return Report(await asyncio.gather(*map(run, names)))
     except Misconfigured as error:
-        skipped = Finding(State.SKIPPED, "it was not looked at: the settings must be fixed first")
+        skipped = Finding(State.SKIPPED, "it was not checked: fix the settings first")
         rest = [Result(name, [skipped]) for name in names if name != "settings"]
         return Report([Result("settings", host.broken(error)), *rest])
 
@@ -85,11 +85,11 @@ async def _run(name: str, world: World, seconds: float) -> Result:
         async with asyncio.timeout(seconds):
             return Result(name, await CHECKS[name](world))
     except TimeoutError:
-        return Result(name, [unknown(f"it was not done within {seconds:g} s", _AGAIN)])
+        return Result(name, [unknown(f"it did not finish within {seconds:g} seconds", _AGAIN)])
     except Retryable as error:
         return Result(name, [unknown(error.message, error.remedy or _AGAIN, about=error.subject)])
     except GuardrailsError as error:
         return Result(name, [failed(error.message, error.remedy or _AGAIN, about=error.subject)])
     except Exception as error:  # noqa: BLE001
         # a defect in one check must not hide what the others find
-        return Result(name, [unknown(f"the check itself broke: {defect(error)}", "Report it")])
+        return Result(name, [unknown(f"the check itself failed: {defect(error)}", "Report this defect")])

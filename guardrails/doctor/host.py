@@ -25,7 +25,7 @@ _SHOWN: Final = 4
 _NAME_AUTHORS: Final = "Name the tool's identities as its `authors`: docs/ruleset.md#owners"
 _ENDED: Final = "exg rules --counts shows what each would match"
 _NAMES: Final = "docs/migration.md lists old and new names"
-_PATTERNS: Final = "docs/ruleset.md#patterns says what patterns mean, and how version 1 becomes version 2"
+_PATTERNS: Final = "docs/ruleset.md#patterns explains patterns, and how to change to version 2"
 
 
 async def settings(world: World) -> list[Finding]:
@@ -33,9 +33,9 @@ async def settings(world: World) -> list[Finding]:
     try:
         places = world.destinations().values()
     except Misconfigured:
-        return [unknown("which settings the routes need is not known: the ruleset is broken", "Fix the ruleset")]
+        return [unknown("the ruleset is broken, so the settings of its routes are unknown", "Fix the ruleset")]
     wrong = [unfit(world, place) for place in places]
-    return [one for one in wrong if one] or [passed("all are right, those of the routes included")]
+    return [one for one in wrong if one] or [passed("all are correct, including those of the routes")]
 
 
 def broken(error: Misconfigured) -> list[Finding]:
@@ -51,10 +51,10 @@ async def ruleset(world: World) -> list[Finding]:
     except Misconfigured as error:
         lines = "; ".join((error.message, *error.problems))
         return [failed(lines, error.remedy or "exg rules --ruleset FILE shows each mistake")]
-    held = " (GUARDRAILS_MODE holds it at audit)" if world.settings.mode else ""
+    held = " (GUARDRAILS_MODE keeps it in audit)" if world.settings.mode else ""
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
-    seen = "; ".join([f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen, *found.gaps])
+    seen = "; ".join([f"{seen}; the service changes nothing in Azure" if mode is Mode.AUDIT else seen, *found.gaps])
     in_force = passed(seen, remediation=_NAME_AUTHORS if found.gaps else "")
     ended = [("", one) for one in found.ended(world.clock.now())]
     notes = [passed(one, remediation=_NAMES if one in found.retired else _PATTERNS) for one in found.warnings]
@@ -72,7 +72,7 @@ def _of_exemptions(world: World, provider: Mapping[str, Any] | Unread) -> Findin
     version, about = world.settings.exemptions_version, "api-version"
     if isinstance(provider, Unread):
         remediation = f"Compare {_VERSION_SETTING} with: az provider show --namespace {_NAMESPACE}"
-        return unknown(f"whether Azure knows {version} is not known: {provider.reason}", remediation, about=about)
+        return unknown(f"it is unknown whether Azure has {version}: {provider.reason}", remediation, about=about)
     known = _offered(provider, _TYPE)
     if not known:
         remediation = f"Compare {_VERSION_SETTING} with Microsoft's reference of {_TYPE}"
@@ -97,18 +97,19 @@ async def _of_policies(world: World, provider: Mapping[str, Any] | Unread) -> li
 
 def _of_policy(kind: str, used: str | Unread, wanted: str, provider: Mapping[str, Any] | Unread) -> Finding:
     known = [] if isinstance(provider, Unread) else sorted(_offered(provider, kind), reverse=True)
-    offers = f"the cloud offers {', '.join(known[:_SHOWN])}" if known else "what the cloud offers is not known"
+    offers = f"the cloud offers {', '.join(known[:_SHOWN])}" if known else "the versions of the cloud are unknown"
     if isinstance(used, Unread):
         remediation = f"Set {_POLICY_SETTING} to one that this cloud has; {offers}"
         return failed(f"Azure gives no list by {wanted}: {used.reason}", remediation, about=kind)
     if used < PINS_SINCE:
         remediation = f"Set {_POLICY_SETTING} to {PINS_SINCE} or later as soon as the cloud has it; {offers}"
         seen = (
-            f"{used} is in use, which cannot say which version of an initiative is pinned: rules on members are unknown"
+            f"{used} is in use, which does not show the pinned version of an initiative: rules about its policies are"
+            " unknown"
         )
         return unknown(seen, remediation, about=kind)
     if used != wanted:
-        return passed(f"{used} is in use, for this cloud lacks {wanted}; {offers}", about=kind)
+        return passed(f"{used} is in use, because this cloud does not have {wanted}; {offers}", about=kind)
     return passed(f"{used} is in use; {offers}", about=kind)
 
 
@@ -123,9 +124,9 @@ async def clock(world: World) -> list[Finding]:
     """Our clock is Azure's, near enough: ends, signatures and leases are counted by it."""
     skew = await world.estate.skew()
     if isinstance(skew, Unread):
-        return [unknown(f"Azure's time is not known: {skew.reason}", "Look at the way to Resource Manager")]
+        return [unknown(f"Azure's time is unknown: {skew.reason}", "Check the network path to Azure Resource Manager")]
     seconds = abs(skew.total_seconds())
     seen = f"{seconds:.0f} s {'ahead of' if skew > timedelta() else 'behind'} Azure's"
     if seconds > MOST_SKEW.total_seconds():
-        return [failed(f"ours is {seen}", "Set the clock by NTP; a function app that shows this: restart it")]
+        return [failed(f"ours is {seen}", "Set the clock with NTP. If a function app shows this, restart it")]
     return [passed(f"ours is {seen}, within {MOST_SKEW.total_seconds():.0f} s")]

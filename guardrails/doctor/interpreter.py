@@ -21,7 +21,7 @@ SITES_VERSION: Final = "2024-04-01"
 _WANTED: Final = ".".join(map(str, PYTHON))
 _GUIDE: Final = "docs/deploy.md#the-interpreter"
 _SET: Final = f"Set pythonVersion to {_WANTED} (infra/main.bicep), deploy host and code again: {_GUIDE}"
-_NAME: Final = "Name it: --function-app ID, or the setting GUARDRAILS_FUNCTION_APP_ID"
+_NAME: Final = "Name the function app with --function-app ID, or in the setting GUARDRAILS_FUNCTION_APP_ID"
 _APP: Final = "function app"
 
 
@@ -36,11 +36,11 @@ def judged(version: str, about: str) -> Finding:
     parts = re.match(r"(\d+)\.(\d+)", version)
     number = (int(parts[1]), int(parts[2])) if parts else None
     if number is None:
-        return unknown(f"{version} is no version of Python that is known", _SET, about=about)
+        return unknown(f"{version} is not a known version of Python", _SET, about=about)
     if number < PYTHON:
         return failed(f"{version}, older than {_WANTED}", _SET, about=about)
     if number > PYTHON:
-        return unknown(f"{version}, newer than {_WANTED}, which the tests are run with", _SET, about=about)
+        return unknown(f"{version}, newer than {_WANTED}, the tested version", _SET, about=about)
     return passed(version, about=about)
 
 
@@ -48,10 +48,10 @@ async def _of_site(world: World) -> Finding:
     """Return what the configuration of the site says, read with the login of who asks."""
     app = world.app
     if app is None or not app.group:
-        return unknown("which function app is ours is not known, so neither is its Python", _NAME, about=_APP)
+        return unknown("the function app is unknown, so its Python is unknown too", _NAME, about=_APP)
     site = await world.estate.resource(app.id, SITES_VERSION)
     if isinstance(site, Unread):
-        remediation = f"Read it with a login that may read {app.id}: {_GUIDE}"
+        remediation = f"Use a login that may read {app.id}: {_GUIDE}"
         return unknown(f"its configuration cannot be read: {site.reason}", remediation, about=_APP)
     runtime = _runtime(site)
     name, version = str(runtime.get("name") or ""), str(runtime.get("version") or "")

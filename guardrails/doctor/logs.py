@@ -10,6 +10,7 @@ from typing import Any, Final
 from guardrails.doctor.interpreter import judged
 from guardrails.doctor.model import Finding, State, failed, passed, unknown
 from guardrails.doctor.world import World
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.times import parse_time, spell_time
 
@@ -18,18 +19,18 @@ INSIGHTS_VERSION: Final = "2020-02-02"
 
 _GUIDE: Final = "docs/doctor.md#the-log"
 _NAME: Final = f"Set {SETTING} to the resource id of the Application Insights component, an output of the deployment"
-_READ: Final = f"Ask with a login that may read it, such as a Log Analytics Reader: {_GUIDE}"
-_START: Final = f"The app writes one at each start and each day; look whether it runs, then ask again: {_GUIDE}"
-_LOST: Final = f"No alert but that of dead letters can be trusted until one does: {_GUIDE}"
+_READ: Final = f"Use a login that may read it, such as one with the role Log Analytics Reader: {_GUIDE}"
+_START: Final = f"The app writes a record at each start and each day. Check whether it runs, then check again: {_GUIDE}"
+_LOST: Final = f"Until a record arrives, only the alert about dead letters works: {_GUIDE}"
 
 
 async def logs(world: World) -> list[Finding]:
     """A record of the service itself came within the last day; that of the last start names a Python that will do."""
     if world.hosted:
-        return [Finding(State.SKIPPED, "what arrives is read by `exg doctor` elsewhere than in the app")]
+        return [Finding(State.SKIPPED, "run `exg doctor` outside the app to read the logs")]
     insights = "/" + world.environ.get(SETTING, "").strip().strip("/")
     if insights == "/":
-        return [unknown("which Application Insights component is ours is not known", _NAME)]
+        return [unknown("the Application Insights component is unknown", _NAME)]
     component = await world.estate.resource(insights, INSIGHTS_VERSION)
     if isinstance(component, Unread):
         return [unknown(f"the Application Insights component cannot be read: {component.reason}", _READ)]
@@ -49,17 +50,18 @@ def _arrived(row: Mapping[str, Any]) -> Finding:
     except ValueError:
         return unknown("Azure's answer about the logs cannot be read", _READ)
     if newest is None or not count:
-        return failed("none of the service's own records came to the workspace within a day", _LOST)
-    return passed(
-        f"{count} records of the service came to the workspace within a day, the last at {spell_time(newest)}"
-    )
+        return failed("no record of the service arrived in the workspace within a day", _LOST)
+    seen = f"{number_of(count, 'record')} of the service arrived in the workspace within a day"
+    return passed(f"{seen}, the last at {spell_time(newest)}")
 
 
 def _started(row: Mapping[str, Any]) -> Finding:
     """Judge the Python of the last start that the log knows of."""
     python, release = str(row.get("python") or ""), str(row.get("release") or "")
     if not python:
-        return unknown("no record of a start came to the workspace within two days, so its Python is not known", _START)
+        return unknown(
+            "no record of a start arrived in the workspace within two days, so the version of Python is unknown", _START
+        )
     return judged(python, f"Python at the last start, of release {release or 'unknown'}")
 
 

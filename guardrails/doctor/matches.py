@@ -5,19 +5,20 @@ from typing import Final
 
 from guardrails.doctor.model import Finding, informed, passed, unknown
 from guardrails.doctor.world import World
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.sweep.matches import Counted, Matches, counted, last_counted, uncounted
 
 _SHOWN: Final = 12
 _ALL: Final = "exg rules --counts"
-_REMEDIATION: Final = "Fix what it matches, or take it out where it is of no use"
+_REMEDIATION: Final = "Fix its pattern, or remove it if it is not needed"
 
 
 async def matches(world: World) -> list[Finding]:
     """What matches none is named; that is no failure, for it may be meant so. Raises what storage does."""
     ruleset = world.ruleset()
     if ruleset is None:
-        return [unknown("what the ruleset lists is not known, for it is broken", "Fix the ruleset")]
+        return [unknown("the ruleset is broken, so its lists are unknown", "Fix the ruleset")]
     found = last_counted(await world.service.register.sweeps.last())
     listed = counted(ruleset, found)
     if not listed:
@@ -31,5 +32,5 @@ async def matches(world: World) -> list[Finding]:
 def _in_short(listed: Sequence[Counted], found: Matches) -> Finding:
     counts = [f"{one.path} {one.exemptions}" for one in listed[:_SHOWN]]
     counts += [f"and {len(listed) - _SHOWN} more"] if len(listed) > _SHOWN else []
-    seen = f"of {found.exemptions} exemptions in the sweep of {spell_time(found.at)}: {', '.join(counts)}"
-    return passed(seen if found.whole else f"{seen}; it could not see all", remediation=_ALL)
+    seen = f"of {number_of(found.exemptions, 'exemption')} in the sweep of {spell_time(found.at)}: {', '.join(counts)}"
+    return passed(seen if found.whole else f"{seen}; the sweep could not see all scopes", remediation=_ALL)

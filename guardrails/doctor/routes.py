@@ -11,9 +11,7 @@ from guardrails.errors import Misconfigured
 from guardrails.exemption.facts import Unread
 from guardrails.ports import Delivered, Undeliverable
 
-_ITS_OWN: Final = (
-    "Read what the app finds of itself, in the workbook or its log; or set it here, too, and check it from here"
-)
+_ITS_OWN: Final = "Read the app's own check in the workbook or its log; or set it here too, and check from here"
 
 
 async def routes(world: World) -> list[Finding]:
@@ -21,9 +19,9 @@ async def routes(world: World) -> list[Finding]:
     try:
         found = world.destinations()
     except Misconfigured:
-        return [unknown("which routes there are is not known: the ruleset is broken", "Fix the ruleset")]
+        return [unknown("the ruleset is broken, so its routes are unknown", "Fix the ruleset")]
     if not found:
-        return [failed("the ruleset has no route: nobody is notified of anything", "Add one: docs/notices.md")]
+        return [failed("the ruleset has no route, so nobody is notified", "Add one: docs/notices.md")]
     answers = await world.each(found, lambda name: _route(world, found[name]))
     late = partial(unknown, remediation="Run it again, with --only routes")
     return [late(one.reason, about=name) if isinstance(one, Unread) else one for name, one in answers.items()]
@@ -56,14 +54,14 @@ def unfit(world: World, place: Destination) -> Finding | None:
         return None
     missing = not place.address or (place.channel == "webhook" and not place.secrets)
     if missing and not world.hosted:
-        return unknown(f"{problem} here; the function app has settings of its own", _ITS_OWN, about=place.name)
+        return unknown(f"{problem} here; the function app has its own settings", _ITS_OWN, about=place.name)
     return failed(problem, "Set it; docs/notices.md says how", about=place.name)
 
 
 async def _sent(world: World, place: Destination) -> Finding:
     answer = await world.service.courier.probe(place.name)
     if isinstance(answer, Delivered):
-        return passed(f"{place.channel}: it took a test notice", about=place.name)
+        return passed(f"{place.channel}: it accepted a test notice", about=place.name)
     remediation = f"Look at the address in {place.address_setting}, then: exg notices test {place.name}"
     if isinstance(answer, Undeliverable):
         return failed(answer.reason, remediation, about=place.name)

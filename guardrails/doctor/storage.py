@@ -5,6 +5,7 @@ from typing import Final
 
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.register.probe import MOST_PEEKED
 
@@ -14,9 +15,10 @@ LONG: Final = 1800.0
 """Seconds that no message should wait once it may be taken."""
 
 _NOT_THERE: Final = (
-    "It is made when first needed, and by infra/modules/storage.bicep. If it should be there, look whether "
-    "AzureWebJobsStorage and GUARDRAILS_TABLE name the right one"
+    "The service creates it when first needed, and so does infra/modules/storage.bicep. If it should exist, check"
+    " AzureWebJobsStorage and GUARDRAILS_TABLE"
 )
+_STOPPED: Final = "If the age grows, the functions do not run: look at the log of the function app"
 
 
 async def table(world: World) -> list[Finding]:
@@ -24,7 +26,7 @@ async def table(world: World) -> list[Finding]:
     name = world.settings.table
     if await world.probe.try_row():
         return [passed("a row was written, read and deleted", about=name)]
-    return [unknown("the table is not there yet, so nothing could be written", _NOT_THERE, about=name)]
+    return [unknown("the table does not exist yet, so nothing could be written", _NOT_THERE, about=name)]
 
 
 async def queues(world: World) -> list[Finding]:
@@ -35,31 +37,27 @@ async def queues(world: World) -> list[Finding]:
 async def _queue(world: World, name: str) -> Finding:
     waiting = await world.probe.waiting(name)
     if waiting is None:
-        return unknown("the queue is not there yet", _NOT_THERE, about=name)
+        return unknown("the queue does not exist yet", _NOT_THERE, about=name)
     if not waiting.count:
         return passed("nothing waits", about=name)
     more = " or more" if waiting.count == MOST_PEEKED else ""
-    seen = f"{waiting.count}{more} messages wait"
+    seen = f"{number_of(waiting.count, 'message')}{more} {'waits' if waiting.count == 1 and not more else 'wait'}"
     seconds = 0.0
     if waiting.since is not None:
         seconds = max((world.clock.now() - waiting.since).total_seconds(), 0.0)
-        seen += f", the oldest for {seconds:.0f} s"
+        seen += f", the oldest for {seconds:.0f} seconds"
     if seconds > LONG:
-        remediation = (
-            "Look again in some minutes: if the age grows, the functions do not run; look at the function app's log"
-        )
-        return unknown(f"{seen}: the functions do not run, or have only begun to", remediation, about=name)
-    return passed(
-        seen, about=name, remediation="If the age grows, the functions do not run: look at the function app's log"
-    )
+        remediation = f"Check again after some minutes. {_STOPPED}"
+        return unknown(f"{seen}: the functions do not run, or have only just started", remediation, about=name)
+    return passed(seen, about=name, remediation=_STOPPED)
 
 
 async def dead_letters(world: World) -> list[Finding]:
     """How many dead letters wait for an operator. Raises what storage does."""
     found = await world.service.register.dead_letters()
     if not found:
-        return [passed("none wait")]
-    seen = f"{len(found)} wait for an operator, the oldest since {spell_time(found[0].at)}"
+        return [passed("no dead letters")]
+    seen = f"{number_of(len(found), 'dead letter')} for an operator, the oldest since {spell_time(found[0].at)}"
     return [passed(seen, remediation="exg dead-letters list")]
 
 
@@ -69,9 +67,9 @@ async def breaker(world: World) -> list[Finding]:
     state = await register.breaker(world.clock.now())
     if state.opened_at is not None:
         seen = f"open since {spell_time(state.opened_at)}: nothing is reverted"
-        return [failed(seen, "Find out why so much was to be reverted, then: exg breaker close")]
+        return [failed(seen, "Find out why there were so many reverts, then run: exg breaker close")]
     waits = Counter((await register.held()).values())
-    seen = f"closed, {state.recent} reverts in the last hour"
+    seen = f"closed, {number_of(state.recent, 'revert')} in the last hour"
     if not waits:
         return [passed(seen)]
     counts = ", ".join(f"{count} for the budget {name}" for name, count in sorted(waits.items()))

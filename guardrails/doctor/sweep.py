@@ -6,6 +6,7 @@ from typing import Final
 from guardrails.decisions.schedule import last_sweep
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 
 LATEST: Final = 3
@@ -18,14 +19,14 @@ async def sweep(world: World) -> list[Finding]:
     began, latest = last_sweep(run), LATEST * world.settings.sweep_period
     if began is None:
         remediation = f"Wait for the next ({world.settings.sweep_schedule}, UTC), or: exg sweep run"
-        return [unknown("no sweep has ended yet", remediation)]
+        return [unknown("no sweep has finished yet", remediation)]
     age = world.clock.now() - began
-    seen = f"the last that ended began at {spell_time(began)}, {_words(age)} ago"
+    seen = f"the last finished sweep began at {spell_time(began)}, {_words(age)} ago"
     if age > latest:
-        remediation = "Look at the function sweep in the app's log; exg sweep run does one now"
-        return [failed(f"{seen}; it should be {_words(latest)} at most", remediation)]
+        remediation = "Look at the function sweep in the app's log, or run: exg sweep run"
+        return [failed(f"{seen}; at most {_words(latest)} is normal", remediation)]
     missing = (run.report if run else {}).get("missing") or ()
-    partly = f"; {len(missing)} parts of the tenant could not be seen" if missing else ""
+    partly = f"; {number_of(len(missing), 'part')} of the tenant could not be seen" if missing else ""
     return [passed(seen + partly, remediation="exg sweep show" if missing else "")]
 
 

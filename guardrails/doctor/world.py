@@ -23,7 +23,7 @@ from guardrails.wiring import Service, SystemClock, connect
 
 type Rows = Sequence[Mapping[str, Any]]
 
-LATE: Final = Unread("there was no time left to ask")
+LATE: Final = Unread("there was no time left to check")
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -90,8 +90,8 @@ class World:
         answers = {scope: answer for scope, answer in asked.items() if answer is not LATE}
         if not late:
             return answers, []
-        seen = f"{len(late)} of {len(asked)} scopes were not looked at in time, {late[0]} among them"
-        return answers, [unknown(seen, f"Look at them alone: --only {check}")]
+        seen = f"{len(late)} of {len(asked)} scopes were not checked in time, for example {late[0]}"
+        return answers, [unknown(seen, f"Run this check alone: --only {check}")]
 
     async def each[K, V](self, keys: Iterable[K], ask: Callable[[K], Awaitable[V]]) -> dict[K, V | Unread]:
         """Ask of each key at once; what has not answered by `until` is LATE."""

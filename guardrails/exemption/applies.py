@@ -40,7 +40,7 @@ def at_groups_above[T](
     """
     chain = chain_of(container, above) if some else ()
     if isinstance(chain, Unread):
-        return some, f"which management groups are above it is not known: {chain.reason}"
+        return some, f"the management groups above it are unknown: {chain.reason}"
     return [one for one in some if of(one).removeprefix(MARK) in chain], ""
 
 
@@ -80,7 +80,7 @@ def _outside(at: str, left_out: Iterable[str], scope: str, container: str, chain
             return Outside(at, entry, groups)
         if isinstance(chain, Unread) and key.startswith(GROUP):
             doubt = chain
-    return Unread(f"the management groups above it are not known: {doubt.reason}") if doubt else None
+    return Unread(f"the management groups above it are unknown: {doubt.reason}") if doubt else None
 
 
 def not_scopes_of(said: object) -> tuple[str, ...]:

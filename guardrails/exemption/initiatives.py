@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from guardrails.exemption.facts import Policy, Unread
 
-UNSAID: Final = Unread("it does not say which policies it holds")
+UNSAID: Final = Unread("it does not list its policies")
 _CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
 _MALFORMED: Final = Unread("the list of its policies has entries without an id, or one id twice")
-_NO_METADATA: Final = Unread("its metadata is no object; in PowerShell, save it with ConvertTo-Json -Depth 10")
-_SILENT: Final = Unread("it says neither its metadata nor its rule")
+_NO_METADATA: Final = Unread("its metadata is not an object; in PowerShell, save it with ConvertTo-Json -Depth 10")
+_SILENT: Final = Unread("it has neither metadata nor a rule")
 _POLICY: Final = re.compile(
     r"(?:/subscriptions/[^/]+|/providers/microsoft\.management/managementgroups/[^/]+)?"
     r"/providers/microsoft\.authorization/policydefinitions/[^/]+"

@@ -275,7 +275,7 @@ class Regex:
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
-            raise ValueError(f"it has {len(text):,} characters; {LONGEST:,} are the most")
+            raise ValueError(f"it has {len(text):,} characters; at most {LONGEST:,} are allowed")
         import re2  # noqa: PLC0415 - see _compiled
 
         try:

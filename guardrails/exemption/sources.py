@@ -102,7 +102,7 @@ ARM: Final = arm(NEWEST)
 RESOURCE_GRAPH: Final = Source("Resource Graph", BASE, principals=False)
 """It reads Azure with an api-version of its own, which nobody documents; newer fields are missing or null there."""
 
-REST: Final = Source("a REST export", FIELDS - {MODE}, doubt="its api-version is not known")
+REST: Final = Source("a REST export", FIELDS - {MODE}, doubt="its api-version is unknown")
 """An answer of ARM that somebody saved. Every api-version since 2022 returns all but the newest field."""
 
 AZ: Final = Source("az policy exemption list", FIELDS - {MODE})
@@ -133,15 +133,15 @@ EVERY: Final[tuple[tuple[Source, str], ...]] = (
     (arm("2020-07-01-preview"), ""),
     (arm("2022-07-01-preview"), ""),
     (arm("2024-12-01-preview"), ""),
-    (arm("2025-12-01-preview"), "newer ones, too"),
-    (REST, "an answer of ARM in a file"),
+    (arm("2025-12-01-preview"), "and newer"),
+    (REST, "a saved answer of ARM"),
     (AZ, "azure-cli 2.77 and newer; seen in 2.91.0"),
     (AZ_OLD, "seen in 2.76.0"),
     (
         powershell(frozenset({SELECTORS, VALIDATION, SYSTEM})),
-        "Az.Resources 7 and newer, by a model of 2022-07-01-preview",
+        "Az.Resources 7 and newer, with the model of 2022-07-01-preview",
     ),
-    (POWERSHELL_OLD, "later ones with -BackwardCompatible, too"),
+    (POWERSHELL_OLD, "and newer with -BackwardCompatible"),
     (RESOURCE_GRAPH, ""),
 )
 """The sources that are known, and what more to say of each."""

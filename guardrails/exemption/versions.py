@@ -119,7 +119,7 @@ def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
     if not pin.shown:
         if len(definition.versions) == 1:
             return Choice(definition.versions[0], "its only version")
-        return Unread("which of its versions the assignment evaluates is not shown")
+        return Unread("its source does not show the version that the assignment evaluates")
     if not pin.pattern:
         return _choice(definition.version, "the latest; the assignment pins none")
     if _VERSION.fullmatch(pin.pattern):

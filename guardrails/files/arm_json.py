@@ -30,7 +30,7 @@ _NEXT: Final = {
 """The fields that lead to the next page of a list, as ARM, the CLI, Resource Graph and PowerShell call them, and what
 prints that page."""
 _LONGEST_LINK: Final = 3000
-_AGAIN: Final = "Save Azure's answer again, as it comes"
+_AGAIN: Final = "Save Azure's answer again, unchanged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
     elif isinstance(node, str) and powershell.is_cut_off(node):
         yield place
     elif not isinstance(node, dict):
-        yield NoObject(place, f"a JSON object is wanted here, not {_kind_of(node)}", remedy=_AGAIN)
+        yield NoObject(place, f"this must be a JSON object, not {_kind_of(node)}", remedy=_AGAIN)
     elif isinstance(node, _Repeated):
         yield Problem(place, f"the key '{node.key[:60]}' occurs twice; keep one")
     elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
@@ -185,8 +185,8 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
     elif _get(node, "id") is None and isinstance(node.get("error"), dict):
         error = node["error"]
         said = f"{str(error.get('code'))[:60]}: {str(error.get('message'))[:200]}"
-        answered = f"this is an error that Azure answered, not what was asked for ({said})"
-        yield Problem(place, answered, remedy="Fix what it names, and ask again")
+        answered = f"this is an error from Azure, not the requested data ({said})"
+        yield Problem(place, answered, remedy="Fix the error, and run the command again")
     elif known := foreign.of_object(node):
         yield Problem(place, known)
     elif wrong := _wrong_inside(node, place):
@@ -227,7 +227,7 @@ def _responses(responses: Mapping[str, Any], place: str, source: Source | None) 
         if isinstance(response, dict) and "body" in response
     }
     if not bodies:
-        yield Problem(place, "no response in this example has a body", remedy="Give an example of a list or a get")
+        yield Problem(place, "no response in this example has a body", remedy="Use an example of a list or a get")
     for code, body in bodies.items():
         yield from _unwrapped(body, f"{place}.{code}.body", source)
 
@@ -269,14 +269,14 @@ def _continued(place: str, name: str, link: object) -> Continued:
 
     A link is asked for by its path, so whoever wrote it does not choose the host that gets the token.
     """
-    said = "the list goes on; only this page of it was read"
+    said = "the list has more pages; only this one was read"
     if name == "nextlink" and isinstance(link, str):
         link = _path_of(link)
     if not (isinstance(link, str) and link and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK):
-        return Continued(place, f"{said}, and nothing usable here leads to the next: ask again, for the whole list")
+        return Continued(place, f"{said}, and the file does not lead to the next one: ask again for the whole list")
     rest = f"page-{sha256(link.encode()).hexdigest()[:12]}.json"
     command = _NEXT[name].format(shlex.quote(link))
-    return Continued(place, f"{said}. Give the next one, too, saved under this name: {command} > {rest}", rest)
+    return Continued(place, f"{said}. Pass the next page too. Save it under this name: {command} > {rest}", rest)
 
 
 def _path_of(url: str) -> str:

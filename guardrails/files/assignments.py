@@ -68,9 +68,7 @@ class Assignments:
         shown = latest or Definition(_ABSENT)
         choice = choose(pin, shown)
         if choice is None:  # the files may not hold all versions: what matches among some is not the newest of all
-            return Unread(
-                f"which version definitionVersion {pin.pattern} means is in none of the files given"
-            ), _NO_CHOICE
+            return Unread(f"none of the files given has the version of definitionVersion {pin.pattern}"), _NO_CHOICE
         if isinstance(choice, Unread):
             return choice, _NO_CHOICE
         if latest and latest.is_meant(choice):

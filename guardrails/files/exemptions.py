@@ -21,7 +21,9 @@ from guardrails.exemption.sources import Source
 from guardrails.files import foreign, powershell
 from guardrails.files.arm_json import Item, Problem, Reading, once
 
-_PART: Final = f"{foreign.THIS_IS}a part of an exemption, as --query and Select-Object leave it; save it whole"
+_PART: Final = (
+    f"{foreign.THIS_IS}only a part of an exemption, perhaps by --query or Select-Object; save the whole object"
+)
 _ALWAYS: Final = frozenset({"exemptioncategory"})
 _NULL_AT_LEAST: Final = frozenset({"exemptioncategory", "expireson", "metadata"})
 _FOLDED: Final = {name.lower(): name for name in sources.FIELDS} | {

@@ -22,11 +22,11 @@ _CSV: Final = "a CSV file"
 _PAGE: Final = "a web page"
 _REPORT: Final = "a report of judge or scan"
 
-_DEPLOYED: Final = "give what Azure Resource Manager returns once it is deployed"
+_DEPLOYED: Final = "deploy it, and use the answer of Azure Resource Manager"
 _INSTEAD: Final = {
-    _CSV: "save what Azure answers as JSON",
-    _PAGE: "sign in again, and save what Azure answers as JSON",
-    _REPORT: "give what Azure Resource Manager returns",
+    _CSV: "save Azure's answer as JSON",
+    _PAGE: "sign in again, and save Azure's answer as JSON",
+    _REPORT: "use the answer of Azure Resource Manager",
 }
 
 _ENDINGS: Final = {
@@ -53,9 +53,9 @@ _COMMENTS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*.*?(?:\*/|\Z
 _COMMAS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=\s*[}\]])')
 
 _RESOURCES: Final = {
-    "policyassignments": "a policy assignment, not an exemption; give it with --assignments",
-    "policysetdefinitions": "an initiative, not an exemption; give it with --assignments",
-    "policydefinitions": "a policy definition, not an exemption; give it with --assignments",
+    "policyassignments": "a policy assignment, not an exemption; pass it with --assignments",
+    "policysetdefinitions": "an initiative, not an exemption; pass it with --assignments",
+    "policydefinitions": "a policy definition, not an exemption; pass it with --assignments",
 }
 _RESOURCE: Final = re.compile(rf"/({'|'.join(_RESOURCES)}|policyexemptions)/", re.IGNORECASE)
 _TARGETS: Final = frozenset({

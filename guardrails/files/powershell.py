@@ -14,7 +14,7 @@ from typing import Any, Final
 from guardrails.exemption.times import spell_time
 
 CUT_OFF: Final = (
-    "PowerShell's ConvertTo-Json at its default depth has made a text of a list or an object, and what it held is lost;"
+    "PowerShell's ConvertTo-Json, at its default depth, turned a list or an object into text and lost its content;"
     " save it again with ConvertTo-Json -Depth 10"
 )
 

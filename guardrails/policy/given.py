@@ -95,10 +95,10 @@ def refuse(problems: Iterable[str]) -> None:
     if lines := tuple(problems):
         files = sorted({line.partition(":")[0] for line in lines})
         raise Misconfigured(
-            "a definition is given that cannot take the exception check; nothing is written",
+            "a definition cannot take the exception check, so nothing was written",
             code="definition-unfit",
             subject=", ".join(files),
-            remedy="Fix the lines below, or take the files out of the folder of given definitions.",
+            remedy="Fix the lines below, or remove the files from the folder of definitions.",
             problems=lines,
         )
 
@@ -130,24 +130,24 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _one(file: str, value: object, tag: str) -> tuple[Given | None, list[str]]:
     """Return a definition, or what is wrong with it."""
     if not isinstance(value, Mapping):
-        return None, ["it holds no JSON object; a file holds one policy definition"]
+        return None, ["it has no JSON object; a file must have one policy definition"]
     if "resources" in value:
-        return None, ["an ARM template; give the definition in it alone, with one `[` before its expressions"]
+        return None, ["an ARM template; use only the definition in it, with one `[` before its expressions"]
     bare = {key: part for key, part in value.items() if key.lower() not in _NOT_PROPERTIES}
     properties = value.get("properties", bare)
     if not isinstance(properties, Mapping):
-        return None, ["`properties` is no object"]
+        return None, ["`properties` is not an object"]
     if "policyDefinitions" in properties:
-        return None, ["an initiative; give the definitions in it, each in a file of its own"]
+        return None, ["an initiative; use its definitions, each in its own file"]
     name, parameters = value.get("name") or PurePosixPath(file).stem, properties.get("parameters") or {}
     if not isinstance(parameters, Mapping) or not all(isinstance(one, Mapping) for one in parameters.values()):
-        return None, ["`parameters` is no object of objects"]
+        return None, ["`parameters` is not an object of objects"]
     if wrong := list(_wrong_types(parameters)):
         return None, wrong
     wrong = [*_wrong_name(name), *_wrong_texts(properties), *_wrong_rule(properties.get("policyRule"), parameters)]
@@ -157,9 +157,9 @@ def _one(file: str, value: object, tag: str) -> tuple[Given | None, list[str]]:
 
 def _wrong_name(name: object) -> Iterator[str]:
     if not isinstance(name, str):
-        yield "`name` is no text"
+        yield "`name` is not a text"
     elif name.lower().endswith(SUFFIX):
-        yield f"its name ends with {SUFFIX!r}: it already carries the check; give the definition without it"
+        yield f"its name ends with {SUFFIX!r}: it already has the check; use the definition without it"
     elif _FORBIDDEN.search(name) or name != name.strip() or not re.search(r"[A-Za-z0-9]", name):
         yield f"{name!r} cannot be the name of a policy definition; give it a `name` of A-Z, a-z, 0-9 and `-`"
     elif len(name + SUFFIX) > LONGEST_NAME:
@@ -172,15 +172,15 @@ def _wrong_types(parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if not isinstance(said.get("type"), str):
             yield f"its parameter {name!r} has no `type`"
         if not isinstance(said.get("metadata") or {}, Mapping):
-            yield f"`metadata` of its parameter {name!r} is no object"
+            yield f"`metadata` of its parameter {name!r} is not an object"
 
 
 def _wrong_texts(properties: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(properties.get("metadata") or {}, Mapping):
-        yield "`metadata` is no object"
+        yield "`metadata` is not an object"
     for key in ("displayName", "description"):
         if not isinstance(properties.get(key) or "", str):
-            yield f"`{key}` is no text"
+            yield f"`{key}` is not a text"
     mode = properties.get("mode")
     if mode is not None and str(mode).lower() not in _MODES:
         yield f"its mode {mode!r} sees no tags; only `All` and `Indexed` do"
@@ -188,7 +188,7 @@ def _wrong_texts(properties: Mapping[str, Any]) -> Iterator[str]:
 
 def _wrong_rule(rule: object, parameters: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(rule, Mapping):
-        yield "it has no `policyRule`" if rule is None else "`policyRule` is no object"
+        yield "it has no `policyRule`" if rule is None else "`policyRule` is not an object"
         return
     for part in ("if", "then"):
         if not isinstance(rule.get(part), Mapping) or not rule[part]:
@@ -204,7 +204,7 @@ def _wrong_effect(effect: object, parameters: Mapping[str, Any]) -> Iterator[str
         yield "`policyRule.then` has no `effect`"
     elif not effect.startswith("["):
         if effect.lower() != "deny":
-            yield f"its effect is {effect!r}, which cannot deny: an exception would let nothing past"
+            yield f"its effect is {effect!r}, which cannot deny, so an exception would have no effect"
     elif not (found := _PARAMETER.fullmatch(effect.strip())):
         yield f"its effect is the expression {effect!r}; say `deny`, or name one parameter"
     else:
@@ -218,17 +218,17 @@ def _wrong_effect_parameter(name: str, parameters: Mapping[str, Any]) -> Iterato
         return
     allowed = said.get("allowedValues")
     if allowed is not None and not isinstance(allowed, list):
-        yield f"`allowedValues` of its parameter {name!r} is no list"
+        yield f"`allowedValues` of its parameter {name!r} is not a list"
     elif allowed is not None and "deny" not in [str(one).lower() for one in allowed]:
         values = ", ".join(map(str, allowed)) or "nothing"
-        yield f"its effect can be {values}, and so cannot deny: an exception would let nothing past"
+        yield f"its effect can be {values}, which cannot deny, so an exception would have no effect"
     elif str(said.get("type")).lower() != "string":
-        yield f"its effect is the parameter {name!r}, which is no String"
+        yield f"its effect is the parameter {name!r}, which is not a String"
 
 
 def _wrong_parameters(rule: Mapping[str, Any], parameters: Mapping[str, Any], tag: str) -> list[str]:
     if by := _check_in(rule["if"], parameters, tag):
-        return [f"it already carries a check of its own ({by}); give the definition without it"]
+        return [f"it already has its own check ({by}); use the definition without it"]
     if quoted := [name for name in parameters if "'" in name]:
         return [f"its parameter {quoted[0]!r} has a quote in its name"]
     ours = {ID_TAG.lower(), APPROVED.lower()}

@@ -37,7 +37,7 @@ def refuse_too_large(made: Mapping[str, Mapping[str, Any]]) -> None:
     )
     if problems:
         raise Misconfigured(
-            "policies would be larger than Azure takes; nothing is written",
+            "policies would exceed a limit of Azure, so nothing was written",
             code="policy-too-large",
             subject=", ".join(sorted({line.partition(":")[0] for line in problems})),
             remedy="Use fewer overrides, exclusions, listed ids and metadata keys in the ruleset, or wider globs in"
@@ -70,10 +70,10 @@ def refuse_unknown_aliases(made: Mapping[str, Mapping[str, Any]], file: str, kno
     )
     if problems:
         raise Misconfigured(
-            "policies use aliases that the tenant does not have, and Azure would refuse them; nothing is written",
+            "policies use aliases that the tenant does not have, so nothing was written",
             code="aliases-missing",
             subject=file,
-            remedy="Build from a ruleset in which these rules are off; the service judges by its own all the same.",
+            remedy="Build from a ruleset without these rules. The service still judges by its own ruleset.",
             problems=problems,
         )
 

@@ -119,7 +119,7 @@ def _checked(exceptions: KnownBypasses) -> list[str]:
             problems.append(f"bypasses.approved: {one!r} starts with `[`; Azure would read an expression")
     if problems:
         raise Misconfigured(
-            "the ruleset's exceptions cannot be written as policies; nothing is written",
+            "the ruleset's exceptions cannot be written as policies, so nothing was written",
             code="bypasses-unfit",
             subject="bypasses",
             remedy="Fix the lines below in the ruleset.",

@@ -8,11 +8,11 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.next_row import entry_for, is_news, particulars
 from guardrails.decisions.row import Stored
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import parse_time, read_time, spell_time
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import BreakerState
 from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit
-from guardrails.rules.words import counted
 from guardrails.ruleset.budgets import BREAKER, WAITS, WINDOW, Full
 from guardrails.runtime.telemetry import Fact, fact
 
@@ -107,7 +107,7 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
     """
     window = visit.ruleset.fights.window if own.name == "fight" else WINDOW
     times = [time for time in reverts if look.situation.now - time < window]
-    count = f"{counted(len(times), 'revert')} of it began since {read_time(times[0])}, and it was written again"
+    count = f"{number_of(len(times), 'revert')} of it began since {read_time(times[0])}, and it was written again"
     then = f"{NOTHING_DONE} If it still breaks the rules at {read_time(own.until)}, it is reverted then."
     notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
     following = "Agree with who writes it. To keep it meanwhile: exg hold ID"
@@ -117,9 +117,9 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
 def breaker_open(opened_at: datetime, limit: int, *, at: datetime, days: int = 0) -> Notice:
     """Return the notice that the breaker is open; `days`: the reminder after so many days."""
     key = "".join(c for c in spell_time(opened_at) if c.isalnum()) + (f"-{days}d" if days else "")
-    why = [f"more than {counted(limit, 'revert')} in an hour", "reverts wait until an operator closes it"]
+    why = [f"more than {number_of(limit, 'revert')} in an hour", "reverts wait until an operator closes it"]
     if days:
-        why.insert(0, f"it has been open since {read_time(opened_at)}: {counted(days, 'day')}")
+        why.insert(0, f"it has been open since {read_time(opened_at)}: {number_of(days, 'day')}")
     return notify.service(Kind.BREAKER_OPEN, key, at=at, done="Nothing is reverted while it is open.", why=why)
 
 
@@ -130,7 +130,7 @@ def _budget_used_up(visit: Visit, look: Look, refused: Full) -> Notice:
     if refused.name == "subscription":
         whose = f"what is in {visit.id.container.replace('mg~', 'the management group ')}"
     why = (
-        f"{counted(refused.limit, 'revert')} in an hour of {whose}",
+        f"{number_of(refused.limit, 'revert')} in an hour of {whose}",
         "further ones wait until the hour has room for them; all else goes on",
     )
     done = "Reverts beyond this budget wait; nothing else does."

@@ -41,7 +41,7 @@ async def hold(visit: Visit, by: str, *, until: datetime, reason: str) -> Row:
                 "there is no such exemption to hold",
                 code="not-there",
                 subject=visit.id.text,
-                remedy="Where it was reverted or deleted: `exg restore ID`, then hold it.",
+                remedy="If it was reverted or deleted, run `exg restore ID` first.",
             )
         row = stored.row if stored else Row(visit.id.text, Status.UNKNOWN, now)
         held = replace(row, hold=Hold(by, reason, now, until, fingerprint(seen.body)))
@@ -65,7 +65,7 @@ async def release(visit: Visit, by: str) -> None:
                 "it is not on hold",
                 code="not-held",
                 subject=visit.id.text,
-                remedy="`exg register list --on-hold` lists what is",
+                remedy="`exg register list --on-hold` lists exemptions on hold",
             )
         _in_nobodys_hand(visit, stored)
         now = visit.world.clock.now()
@@ -81,13 +81,13 @@ def _check(visit: Visit, until: datetime, reason: str, now: datetime) -> None:
     if not reason:
         wrong = "a hold needs a reason"
     elif len(reason) > _REASON:
-        wrong = f"the reason has {len(reason)} characters; {_REASON} are the most"
+        wrong = f"the reason has {len(reason):,} characters; at most {_REASON:,} are allowed"
     elif until <= now:
         wrong = f"{spell_time(until)} has passed"
     elif until - now > longest:
         wrong = f"{spell_time(until)} is more than {longest.days} days ahead, the longest that the ruleset allows"
     if wrong:
-        remedy = "Give --until a time ahead and --reason a sentence; `holds.longest_days` in the ruleset is the limit."
+        remedy = "Give a future time and a reason. The ruleset has the limit: `holds.longest_days`."
         raise Permanent(wrong, code="wrong-hold", subject=visit.id.text, remedy=remedy)
 
 

@@ -115,7 +115,7 @@ class Rows:
     def _is_new(self, one: ExemptionId, row: Mapping[str, Any]) -> bool:
         key = one.hash
         if key in self.seen:
-            self._note("duplicate", row, "the id was there before, in this or another case")
+            self._note("duplicate", row, "the same id occurs twice, perhaps in other letter case")
             return False
         self.seen.add(key)
         return True

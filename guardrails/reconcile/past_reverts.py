@@ -213,7 +213,7 @@ def verdict(revert: Revert, look: Look) -> tuple[Hindsight, str]:
         return Hindsight.RIGHT, ""
     assignment = look.facts.assignment
     if isinstance(assignment, Gone):
-        return Hindsight.NOT_JUDGED, "its assignment does not exist any more, and nothing is left to exempt from"
+        return Hindsight.NOT_JUDGED, "its assignment no longer exists"
     unknown = any(one.status is Verdict.UNKNOWN for one in look.assessment.findings)
     if unknown and isinstance(assignment, Unread):
         return Hindsight.NOT_JUDGED, f"its assignment cannot be read now: {assignment.reason}"

@@ -55,7 +55,7 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
                 "there is nothing to restore",
                 code="nothing-to-undo",
                 subject=visit.id.text,
-                remedy="Only what was reverted or deleted while the register knew it can be restored.",
+                remedy="Only exemptions that were reverted or deleted while the register knew them can be restored.",
             )
         if stored.row.intent and not dry_run:
             raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=LEASE.seconds)
@@ -67,7 +67,7 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
         target = await version(visit.world.register, visit.id, stored, entry, history)
         if present and fingerprint(present.body) == fingerprint(target):
             raise Permanent(
-                "it is already as it would be restored", code="nothing-to-undo", subject=visit.id.text, remedy=_OLDER
+                "it already has the state of the restore", code="nothing-to-undo", subject=visit.id.text, remedy=_OLDER
             )
         if isinstance(seen, Unread) and not dry_run:
             raise Retryable(f"it cannot be read now: {seen.reason}", code="unread", subject=visit.id.text, delay=60)
@@ -84,9 +84,9 @@ def is_restored(row: Row, present: Exemption) -> bool:
 
 
 def _already_restored(visit: Visit, row: Row) -> Permanent:
-    instead = f"What that replaced is history entry {row.undo}: `exg restore ID --at {row.undo}`"
+    instead = f"The replaced state is history entry {row.undo}: `exg restore ID --at {row.undo}`"
     return Permanent(
-        f"it is still as it was {row.kept_why}",
+        f"it has not changed since it was {row.kept_why}",
         code="nothing-to-undo",
         subject=visit.id.text,
         remedy=instead if row.undo is not None else _OLDER,
@@ -109,7 +109,7 @@ async def version(
         if error.code != "no-body":
             raise
         kept = [str(one.seq) for one in history if one.seq <= stored.seq and one.keeps_body]
-        remedy = f"Of its entries these keep one: {', '.join(kept[-_KEPT:])}" if kept else "None of its entries does."
+        remedy = f"These entries keep one: {', '.join(kept[-_KEPT:])}" if kept else "No entry keeps one."
         raise Permanent(error.message, code="no-body", subject=exemption.text, remedy=remedy) from None
 
 
@@ -119,7 +119,7 @@ def vouch(exemption: ExemptionId, stored: Stored, entry: int, history: Sequence[
     whole = [one.seq for one in since] == list(range(entry, stored.seq + 1))
     if not since or not whole or since[-1].hash != stored.head or any(b.previous != a.hash for a, b in pairwise(since)):
         raise Permanent(
-            f"the register was changed from outside: the history from entry {entry} on is not sound",
+            f"somebody changed the register outside the service: the history is wrong from entry {entry} on",
             code="register-altered",
             subject=exemption.text,
             remedy="`exg history ID --verify` lists what is wrong; --at takes a later entry",

@@ -26,6 +26,7 @@ from guardrails.decisions.next_row import entry_for, row_gone
 from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint, put_body, with_marker
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.hint import Hint
@@ -36,7 +37,6 @@ from guardrails.notices.notice import Kind, Notice
 from guardrails.reconcile.act import conclude
 from guardrails.reconcile.azure_write import Done
 from guardrails.reconcile.visit import NOTHING_DONE, Outcome, Visit, next_seq
-from guardrails.rules.words import counted
 from guardrails.ruleset.budgets import BREAKER, RESTORES, WAITS, Use, full_of_one
 from guardrails.ruleset.model import Mode
 
@@ -62,7 +62,7 @@ _SOON: Final = timedelta(minutes=1)
 _AGAIN: Final = timedelta(days=1)
 """When a write that Azure refused for want of the target is tried again without an event."""
 
-_NO_TARGET: Final = _Later("its target is not there; it is put back once that is")
+_NO_TARGET: Final = _Later("its target does not exist; the service restores it when the target exists")
 _BREAKER: Final = _Later("the breaker is open: nothing is written until an operator closes it", held=BREAKER)
 _LOOK_BACK: Final = timedelta(days=1)
 """How long before we saw it gone it may have been deleted: Event Grid delivers within 24 hours."""
@@ -118,7 +118,7 @@ def _notified(row: Row) -> Row:
 
 def _why(loss: Lost) -> str:
     if loss.by:
-        return f"{loss.by} deleted it, who may not"
+        return f"{loss.by} deleted it, which is not allowed"
     return "nobody is known to have deleted it: its target may be gone"
 
 
@@ -213,7 +213,7 @@ def _fight(visit: Visit, row: Row) -> Against | None:
     recent = [time for time in row.fought if now - time < fights.window]
     if not (row.lost_by or row.lost_said) or len(recent) < fights.times:
         return None
-    times, who = (f"{counted(len(recent), 'time')} since {read_time(recent[0])}", row.lost_by or "somebody")
+    times, who = (f"{number_of(len(recent), 'time')} since {read_time(recent[0])}", row.lost_by or "somebody")
     return Against(f"the guardrails put it back {times}, and {who} deleted it again")
 
 

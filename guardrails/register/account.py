@@ -108,7 +108,7 @@ def _raise_ours(service: str, subject: str, error: BaseException) -> None:
 
 def unreachable(service: str, subject: str, why: str) -> Retryable:
     """Return (to raise) the error where nothing came, or no answer of storage's; `why` goes on after `storage`."""
-    remedy = "Look at the network, at what answers between here and storage, and at AzureWebJobsStorage"
+    remedy = "Check the network, proxies between here and storage, and AzureWebJobsStorage"
     return Retryable(f"{service} storage {why}", code="storage-unreachable", subject=subject, remedy=remedy)
 
 
@@ -138,7 +138,7 @@ def _answered(service: str, subject: str, error: HttpResponseError) -> Exception
             f"{service} storage does not take our token: 401 {code}",
             code=NO_TOKEN,
             subject=subject,
-            remedy="If it stays so, look whether the app's identity is of the storage account's tenant. No role helps",
+            remedy="If the error stays, check that the app's identity is in the account's tenant. No role helps",
             delay=_TOKEN_DELAY,
         )
     if status == 403:
@@ -146,14 +146,14 @@ def _answered(service: str, subject: str, error: HttpResponseError) -> Exception
             f"{service} storage refuses us: 403 {code}",
             code="register-forbidden",
             subject=subject,
-            remedy=f"Give the app's identity the role '{ROLES[service]}' on the storage account, and let the account's"
-            " firewall pass it",
+            remedy=f"Give the app's identity the role '{ROLES[service]}' on the storage account, and allow it in the"
+            " account's firewall",
         )
     return Permanent(
         f"{service} storage refused a request: {status} {code}".rstrip(),
         code="storage-refused",
         subject=subject,
-        remedy="Report it: the request is one that this service should not have made",
+        remedy="Report this defect: the service should not have made this request",
     )
 
 

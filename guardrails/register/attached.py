@@ -69,10 +69,10 @@ class Attached:
             try:
                 exemption = ExemptionId.parse(row.get("id"))
             except Permanent as error:
-                _LOG.error("row %s was changed from outside, and is passed over: %s", row["RowKey"], error)
+                _LOG.error("row %s was changed outside the service, and is skipped: %s", row["RowKey"], error)
                 continue
             if address(exemption).state != row["RowKey"]:
-                _LOG.error("row %s was changed from outside, and is passed over: it names another", row["RowKey"])
+                _LOG.error("row %s was changed outside the service, and is skipped: it names another", row["RowKey"])
             else:
                 found.append((exemption.key[: len(exemption.scope)], exemption.text))
         return found

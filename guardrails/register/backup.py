@@ -171,16 +171,16 @@ def check(path: Path) -> int:
     try:
         version = json.loads(first or "null")[_FORMAT]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise _refused(path, "it is no full copy of a register") from None
+        raise _refused(path, "it is not a full copy of a register") from None
     if version != _VERSION:
         raise _refused(path, f"it has version {version!r}; this program reads version {_VERSION}")
     try:
         end = json.loads(last)
         whole = end["rows"] == count and end["sha256"] == digest.hexdigest()
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise _refused(path, "its end is missing: it was cut off while it was written or copied") from None
+        raise _refused(path, "its end is missing: the file was cut off") from None
     if not whole:
-        raise _refused(path, "it does not fit the sum in its last line: it was cut or changed")
+        raise _refused(path, "its checksum is wrong: the file was cut off or changed")
     return count
 
 
@@ -196,7 +196,7 @@ def _lines(path: Path) -> Iterator[str]:
         with path.open(encoding="ascii", newline="") as stream:
             yield from stream
     except UnicodeDecodeError:
-        raise _refused(path, "it is no full copy of a register") from None
+        raise _refused(path, "it is not a full copy of a register") from None
     except OSError as error:
         raise Misconfigured(
             f"the file cannot be read: {error.strerror or error}",

@@ -38,7 +38,7 @@ _ENROLLED: Final = ("detail", "covers")
 """Columns that rows of enrollments alone have."""
 _KIND: Final = "way"  # stored name
 _KNOWN: Final = (_KIND, "scope", "subject", "token", "codes", "first_seen", "found", "gone", "who", "since", *_ENROLLED)
-_REMEDY: Final = "Delete that row: the next sweep writes it anew; find out who may write to the table"
+_REMEDY: Final = "Delete that row; the next sweep writes it again. Find out who can write to the table"
 
 
 class Bypasses:

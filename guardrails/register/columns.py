@@ -65,7 +65,7 @@ def read_object(text: str | bytes) -> dict[str, Any]:
     """Read a JSON object that a hand may have changed. Raises ValueError."""
     found = read_json(text)
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return found
 
 

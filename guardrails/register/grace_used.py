@@ -41,7 +41,7 @@ class GraceUses:
             try:
                 found.append(read_grace_use(json.loads(join_text("periods", row))))
             except (ValueError, TypeError, AttributeError) as error:
-                _LOG.error("row %s was changed from outside, and is passed over: %s", row["RowKey"], error)
+                _LOG.error("row %s was changed outside the service, and is skipped: %s", row["RowKey"], error)
         return found
 
 

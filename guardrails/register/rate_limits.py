@@ -77,5 +77,5 @@ def _rate_limit(found: Entity | None) -> tuple[RateLimit, bool]:
         states = {route: RouteState.from_json(state) for route, state in routes.items()}
         return RateLimit(int(found["free"]), states), True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        _LOG.error("the rate limit in row %s cannot be read and is begun anew: %s", found.get("RowKey"), error)
+        _LOG.error("the rate limit in row %s cannot be read and is replaced: %s", found.get("RowKey"), error)
         return RateLimit(), False

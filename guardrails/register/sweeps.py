@@ -99,7 +99,7 @@ class Sweeps:
             else:
                 covered[name] = time
         if wrong:
-            said = f"the row of covered containers cannot be read, and is made anew: {wrong}"
+            said = f"the row of covered containers cannot be read, and is rebuilt: {wrong}"
             _LOG.error("%s", said)
             if refused is not None:
                 refused(said)
@@ -118,7 +118,9 @@ class Sweeps:
             return None
         at, wrong = _time(found.get("at"))
         if at is None:
-            _LOG.error("the row of the second clock was changed from outside, and is made anew: %s", wrong or "no time")
+            _LOG.error(
+                "the row of the second clock was changed outside the service, and is rebuilt: %s", wrong or "no time"
+            )
         return Tick(at or datetime.fromtimestamp(0, UTC), str(found.get("name")), found["odata.etag"])
 
     async def expect(self, tick: Tick) -> bool:
@@ -167,7 +169,7 @@ def _run(found: Entity, *, latest: datetime | None = None) -> Run:
     wrong += [f"report: {name} is not what a sweep writes" for name in malformed]
     report = {name: value for name, value in said.items() if name not in malformed}
     if wrong:
-        text = f"the row of sweeps was changed from outside, and is made anew: {'; '.join(wrong)}"
+        text = f"the row of sweeps was changed outside the service, and is rebuilt: {'; '.join(wrong)}"
         _LOG.error("%s", text)
         report["altered"] = [*(report.get("altered") or []), text]
     return Run(

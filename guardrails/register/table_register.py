@@ -387,7 +387,7 @@ class TableRegister:
             status, expiry, owner = (str(found.get(name) or "") for name in ("status", "expiry", "owner"))
             named = _named(_place(found), found.get("id"))
             if named is None:
-                _LOG.error("row %s was changed from outside, and is not notified", found["RowKey"])
+                _LOG.error("row %s was changed outside the service; no notice is sent about it", found["RowKey"])
             else:
                 yield Adopted(named, codes, status, expiry, owner)
 
@@ -491,12 +491,15 @@ class TableRegister:
             except Rejected:
                 return
         elif found is not None and before is not None and found["odata.etag"] == before.etag:
-            raise _altered(subject, f"history entry {before.seq + 1} is there, and the row does not know it")
+            raise _altered(subject, f"history entry {before.seq + 1} exists, but the row does not name it")
 
 
 def _altered(subject: str, why: str) -> Permanent:
     return Permanent(
-        f"the register was changed from outside: {why}", code="register-altered", subject=subject, remedy=_VERIFY
+        f"somebody changed the register outside the service: {why}",
+        code="register-altered",
+        subject=subject,
+        remedy=_VERIFY,
     )
 
 

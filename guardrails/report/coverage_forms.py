@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.exemption.counts import number_of
 from guardrails.report.coverage import GROUP, NEVER_SEEN, Coverage, words_of
 from guardrails.report.line import spelled
 from guardrails.report.model import Report
@@ -127,7 +128,7 @@ def _tenant(coverage: Coverage) -> str:
 
 def _sum(coverage: Coverage) -> str:
     groups, partly = len(coverage.names_of(groups=True)), len(coverage.partly)
-    whole = f"{_count(len(coverage.read) - groups, 'subscription')}, {_count(groups, 'management group')}"
+    whole = f"{number_of(len(coverage.read) - groups, 'subscription')}, {number_of(groups, 'management group')}"
     return whole + (f"; {partly:,} of them in part" if partly else "")
 
 
@@ -135,7 +136,7 @@ def _not_judged(coverage: Coverage, most: int) -> list[str]:
     if not coverage.unjudged:
         return ["nothing: every rule that is on was judged for every exemption"]
     reasons = [f"{code} {rule} of {count:,}: {reason}" for code, rule, reason, count in coverage.by_reason()]
-    return [f"{_count(coverage.unjudged, 'exemption')}, in part or whole", *shortened(reasons, most)]
+    return [f"{number_of(coverage.unjudged, 'exemption')}, in part or whole", *shortened(reasons, most)]
 
 
 def _versions(coverage: Coverage) -> str:
@@ -150,7 +151,3 @@ def _second(time: datetime | None) -> str:
 def shortened(lines: Sequence[str], most: int) -> list[str]:
     """Return the first `most` lines, and one that says how many more there are."""
     return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

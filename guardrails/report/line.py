@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.model import to_json as bypass_to_json
 from guardrails.decisions.assess import Assessment, Finding, Verdict
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import State, expiry_of
 from guardrails.exemption.model import Exemption
@@ -174,8 +175,8 @@ def expiry_text(line: Line) -> str:
         return line.state
     left = line.days_left
     if line.state == State.EXPIRED:
-        return f"{line.state}, {_days(-left - 1)} ago" if left < -1 else f"{line.state}, within the last day"
-    return f"{line.state}, {_days(left)} left" if left else f"{line.state}, ends within a day"
+        return f"{line.state}, {number_of(-left - 1, 'day')} ago" if left < -1 else f"{line.state}, within the last day"
+    return f"{line.state}, {number_of(left, 'day')} left" if left else f"{line.state}, ends within a day"
 
 
 def name_text(line: Line) -> str:
@@ -187,10 +188,6 @@ def written_text(line: Line) -> str:
     """Return who last wrote it, and on which day, as far as that is known."""
     day = line.since.date().isoformat() if line.since else ""
     return ", ".join(filter(None, (line.who, day)))
-
-
-def _days(count: int) -> str:
-    return f"{count:,} day{'' if count == 1 else 's'}"
 
 
 def evidence(finding: Finding) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.patterns import start_of
 from guardrails.nearest import least_for, likeness
 from guardrails.report.coverage import GROUP, Identity, words_of
@@ -53,7 +54,7 @@ def _complaint(one: Named, visible: Mapping[str, str], identity: Identity) -> st
     kind = "management group" if one.key.startswith(GROUP) else "subscription"
     near = " or ".join(words_of(key, visible) for key in closest(one.key, visible))
     groups = sum(key.startswith(GROUP) for key in visible)
-    sees = f"it sees {_count(len(visible) - groups, 'subscription')} and {_count(groups, 'management group')}"
+    sees = f"it sees {number_of(len(visible) - groups, 'subscription')} and {number_of(groups, 'management group')}"
     then = f"did you mean {near}?" if near else f"{sees}, and none is called like that. It needs the role Reader there"
     return f"{one.said}: {identity.shown} sees no such {kind}; {then}"
 
@@ -69,7 +70,3 @@ def closest(key: str, visible: Mapping[str, str]) -> Sequence[str]:
             same = other.startswith(GROUP) is key.startswith(GROUP)
             scored.append((-score, not same, name.lower(), other))
     return [other for *_, other in sorted(scored)[:_SHOWN]]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

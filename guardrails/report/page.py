@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.channels.text import plain
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.expiry import State
 from guardrails.report.bypasses import WORDS, BypassCount, beyond
 from guardrails.report.coverage_forms import coverage_rows
@@ -114,7 +115,7 @@ def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
         docs=report.docs.rstrip("/"),
         share=_share(max((rule.violations + rule.unknown for rule in rules), default=1)),
         number=lambda value: f"{value:,}",
-        counted=counted,
+        number_of=number_of,
         bare=bare,
         style=style,
         script=script,
@@ -144,7 +145,7 @@ def cards(report: Report) -> list[Card]:
         Card("High severity", report.grades["high"], "", "high" if report.grades["high"] else ""),
         Card("Unknown", unknown, "", "unknown" if unknown else ""),
         Card("Expired", expired, "", "medium" if expired else ""),
-        Card(f"End in {counted(days, 'day')}" if days else "End soon", sum(within), "", "medium" if within else ""),
+        Card(f"End in {number_of(days, 'day')}" if days else "End soon", sum(within), "", "medium" if within else ""),
         Card("Never end", never, "", "high" if never else ""),
     ]
 
@@ -156,15 +157,10 @@ def urgent(report: Report, links: Links) -> list[Urgent]:
         lines = [line for line in report.lines if line.state == state]
         lines.sort(key=lambda line: line.kind is not BypassKind.EXEMPTION)
         exemptions = sum(not line.bypass for line in lines)
-        parts = [counted(exemptions, "exemption"), counted(len(lines) - exemptions, "bypass", "bypasses")]
+        parts = [number_of(exemptions, "exemption"), number_of(len(lines) - exemptions, "bypass", "bypasses")]
         rows = [row_of(report, line, links) for line in lines[:URGENT]]
         found.append(Urgent(str(state), title, ", ".join(parts), rows, len(lines) - len(rows)))
     return found
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number and what is counted: `1 exemption`, `2,000 exemptions`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _unlisted(report: Report, lines: Sequence[Line]) -> str:

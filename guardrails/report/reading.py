@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption
@@ -334,13 +335,9 @@ async def _end(blocks: Iterable[_Block]) -> None:
 
 
 def _sentence(names: Sequence[str], what: str) -> str:
-    return f"{_count(len(names), 'exemption')} {what}: {_few(names)}"
+    return f"{number_of(len(names), 'exemption')} {what}: {_few(names)}"
 
 
 def _few(names: Sequence[str]) -> str:
     more = f"; and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return "; ".join(names[:_SHOWN]) + more
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

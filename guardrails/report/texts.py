@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from guardrails.channels.text import markdown, plain
+from guardrails.exemption.counts import number_of
 from guardrails.report.bypasses import WORDS, beyond
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA, coverage_json, coverage_rows, ruleset_json
 from guardrails.report.line import (
@@ -240,9 +241,9 @@ def some(rows: Sequence[str]) -> Iterator[str]:
 def totals(report: Report) -> str:
     """Return how many there are, by verdict: `200 exemptions and 12 bypasses: 90 violation`."""
     others = report.total - report.exemptions
-    exemptions = f"{report.exemptions} exemption{'' if report.exemptions == 1 else 's'}"
-    more = f" and {others} bypass{'' if others == 1 else 'es'}" if others else ""
-    return f"{exemptions}{more}: " + ", ".join(f"{count} {name}" for name, count in report.verdicts().items())
+    exemptions = number_of(report.exemptions, "exemption")
+    more = f" and {number_of(others, 'bypass', 'bypasses')}" if others else ""
+    return f"{exemptions}{more}: " + ", ".join(f"{count:,} {name}" for name, count in report.verdicts().items())
 
 
 def _found(line: Line) -> str:

@@ -1,19 +1,20 @@
-"""Nobody approves their own exemption.
+"""Nobody may approve their own exemption.
 
 What it does: compares the approver in the metadata (`approver` and its aliases) with the last writer and with the
-creator in systemData. Casing, "Name <address>", guest accounts and an address without its domain do not hide a match.
-Where several approve, one other person is enough. A missing approver passes unless `required` is on. The name is a
-claim of who wrote it: nobody asks that person.
+creator in systemData. The rule also finds a match in other letter case, as "Name <address>", as a guest account, or
+without the domain. If the exemption names several approvers, one other person is enough. A missing approver passes
+unless `required` is `true`.
 
-Why: separation of duties. An approval by the person who asks for it is no approval.
+The author writes the approver's name, and the rule asks nobody.
+
+Why: separation of duties: nobody approves their own request.
 
 Example: Jane writes an exemption with `approvedBy: Jane Doe <JANE@contoso.com>`.
 
-Instead: let somebody else approve the ticket, and write that person into the metadata.
+Instead: that person also approves the ticket.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 import re
@@ -25,6 +26,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
 from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
 _BETWEEN: Final = re.compile(r"[,;\n]")
@@ -48,12 +50,14 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     known = isinstance(author, Author) and author.name != ""
     if not _is_among(approver, author.name if isinstance(author, Author) else "", exemption.created_by):
         if known and SYSTEM in exemption.not_returned:
-            return Unknown("who created it is not known: the body has no systemData")
+            return Unknown("the creator is unknown: the body has no systemData")
         if known:
             return PASS
-        return Unknown(f"the author is not known: {author.reason if isinstance(author, Unread) else 'nobody is named'}")
+        return Unknown(
+            f"the author is unknown: {author.reason if isinstance(author, Unread) else 'systemData names nobody'}"
+        )
     return Violation(
-        "its approver is its author",
+        "its author, or its creator, approved it",
         {
             "approver": clip(approver),
             "author": clip(author.name) if isinstance(author, Author) else None,
@@ -64,7 +68,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 
 
 def _change(said: str) -> Change:
-    allowed = "somebody other than its author and its creator"
+    allowed = "a person who is neither its author nor its creator"
     return Change(f"{METADATA}approver", said or None, allowed, "<approver>")
 
 
@@ -117,9 +121,7 @@ _APPROVED: Final = frozenset({"jane@contoso.com"})
 
 
 def _approved_by(approver: str) -> dict[str, object]:
-    return {"metadata": {
-        "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01", "approvedBy": approver,
-    }}  # fmt: skip
+    return metadata(approver=None, approvedBy=approver)
 
 
 RULE = Rule(
@@ -127,29 +129,29 @@ RULE = Rule(
     name="approver-is-author",
     severity=Severity.HIGH,
     soc2=("CC5.1", "CC8.1"),
-    remediation="Have somebody else approve it and name that person as approver.",
+    remediation="Have somebody else approve it, and name that person as approver.",
     check=check,
     control="A policy sees the writer's object id, but not the approver in the metadata.",
     options=Options,
     good=(
         Case("somebody else approved"),
-        Case("no approver named", properties={"metadata": {
-            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01",
-        }}),
-        Case("one of two is somebody else", properties=_approved_by("jane@contoso.com; ciso@contoso.com"), facts={
+        Case("no approver named", properties=metadata(approver=None)),
+        Case("one of two approvers is another person", properties=_approved_by("jane@contoso.com; ciso@contoso.com"),
+            facts={
             "author": _JANE, "approved": _APPROVED,
         }),
     ),
     bad=(
-        Case("the author, as a mailbox", properties=_approved_by("Jane Doe <JANE@contoso.com>"), facts={
+        Case("the approver is the author", properties=_approved_by("Jane Doe <JANE@contoso.com>"), facts={
             "author": _JANE, "approved": _APPROVED,
         }),
-        Case("the creator", properties=_approved_by("bob@contoso.com"), system={"createdBy": "Bob@contoso.com"}),
-        Case("nobody, where one is required", properties={"metadata": None}, options={"required": True}),
+        Case("the approver is the creator", properties=_approved_by("bob@contoso.com"),
+            system={"createdBy": "Bob@contoso.com"}),
+        Case("no approver, and `required` is on", properties={"metadata": None}, options={"required": True}),
     ),
     unclear=(
-        Case("an approver, and an author that is not known", facts={"author": Unread("the body has no systemData")}),
-        Case("an approver, and a creator that is not known", system=None),
+        Case("the author is unknown", facts={"author": Unread("the body has no systemData")}),
+        Case("the creator is unknown", system=None),
     ),
     needs=(SYSTEM,),
 )  # fmt: skip

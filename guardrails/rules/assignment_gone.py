@@ -1,14 +1,15 @@
-"""An exemption must be from something.
+"""The assignment of an exemption must exist.
 
-What it does: looks whether the assignment exists. Where assignmentScopeValidation is DoNotValidate it passes, for such
-an exemption may wait for its assignment.
+What it does: looks up the assignment. With `assignmentScopeValidation: DoNotValidate`, the exemption passes, because
+the assignment may come later.
 
-Why: the exemption of a deleted assignment does nothing, until an assignment of that name comes back: it then switches
-off a control that nobody has assessed.
+Why: the exemption does nothing now. If somebody creates an assignment with that name, the exemption switches off a
+control that nobody has assessed.
 
-Example: the assignment `storage-baseline` was replaced by `storage-baseline-v2`, and its exemptions stayed behind.
+Example: `storage-baseline-v2` replaced the assignment `storage-baseline`, and the exemptions of the old one stayed
+behind.
 
-Instead: delete it; ask for a new exemption from the new assignment where one is still needed.
+Instead: if one is still needed, ask for an exemption from the new assignment.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-assignment-id
@@ -28,7 +29,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     assignment = facts.assignment
     if isinstance(assignment, Assignment):
         return PASS
-    unread = Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else None
+    unread = Unknown(f"the assignment is unknown: {assignment.reason}") if isinstance(assignment, Unread) else None
     if unread and VALIDATION in exemption.not_returned:
         return unread
     if exemption.scope_validation.lower() == "donotvalidate":
@@ -47,15 +48,13 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete it.",
     check=check,
-    control="It arises after the write, when somebody deletes an assignment. Azure checks the write.",
-    good=(Case("the assignment is there"),),
-    bad=(Case("the assignment was deleted", facts={"assignment": Gone()}),),
+    control="Azure itself checks the write. The violation arises later, when somebody deletes the assignment.",
+    good=(Case("the assignment exists"),),
+    bad=(Case("the assignment is gone", facts={"assignment": Gone()}),),
     unclear=(
         Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),
         Case(
-            "it may wait for its assignment: the source does not say",
-            facts={"assignment": Gone()},
-            source=RESOURCE_GRAPH,
+            "the source does not return assignmentScopeValidation", facts={"assignment": Gone()}, source=RESOURCE_GRAPH
         ),
     ),
     needs=(VALIDATION,),

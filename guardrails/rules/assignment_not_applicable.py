@@ -1,19 +1,22 @@
-"""An exemption must be at a scope where its assignment applies.
+"""The assignment must apply at the scope of the exemption.
 
-What it does: looks, at a sweep or in a scan, whether the exemption's scope is the assignment's or below it, by the
-management groups that are above it now, and not left out by the assignment's `notScopes`. Where the chain of groups
-cannot be read and the answer needs it, it is unknown. Where assignmentScopeValidation is DoNotValidate it passes, for
-such an exemption may be elsewhere, and where the assignment is gone. An exemption that no sweep has seen yet
-passes; what the last sweep found stays until the next. Before a revert that rests on it, Azure is asked again. Our tag
-cannot be written into such an exemption, for Azure refuses any write of it.
+What it does: at a sweep or in a scan, checks two things. The exemption's scope must be the assignment's scope or below
+it, in the present hierarchy of management groups. The assignment's `notScopes` must not exclude it. If the rule needs
+the hierarchy and cannot read it, the result is unknown.
 
-Why: the exemption does nothing, until the subscription is moved back, or the scope is no longer left out: it then
-switches off a control that nobody has assessed.
+With `assignmentScopeValidation: DoNotValidate`, the exemption passes. If the assignment is gone, it passes too;
+`assignment-gone` judges it. Until a sweep has looked, an exemption passes. The result of a sweep holds until the next
+sweep, and the service asks Azure again before a revert.
 
-Example: a subscription moved from `landing-zones` to `sandboxes`, and the exemptions from what is assigned to
-`landing-zones` moved along.
+The service cannot tag such an exemption, because Azure refuses every write of it.
 
-Instead: delete it; ask for a new exemption from what is assigned there now, where one is still needed.
+Why: the exemption does nothing now. If the subscription moves back, or the exclusion ends, it switches off a control
+that nobody has assessed.
+
+Example: a subscription moved from `landing-zones` to `sandboxes`, with its exemptions from assignments at
+`landing-zones`.
+
+Instead: if one is still needed, ask for an exemption from an assignment that applies there now.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview
@@ -38,8 +41,8 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if known and exemption.scope_validation.lower() == "donotvalidate":
         return PASS
     if isinstance(outside, Unread):
-        return Unknown(f"whether it applies is unknown: {outside.reason}")
-    text = "its assignment leaves its scope out" if outside.not_scope else "its assignment does not apply at its scope"
+        return Unknown(f"it is unknown whether its assignment applies: {outside.reason}")
+    text = "its assignment excludes its scope" if outside.not_scope else "its assignment does not apply at its scope"
     return Violation(
         text,
         {
@@ -59,26 +62,26 @@ RULE = Rule(
     name="assignment-not-applicable",
     severity=Severity.MEDIUM,
     soc2=("CC7.1",),
-    remediation="Delete it; ask for a new one from what is assigned there now.",
+    remediation="Delete it.",
     check=check,
-    control="It arises after the write, when a subscription moves or an assignment changes. Azure checks the write.",
-    good=(Case("the last sweep found that it applies, or none has looked yet"),),
+    control="Azure itself checks the write. The violation arises later, by a move or a change of the assignment.",
+    good=(Case("the last sweep found that the assignment applies, or no sweep has looked yet"),),
     bad=(
-        Case("its subscription was moved", facts={"together": Together(outside=_MOVED)}),
-        Case("its resource group is left out", facts={"together": Together(outside=Outside(
+        Case("the subscription moved", facts={"together": Together(outside=_MOVED)}),
+        Case("the assignment excludes the resource group", facts={"together": Together(outside=Outside(
             "/subscriptions/11111111-2222-3333-4444-555555555555",
             "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/partner-ingestion", ("contoso",),
         ))}),
     ),
     unclear=(
-        Case("the chain of management groups could not be read", facts={
+        Case("the hierarchy of management groups could not be read", facts={
             "together": Together(outside=Unread("Resource Graph does not show the management groups above it")),
         }),
-        Case("it may be elsewhere: the source does not say", facts={
+        Case("the source does not return assignmentScopeValidation", facts={
             "together": Together(outside=_MOVED),
         }, source=RESOURCE_GRAPH),
     ),
     needs=(VALIDATION,),
     swept=True,
-    no_tag="Azure takes no write of an exemption where its assignment does not apply",
+    no_tag="Azure refuses every write of an exemption whose assignment does not apply",
 )  # fmt: skip

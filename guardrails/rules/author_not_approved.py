@@ -1,14 +1,14 @@
-"""Exemptions must come from an approved pipeline.
+"""An approved pipeline must write each exemption.
 
-What it does: compares the last writer (systemData; our own tagging is seen through) with the approved identities of the
-ruleset. Where none are configured the answer is unknown.
+What it does: compares the last writer in systemData with the approved identities in the ruleset. If the service's own
+tag was the last write, the rule takes the writer before it. If the ruleset approves no identity, the result is unknown.
 
-Why: an exemption that went through a pipeline was reviewed as code, approved, and can be found again. One written in
-the portal was not, and the next run of the pipeline may remove it or, worse, keep it.
+Why: an exemption from a pipeline was reviewed as code and approved, and people can find it again. An exemption from the
+portal was not. The next run of the pipeline may remove it or, worse, keep it.
 
-Example: a developer with Resource Policy Contributor exempts a resource by hand on a Friday evening.
+Example: on a Friday evening, a developer with the role Resource Policy Contributor exempts a resource by hand.
 
-Instead: add the exemption to the repository that deploys them and let the pipeline write it.
+Instead: add it to the repository of exemptions.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#required-permissions
@@ -32,17 +32,17 @@ _NAMED = 3
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
     """Violation where somebody else wrote it; Unknown where nobody is approved or the writer is not known."""
     if not facts.approved:
-        return Unknown("no approved pipeline identities are configured")
+        return Unknown("the ruleset approves no pipeline")
     author = facts.author
     if isinstance(author, Unread):
-        return Unknown(f"the author is not known: {author.reason}")
+        return Unknown(f"the author is unknown: {author.reason}")
     if author.name in facts.approved or author.name.lower() in facts.approved:
         return PASS
     if not author.name:
-        return Unknown("the author is not known: systemData names nobody")
+        return Unknown("the author is unknown: systemData names nobody")
     said = clip(author.name)
     return Violation(
-        "it was not written by an approved pipeline",
+        "an approved pipeline did not write it",
         {"author": said, "kind": clip(author.kind)},
         Change("systemData.lastModifiedBy", said, _allowed(facts.approved)),
     )
@@ -57,10 +57,10 @@ def _allowed(approved: frozenset[str]) -> str:
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse whoever is not approved, by the claims of his token."""
     if not given.approved:
-        return "Nobody is approved in the ruleset."
+        return "The ruleset approves nobody."
     ids, names = sorted_out(given.approved)
     leaves = [
-        "A caller approved by another id than Azure records: a policy accepts object id and application id.",
+        "A caller whose approved id is not the recorded one: a policy accepts object id and application id.",
         *([NAMED] if names else ()),
     ]
     return Form(others(ids, people=not names), leaves=tuple(leaves), by_caller=True)
@@ -76,7 +76,7 @@ RULE = Rule(
     control=control,
     good=(
         Case("the pipeline wrote it"),
-        Case("the pipeline, in other casing", facts={
+        Case("the pipeline, in other letter case", facts={
             "author": Author("9B1C6A52-6F0E-4D62-8A11-0D7B0C6F6E10", "Application"),
         }),
     ),

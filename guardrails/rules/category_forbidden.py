@@ -1,17 +1,17 @@
 """Some categories of exemption are not allowed.
 
-What it does: compares the category, Waiver or Mitigated, with a list. The list is empty by default; then it passes.
+What it does: compares the category, Waiver or Mitigated, with the list in `categories`. The list is empty by default,
+and every exemption then passes.
 
-Why: a waiver accepts the risk and does nothing about it. Where that is not acceptable, in production say, only an
-exemption whose intent is met by other means may stay; or the other way round, where nobody checks those means.
+Why: a waiver accepts the risk and does nothing about it. Forbid Waiver where that is not acceptable, for example in
+production. Forbid Mitigated where nobody checks the compensating controls.
 
 Example: a waiver from the encryption policy in the production landing zone, where the ruleset forbids waivers.
 
-Instead: comply, or meet the policy's intent by other means and make the exemption Mitigated, naming them.
+Instead: for Mitigated, name the control that meets the intent of the policy.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#exemption-category
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _MEANS: Final = {"Mitigated": "the policy's intent is met in another way", "Waiv
 class Options:
     """Which categories are forbidden."""
 
-    categories: tuple[str, ...] = option((), "categories that are forbidden, of: Waiver, Mitigated")
+    categories: tuple[str, ...] = option((), "the forbidden categories: Waiver, Mitigated or both")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
@@ -42,7 +42,9 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     category = exemption.category
     if category.lower() in {text.strip().lower() for text in options.categories}:
         said = clip(category)
-        return Violation(f"its category is {said}, which is forbidden here", {"category": said}, _change(said, options))
+        return Violation(
+            f"its category is {said}, which the ruleset forbids here", {"category": said}, _change(said, options)
+        )
     if category in _CATEGORIES:
         return PASS
     return Unknown(f"the category '{clip(category)}' is neither Waiver nor Mitigated")
@@ -52,7 +54,7 @@ def _change(said: str, options: Options) -> Change:
     listed = {text.strip().lower() for text in options.categories}
     fine = [category for category in _CATEGORIES if category.lower() not in listed]
     if not fine:
-        return Change(CATEGORY, said, "none: both categories are forbidden here", delete=True)
+        return Change(CATEGORY, said, "none: the ruleset forbids both categories here", delete=True)
     return Change(CATEGORY, said, f"{fine[0]}, where {_MEANS[fine[0]]}", fine[0])
 
 
@@ -60,7 +62,7 @@ def control(options: Options, given: Given) -> Form:  # noqa: ARG001
     """Refuse the categories that are listed, of Azure's two."""
     listed = {text.strip().lower() for text in options.categories}
     known = tuple(category for category in _CATEGORIES if category.lower() in listed)
-    leaves = ("A category other than Waiver and Mitigated.",) if len(known) < len(listed) else ()
+    leaves = ("A category that is neither Waiver nor Mitigated.",) if len(known) < len(listed) else ()
     said = "Waiver, Mitigated or both; an empty list forbids none."
     chosen = Parameter("Forbidden categories", known, said, _CATEGORIES)
     condition = {"field": alias("exemptionCategory"), "in": "[parameters('forbiddenCategories')]"}
@@ -77,12 +79,12 @@ RULE = Rule(
     control=control,
     options=Options,
     good=(
-        Case("a waiver where nothing is forbidden"),
-        Case("a waiver where Mitigated is forbidden", options={"categories": ("Mitigated",)}),
+        Case("a waiver; no category is forbidden"),
+        Case("a waiver; Mitigated is forbidden", options={"categories": ("Mitigated",)}),
     ),
     bad=(
-        Case("a waiver where waivers are forbidden, in any casing", options={"categories": ("waiver",)}),
-        Case("a mitigated risk where both are forbidden", properties={"exemptionCategory": "mitigated"}, options={
+        Case("a waiver; Waiver is forbidden, in any letter case", options={"categories": ("waiver",)}),
+        Case("a Mitigated exemption; both are forbidden", properties={"exemptionCategory": "mitigated"}, options={
             "categories": ("Waiver", "Mitigated"),
         }),
     ),

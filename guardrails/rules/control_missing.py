@@ -1,18 +1,17 @@
-"""A mitigated risk must name its compensating control.
+"""A Mitigated exemption must name its compensating control.
 
-What it does: where the category is Mitigated, looks for the control in the metadata (`compensatingControl` and its
-aliases). A waiver needs none.
+What it does: for the category Mitigated, looks for the control in the metadata (`compensatingControl` and its aliases).
+A waiver passes.
 
-Why: Mitigated says that the policy's intent is met by other means. That is a claim; without the means it is a waiver
-that looks better in the report.
+Why: Mitigated claims that another control meets the intent of the policy. Without that control, the exemption is a
+waiver that looks better in the report.
 
-Example: `exemptionCategory: Mitigated` for a storage account with public access, and nothing else.
+Example: `exemptionCategory: Mitigated` for a storage account with public access, and no control.
 
-Instead: write what meets the intent into the metadata as `compensatingControl`, or change the category to Waiver.
+Instead: name the control that meets the intent of the policy.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#exemption-category
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from guardrails.exemption.facts import Facts
@@ -20,6 +19,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import CATEGORY, METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import ONLY_KEYS, Form, Given, alias, every, lacks, why_unmatched
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -34,7 +34,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if not says_nothing(control):
         return PASS
     said = clip(control) or None
-    allowed = f"what meets the policy's intent in another way; or {CATEGORY}: Waiver"
+    allowed = f"the control that meets the policy's intent; or {CATEGORY}: Waiver"
     return Violation(
         "it is Mitigated and names no compensating control",
         {"category": category, "control": said},
@@ -55,20 +55,19 @@ RULE = Rule(
     name="control-missing",
     severity=Severity.MEDIUM,
     soc2=("CC5.1", "CC9.1"),
-    remediation="Write the control into the metadata as compensatingControl, or make the exemption a Waiver.",
+    remediation="Write the control into the metadata as compensatingControl, or set the category to Waiver.",
     check=check,
     control=control,
     good=(
         Case("a waiver"),
-        Case("mitigated by a firewall", properties={"exemptionCategory": "mitigated", "metadata": {
-            "owner": "data-platform@contoso.com", "approvalTicket": "SEC-1234", "reviewDate": "2027-02-01",
-            "compensatingControl": "Firewall allows the partner's two addresses only",
-        }}),
+        Case("Mitigated, by a firewall", properties={"exemptionCategory": "mitigated", **metadata(
+            compensatingControl="Firewall allows the partner's two addresses only",
+        )}),
     ),
     bad=(
-        Case("mitigated by nothing", properties={"exemptionCategory": "Mitigated"}),
-        Case("mitigated by a word", properties={
-            "exemptionCategory": "Mitigated", "metadata": {"mitigation": "see ticket, TBD"},
+        Case("Mitigated, without a control", properties={"exemptionCategory": "Mitigated"}),
+        Case("Mitigated, with an empty word", properties={
+            "exemptionCategory": "Mitigated", **metadata(mitigation="see ticket, TBD"),
         }),
     ),
     unclear=(Case("another category", properties={"exemptionCategory": "Accepted"}),),

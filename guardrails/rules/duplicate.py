@@ -1,19 +1,24 @@
-"""An exemption must add something to those that are there.
+"""An exemption must not repeat other exemptions.
 
-What it does: compares the exemptions of one assignment that have not ended, at a sweep or in a scan. One is a violation
-where another at the same scope, written before it, switches off the same policies for the same resources and people;
-category, end and names do not matter. It is also one where its writing completed the whole initiative: with others at
-its scope or above it that leave out no resources, where none of them covers it alone. The one that was written later is
-the violation; a write of ours does not count. An exemption that no sweep has seen yet passes; what the last sweep found
-stays until the next.
+What it does: compares the exemptions of one assignment, at a sweep or in a scan. Expired exemptions do not count. There
+are two violations:
 
-Why: a second exemption keeps a control off when the first ends, is deleted or is reverted, and whoever reviews one does
-not see the other. Several small ones that add up to the whole initiative are a whole initiative that nobody approved.
+A *repetition*: an earlier exemption at the same scope switches off the same policies for the same resources and people.
+Category, expiry and names may differ.
 
-Example: a waiver ends next week, and a second one for the same policy of the same storage account was written, with
-another ticket and another year.
+A *completion*: together with earlier exemptions at its scope or above, the exemption switches off the whole initiative,
+and none of them does so alone. Exemptions with selectors that leave out resources do not count.
 
-Instead: delete one of them and keep, or extend, the one that was approved. To renew an exemption, update it.
+The violation is the exemption that was written later. The service's own writes do not count. Until a sweep has looked,
+an exemption passes. The result of a sweep holds until the next sweep.
+
+Why: a second exemption keeps a control off after the first ends, is deleted or is reverted. A reviewer of one does not
+see the other. Several small exemptions can add up to a whole initiative that nobody approved.
+
+Example: a waiver ends next week. Somebody writes a second waiver for the same policy of the same storage account, with
+another ticket, for another year.
+
+Instead: to renew an exemption, update it instead of adding one.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -37,11 +42,11 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if overlap is None or isinstance(facts.assignment, Gone):
         return PASS
     if isinstance(overlap, Unread):
-        return Unknown(f"whether it repeats another exemption is unknown: {overlap.reason}")
-    text = "it switches off what an exemption before it does"
+        return Unknown(f"it is unknown whether it repeats another exemption: {overlap.reason}")
+    text = "it exempts from the same policies as an earlier exemption"
     names = [other.id.rpartition("/")[2] for other in overlap.others[:3]]
     if overlap.whole:
-        text = "with exemptions that were written before it, it exempts the whole initiative"
+        text = "together with earlier exemptions, it exempts the whole initiative"
     return Violation(
         text,
         {
@@ -55,7 +60,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
 
 
 def _spelled(other: Earlier) -> str:
-    written = spell_time(other.written) if other.written else "at a time that is not known"
+    written = spell_time(other.written) if other.written else "at an unknown time"
     return f"{other.id}, written {written}"
 
 
@@ -66,23 +71,23 @@ RULE = Rule(
     name="duplicate",
     severity=Severity.MEDIUM,
     soc2=("CC5.2", "CC6.1"),
-    remediation="Delete one of them; keep, or extend, the one that was approved.",
+    remediation="Delete one of the exemptions; keep, or extend, the one that was approved.",
     check=check,
     control="A policy sees one exemption at a time, not the others.",
-    good=(Case("the last sweep found no other like it, or none has looked yet"),),
+    good=(Case("the last sweep found no overlap, or no sweep has looked yet"),),
     bad=(
-        Case("one before it says the same", facts={
+        Case("an earlier exemption has the same effect", facts={
             "together": Together(Overlap((_OTHER,), 1, ("denypublicnetwork",), 1)),
         }),
-        Case("with one before it, it exempts the whole initiative", facts={
+        Case("together with an earlier one, it exempts the whole initiative", facts={
             "together": Together(Overlap((_OTHER,), 1, ("denypublicnetwork", "requiretls"), 2, whole=True)),
         }),
     ),
     unclear=(
-        Case("the sweep could not see what one of them switches off", facts={
+        Case("the sweep could not see the policies of one exemption", facts={
             "together": Together(Unread("a resource selector is of a kind that is not documented: 'tags'")),
         }),
     ),
     swept=True,
-    no_revert="which of the two is to go, people decide",
+    no_revert="people decide which of the exemptions to delete",
 )  # fmt: skip

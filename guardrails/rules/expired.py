@@ -1,13 +1,13 @@
-"""An exemption that has ended must go.
+"""An expired exemption must be deleted.
 
-What it does: compares `expiresOn` with the present.
+What it does: compares `expiresOn` with the present time.
 
-Why: Azure keeps an expired exemption and no longer honours it. The resource is non-compliant again and somebody may
-think that it is covered; and the object waits to be given a new date.
+Why: Azure keeps an expired exemption, but the policy applies again. The resource is non-compliant again, and people may
+believe that it is covered. Anybody who may write the exemption can revive it with a new date.
 
 Example: an exemption that ended in June and still shows in every list in November.
 
-Instead: delete it, or ask for a new exemption when the resource still does not comply. Its history stays here.
+Instead: the register keeps its history.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
@@ -15,6 +15,7 @@ References:
 
 from dataclasses import dataclass
 
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
@@ -22,16 +23,13 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import EXPIRES, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
-from guardrails.rules.words import counted
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How long an expired exemption may stay."""
 
-    keep_days: int = option(
-        0, "days for which an expired exemption may stay before that is a violation", minimum=0, stricter="less"
-    )
+    keep_days: int = option(0, "days that an expired exemption may stay", minimum=0, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
@@ -41,12 +39,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
     if not is_expired(expires, facts.now) or (facts.now - expires).days < options.keep_days:
         return PASS
-    kept = f", {counted(options.keep_days, 'day')} after its end at the latest" if options.keep_days else ""
+    kept = f", {number_of(options.keep_days, 'day')} after its end at the latest" if options.keep_days else ""
     ended = spell_time(expires)
     return Violation(
         "it has expired",
         {"expiresOn": ended, "now": spell_time(facts.now)},
-        Change(EXPIRES, ended, f"one that has ended is to go{kept}", delete=True),
+        Change(EXPIRES, ended, f"none: an expired exemption must be deleted{kept}", delete=True),
     )
 
 
@@ -67,22 +65,22 @@ RULE = Rule(
     name="expired",
     severity=Severity.LOW,
     soc2=("CC7.1",),
-    remediation="Delete it; ask for a new one if the resource still does not comply.",
+    remediation="Delete it; if the resource still does not comply, ask for a new exemption.",
     check=check,
     control=control,
     options=Options,
     good=(
         Case("it ends in the future"),
         Case(
-            "it ended a week ago and may stay a month",
+            "it ended a week ago, and may stay 30 days",
             properties={"expiresOn": "2026-11-14T00:00:00Z"},
             options={"keep_days": 30},
         ),
     ),
     bad=(
         Case("it ended in June", properties={"expiresOn": "2026-06-30T00:00:00Z"}),
-        Case("it ends this second", properties={"expiresOn": "2026-11-21T12:00:00Z"}),
+        Case("it ends at this second", properties={"expiresOn": "2026-11-21T12:00:00Z"}),
         Case("the year 1", properties={"expiresOn": "0001-01-01T00:00:00Z"}),
     ),
-    unclear=(Case("an expiry that is no date", properties={"expiresOn": "31.12.2026"}),),
+    unclear=(Case("the expiry is not a date", properties={"expiresOn": "31.12.2026"}),),
 )

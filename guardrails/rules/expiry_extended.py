@@ -1,20 +1,24 @@
-"""An edit must not push an expiry out.
+"""An edit must not move an expiry to a later date without a new ticket.
 
-What it does: compares `expiresOn` with the end that was accepted: of the exemption's compliant states in the register,
-or, where it has none, of the states that were tolerated. An expiry that was removed, or that is later by more than the
-tolerance, is a violation. Steps within the tolerance do not move the accepted end: they add up. A later date under a
-ticket that the exemption did not name before is a renewal and passes; the accepted end is then the new one, as it is
-after an earlier date. That ticket is a claim of who wrote it: where it is not enough, switch `allow_with_new_ticket`
-off. An exemption that is deleted and made anew within 30 days is compared with what it was. Where nothing was accepted,
-it passes.
+What it does: compares `expiresOn` with the *accepted expiry*: that of the exemption's compliant states in the register.
+If the register has none, the rule takes the states that the service tolerated. If nothing was accepted, the exemption
+passes.
 
-Why: Azure lets anybody who may write the exemption write a later date, as often as they like, without notice. A year of
-monthly extensions is an exemption for a year that was approved for a month.
+A violation is a removed expiry, or one that is later than the accepted expiry by more than the tolerance. Small steps
+add up, because a step within the tolerance does not change the accepted expiry. A later expiry passes if the exemption
+names a ticket that it never named before. It then becomes the accepted expiry, as an earlier expiry does.
 
-Example: an exemption approved until March is edited in February, quietly, to end in October.
+The author names the ticket, and nobody checks that it approves the new date. If that is not enough, switch
+`allow_with_new_ticket` off. If somebody deletes an exemption and creates it again within 30 days, the rule compares it
+with its earlier state.
 
-Instead: ask again, and write the new approval's ticket into the metadata together with the new date. The other rules
-then judge that date as they judge the first.
+Why: anybody who may write an exemption may write a later date, as often as they like, and Azure notifies nobody. Twelve
+monthly extensions turn an approval for a month into an exemption for a year.
+
+Example: an exemption was approved until March. In February, somebody edits it to end in October.
+
+Instead: for a later date, get a new approval. Write its ticket into the metadata together with the new date. The other
+rules judge the new date as they judged the first.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
@@ -29,6 +33,7 @@ from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Unknown, Violation, ends_by, option
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -37,11 +42,14 @@ class Options:
     """What counts as an extension."""
 
     tolerance_days: int = option(
-        1, "days by which a date may move, for tools that write it in another form", minimum=0, stricter="less"
+        1,
+        "days by which the expiry may move, because tools spell the same date differently",
+        minimum=0,
+        stricter="less",
     )
     allow_with_new_ticket: bool = option(
         True,  # noqa: FBT003
-        "whether a later date passes when the edit also names another ticket than before",
+        "whether a later date passes if the edit also names a new ticket",
     )
 
 
@@ -64,16 +72,18 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     if options.allow_with_new_ticket and _is_new(exemption.ticket, before):
         return PASS
     evidence = {**_evidence(before, then, now), "ticket": clip(exemption.ticket)}
-    return Violation("its expiry was pushed out", evidence, _change(before, now, facts, options))
+    return Violation("its expiry was moved to a later date", evidence, _change(before, now, facts, options))
 
 
 def _change(before: Before, now: datetime | None, facts: Facts, options: Options) -> Change | None:
     if before.expires_on is None:
         return None
-    change = ends_by(now, before.expires_on, "the end that was accepted", facts.now)
+    change = ends_by(now, before.expires_on, "the accepted expiry", facts.now)
     if not options.allow_with_new_ticket or now is None:
         return change
-    return replace(change, allowed=f"{change.allowed}; a later one under a ticket that it never named before")
+    return replace(
+        change, allowed=f"{change.allowed}; a later one needs a ticket that the exemption never named before"
+    )
 
 
 def _is_new(ticket: str, before: Before) -> bool:
@@ -90,21 +100,19 @@ def _evidence(before: Before, then: datetime, now: datetime | None) -> dict[str,
 
 
 _BEFORE = Before(datetime(2027, 3, 31, tzinfo=UTC), datetime(2026, 9, 1, 12, tzinfo=UTC), "SEC-1234")
-_RENEWED = {"expiresOn": "2027-09-30T00:00:00Z", "metadata": {
-    "owner": "data-platform@contoso.com", "approvalTicket": "SEC-2345", "reviewDate": "2027-02-01",
-}}  # fmt: skip
+_RENEWED = {"expiresOn": "2027-09-30T00:00:00Z", **metadata(approvalTicket="SEC-2345")}
 
 RULE = Rule(
     code="EXG103",
     name="expiry-extended",
     severity=Severity.HIGH,
     soc2=("CC8.1", "CC9.1"),
-    remediation="Put the approved expiry back, or name the ticket that approves the new one.",
+    remediation="Put the approved expiry back, or name the new ticket that approves the later one.",
     check=check,
     control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(
-        Case("never seen compliant before"),
+        Case("the register has no compliant state"),
         Case("the same expiry as before", facts={"before": _BEFORE}),
         Case("an earlier expiry", properties={"expiresOn": "2027-01-31"}, facts={"before": _BEFORE}),
         Case(
@@ -113,29 +121,29 @@ RULE = Rule(
         Case("renewed under a new ticket", properties=_RENEWED, facts={"before": _BEFORE}),
     ),
     bad=(
-        Case("removed", properties={"expiresOn": None}, facts={"before": _BEFORE}),
+        Case("the expiry was removed", properties={"expiresOn": None}, facts={"before": _BEFORE}),
         Case("two months later", properties={"expiresOn": "2027-05-31T00:00:00Z"}, facts={"before": _BEFORE}),
         Case(
-            "a day later, for the third time",
+            "one day later, for the third time",
             properties={"expiresOn": "2027-04-03T00:00:00Z"},
             facts={"before": replace(_BEFORE, latest=datetime(2027, 4, 1, tzinfo=UTC))},
         ),
         Case(
-            "renewed under a ticket that it named before the last one",
+            "renewed under a ticket that an earlier state named",
             properties=_RENEWED,
             facts={"before": replace(_BEFORE, tickets=frozenset({ticket_mark("SEC-2345")}))},
         ),
         Case(
-            "two months later, and never compliant",
+            "two months later; the accepted state was only tolerated",
             properties={"expiresOn": "2027-05-31T00:00:00Z"},
             facts={"accepted": _BEFORE},
         ),
         Case(
-            "a new ticket where that is not enough",
+            "a new ticket, which is not enough",
             properties=_RENEWED,
             facts={"before": _BEFORE},
             options={"allow_with_new_ticket": False},
         ),
     ),
-    unclear=(Case("an expiry that is no date", properties={"expiresOn": "end of quarter"}, facts={"before": _BEFORE}),),
+    unclear=(Case("the expiry is not a date", properties={"expiresOn": "end of quarter"}, facts={"before": _BEFORE}),),
 )

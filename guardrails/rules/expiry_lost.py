@@ -1,15 +1,15 @@
-"""An expiry that an exemption once had must not be gone.
+"""An exemption must not lose its expiry.
 
-What it does: looks through the dates that the register saw. An exemption that had an expiry and now has none is a
-violation, whether or not it was ever compliant. Where its last compliant state had an expiry, expiry-extended says so
-already, and this rule passes.
+What it does: reads the dates in the register. If an exemption had an expiry and now has none, that is a violation, even
+if the exemption was never compliant. If its last compliant state had an expiry, `expiry-extended` reports the loss, and
+this rule passes.
 
-Why: an exemption that never was in order is in no state that an edit could be compared with, and taking its expiry out
-goes unseen. What was to end by itself now lasts for ever, and only its history still knows.
+Why: an exemption that was never compliant has no accepted expiry to compare with, so no other rule reports the removal.
+The exemption now lasts for ever.
 
-Example: a waiver without a ticket, made in the portal to end in March, is saved again in February with the date blank.
+Example: a waiver without a ticket, made in the portal, ends in March. In February, somebody saves it with a blank date.
 
-Instead: put the date back; its history says which one it was.
+Instead: `exg history` shows the expiry.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
@@ -38,7 +38,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         if exemption.expiry_problem:
             return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
         return Violation(
-            "its expiry is gone",
+            "it had an expiry and has none now",
             {
                 "before": spell_time(end),
                 "expiresOn": None,
@@ -59,26 +59,24 @@ RULE = Rule(
     name="expiry-lost",
     severity=Severity.HIGH,
     soc2=("CC8.1", "CC9.1"),
-    remediation="Put the expiry back that its history shows.",
+    remediation="Put back the expiry that its history shows.",
     check=check,
     control="The rule compares with the earlier state, which only the register knows.",
     good=(
-        Case("the register has no dates of it"),
+        Case("the register has no dates"),
         Case("it still ends", facts={"dates": ((_SEEN, _END),)}),
-        Case("it had none for a while, and ends again", facts={"dates": ((_SEEN, _END), (_GONE, None))}),
+        Case("it had no expiry for a while, and has one again", facts={"dates": ((_SEEN, _END), (_GONE, None))}),
     ),
     bad=(
-        Case("removed now", properties={"expiresOn": None}, facts={"dates": ((_SEEN, _END),)}),
+        Case("the last write removed it", properties={"expiresOn": None}, facts={"dates": ((_SEEN, _END),)}),
         Case(
-            "removed, and the register has seen that",
-            properties={"expiresOn": ""},
-            facts={"dates": ((_SEEN, _END), (_GONE, None))},
+            "an earlier write removed it", properties={"expiresOn": ""}, facts={"dates": ((_SEEN, _END), (_GONE, None))}
         ),
         Case(
-            "its compliant state had none, for the rules did not ask for one",
+            "a compliant state had no expiry, because the rules did not require one",
             properties={"expiresOn": None},
             facts={"dates": ((_SEEN, _END),), "before": Before(None, _SEEN)},
         ),
     ),
-    unclear=(Case("an expiry that is no date", properties={"expiresOn": "soon"}, facts={"dates": ((_SEEN, _END),)}),),
+    unclear=(Case("the expiry is not a date", properties={"expiresOn": "soon"}, facts={"dates": ((_SEEN, _END),)}),),
 )

@@ -1,13 +1,14 @@
-"""An exemption must end.
+"""An exemption must have an expiry.
 
 What it does: looks for `expiresOn`.
 
-Why: an exemption without an expiry switches a control off for ever. Nobody is asked again whether the reason still
-holds, and an auditor finds a risk that nobody accepted for this year.
+Why: an exemption without an expiry switches a control off for ever. Nobody is asked whether the reason still holds. An
+auditor finds a risk that nobody has accepted for this year.
 
-Example: a waiver made in the portal, where the expiry is left blank by default.
+Example: a waiver made in the portal, where the expiry is blank by default.
 
-Instead: set `expiresOn` to the day by which the resource will comply; renew it with a new ticket if that slips.
+Instead: choose the day by which the resource will comply. If the work takes longer, renew the exemption with a new
+ticket.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
@@ -26,10 +27,10 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if exemption.expiry_problem:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
-    return Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "a time at which it ends", END))
+    return Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "a time", END))
 
 
-_CONTROL = Form(blank("expiresOn"), leaves=("An expiry of spaces only.",))
+_CONTROL = Form(blank("expiresOn"), leaves=("An expiry that contains only spaces.",))
 
 
 RULE = Rule(
@@ -42,5 +43,5 @@ RULE = Rule(
     control=_CONTROL,
     good=(Case("it ends"),),
     bad=(Case("no expiresOn", properties={"expiresOn": None}), Case("a blank expiresOn", properties={"expiresOn": ""})),
-    unclear=(Case("an expiry that is no date", properties={"expiresOn": "end of quarter"}),),
+    unclear=(Case("the expiry is not a date", properties={"expiresOn": "end of quarter"}),),
 )

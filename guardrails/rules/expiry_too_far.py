@@ -1,14 +1,15 @@
 """An exemption must end within a year.
 
-What it does: compares `expiresOn` with the time of the write, in calendar months, with a day's tolerance. Where that
-time is not known, with the present: what ends too late even from now did so from its write.
+What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If the
+time of the write is unknown, the rule compares with the present time. An exemption that ends too late even from now is
+then a violation, and any other is unknown.
 
-Why: an expiry in three years is an expiry that nobody will be there to answer for. A risk is accepted for a period in
-which somebody still knows the reason, and SOC 2 looks at periods of twelve months at most.
+Why: a risk is accepted for a period in which somebody still knows the reason. In three years, nobody may be there to
+answer for it. SOC 2 looks at periods of at most twelve months.
 
 Example: `expiresOn: 9999-12-31` on a waiver "until the migration is done".
 
-Instead: end the exemption when the work is planned to be done, within 12 months, and renew it with a new ticket.
+Instead: choose the planned end of the work. Renew the exemption later with a new ticket.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.expiry import months_after
 from guardrails.exemption.facts import Facts, Unread
 from guardrails.exemption.model import Exemption
@@ -26,7 +28,6 @@ from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, ends_by, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, Parameter, ends
-from guardrails.rules.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,7 @@ class Options:
     """How far ahead an exemption may end."""
 
     months: int = option(12, "calendar months from the write to the latest allowed expiry", minimum=1, stricter="less")
-    tolerance_days: int = option(
-        1, "days beyond that which are let pass, for time zones and whole days", minimum=0, stricter="less"
-    )
+    tolerance_days: int = option(1, "days of tolerance, for time zones and whole days", minimum=0, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
@@ -48,7 +47,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     if expires is None:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
     written = facts.written_at or facts.now
-    known = PASS if facts.written_at else Unknown(f"when it was written is not known{_why(facts)}")
+    known = PASS if facts.written_at else Unknown(f"the time of its last write is unknown{_why(facts)}")
     if (expires - written).days < 28 * options.months:  # no month is shorter: near enough without a calendar
         return known
     limit = latest(written, options.months, options.tolerance_days)
@@ -56,7 +55,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return known
     since = "after it was written" if facts.written_at else "from now"
     return Violation(
-        f"it ends more than {counted(options.months, 'month')} {since}",
+        f"it ends more than {number_of(options.months, 'month')} {since}",
         {
             "expiresOn": spell_time(expires),
             "writtenAt": spell_time(written) if facts.written_at else None,
@@ -69,8 +68,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 def _limited(options: Options, *, known: bool) -> str:
     """Return what the latest allowed end is, a phrase. `known`: whether the time of the write is."""
     since = "after the write" if known else "from now"
-    more = f" and {counted(options.tolerance_days, 'day')}" if options.tolerance_days else ""
-    return f"{counted(options.months, 'month')}{more} {since}"
+    more = f" and {number_of(options.tolerance_days, 'day')}" if options.tolerance_days else ""
+    return f"{number_of(options.months, 'month')}{more} {since}"
 
 
 def _why(facts: Facts) -> str:
@@ -90,7 +89,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse what ends after the longest that so many months can be; a policy counts days."""
     days = _longest(options.months) + options.tolerance_days + 1
     if options.months > FURTHEST // 28 or days > FURTHEST:
-        return f"A policy counts days, {FURTHEST:,} at most."
+        return f"A policy counts at most {FURTHEST:,} days."
     allowed = f"max({days},min(parameters('maximumDays'),{FURTHEST}))"
     return Form(
         ends("greater", f"addDays(utcNow(),{allowed})"),
@@ -98,10 +97,10 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
             "maximumDays": Parameter(
                 "Days to the latest expiry",
                 days,
-                f"Days from the write to the latest expiry. Less than {days} counts as {days}, for the rule lets that"
-                f" pass, and more than {FURTHEST:,} as {FURTHEST:,}. {options.months} calendar months have"
-                f" {days - 1 - options.tolerance_days} at most; {options.tolerance_days} of tolerance; 1 because the"
-                " policy looks before the write.",
+                f"Days from the write to the latest expiry. Less than {days} counts as {days}, because the rule"
+                f" lets that pass. More than {FURTHEST:,} counts as {FURTHEST:,}. The {days} days are at most"
+                f" {days - 1 - options.tolerance_days} days of {options.months} calendar months,"
+                f" {options.tolerance_days} of tolerance, and 1 because the policy looks before the write.",
             )
         },
         (
@@ -125,29 +124,31 @@ RULE = Rule(
     name="expiry-too-far",
     severity=Severity.MEDIUM,
     soc2=("CC3.2", "CC9.1"),
-    remediation="Bring expiresOn to at most 12 months after the write.",
+    remediation="Set expiresOn to at most 12 months after the write.",
     check=check,
     control=control,
     options=Options,
     good=(
         Case("it ends within a year"),
         Case("a year and less than a day", properties={"expiresOn": "2027-11-21T00:00:00Z"}),
-        Case("18 months where 24 are allowed", properties={"expiresOn": "2028-05-20"}, options={"months": 24}),
+        Case("18 months; 24 are allowed", properties={"expiresOn": "2028-05-20"}, options={"months": 24}),
     ),
     bad=(
         Case("18 months", properties={"expiresOn": "2028-05-20T00:00:00Z"}),
-        Case("the end of time", properties={"expiresOn": "9999-12-31T23:59:59.9999999Z"}),
+        Case("the year 9999", properties={"expiresOn": "9999-12-31T23:59:59.9999999Z"}),
         Case(
             "one second over the tolerance, a month after 31 January",
             properties={"expiresOn": "2027-03-01T09:00:01Z"},
             facts={"written_at": datetime(2027, 1, 31, 9, tzinfo=UTC)},
             options={"months": 1},
         ),
-        Case("18 months from now, written nobody knows when", properties={"expiresOn": "2028-05-21"}, facts=_UNWRITTEN),
+        Case(
+            "18 months from now, written at an unknown time", properties={"expiresOn": "2028-05-21"}, facts=_UNWRITTEN
+        ),
     ),
     unclear=(
-        Case("an expiry that is no date", properties={"expiresOn": "in 18 months"}),
-        Case("it ends within a year, and was written nobody knows when", facts=_UNWRITTEN),
+        Case("the expiry is not a date", properties={"expiresOn": "in 18 months"}),
+        Case("within a year from now, written at an unknown time", facts=_UNWRITTEN),
     ),
     needs=(SYSTEM,),
 )

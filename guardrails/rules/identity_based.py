@@ -1,13 +1,13 @@
-"""An exemption is for resources, not for people.
+"""An exemption must select resources, not people.
 
 What it does: looks for resource selectors of kind userPrincipalId or groupPrincipalId.
 
-Why: such an exemption switches the control off for whatever a person or the members of a group do, wherever in the
-scope they do it. Group membership then decides who is above the policy, and it changes without a write to Azure Policy.
+Why: such an exemption switches the control off for every action of a person or a group in the scope. The members of the
+group change without a write to Azure Policy.
 
-Example: the group `platform-admins` exempted from the policy that denies public addresses.
+Example: the group `platform-admins`, exempted from the policy that denies public addresses.
 
-Instead: exempt the resources that need it. Where people need more, give them a role that ends.
+Instead: exempt the resources that need it. For people who need more, use a role assignment that ends.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#resource-selectors
@@ -33,7 +33,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if not found:
         return Unknown(selection.doubt) if selection.doubt else PASS
     return Violation(
-        "it exempts people, whatever they touch",
+        "it exempts people instead of resources",
         {
             "kinds": sorted({condition.kind for condition in found}),
             "principals": clips(who for condition in found for who in condition.within or condition.without or ()),
@@ -42,7 +42,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     )
 
 
-_ALLOWED = f"no selector of the kinds {' and '.join(PRINCIPALS)}; others pick the resources that need it"
+_ALLOWED = f"no selector of the kinds {' and '.join(PRINCIPALS)}; use other selectors for the resources that need it"
 
 
 def _spelled(kinds: Iterable[str]) -> list[str]:
@@ -77,17 +77,17 @@ RULE = Rule(
         Case("a user, as PowerShell spells it", properties={"resourceSelectors": [{"Name": "bob", "Selectors": [
             {"Kind": "UserPrincipalId", "In": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
-        Case("a group, and what cannot be read", properties={"resourceSelectors": [{"selectors": 7}, {"selectors": [
+        Case("a group, and an unreadable selector", properties={"resourceSelectors": [{"selectors": 7}, {"selectors": [
             "x", {"kind": "groupPrincipalId", "in": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
     ),
     unclear=(
         Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": "people"}]}),
-        Case("a kind that is not documented", properties={"resourceSelectors": [{"name": "apps", "selectors": [
+        Case("a selector of an undocumented kind", properties={"resourceSelectors": [{"name": "apps", "selectors": [
             {"kind": "applicationPrincipalId", "in": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
-        Case("Resource Graph shows none", source=RESOURCE_GRAPH),
-        Case("Resource Graph leaves out those that pick people", source=RESOURCE_GRAPH, properties={
+        Case("Resource Graph returns no selectors", source=RESOURCE_GRAPH),
+        Case("Resource Graph leaves out selectors of people", source=RESOURCE_GRAPH, properties={
             "resourceSelectors": [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}],
         }),
     ),

@@ -1,29 +1,29 @@
-"""An exemption must say why.
+"""An exemption must have a justification.
 
-What it does: reads the description and the metadata's `justification` (and its aliases). One of them must be at least
-`min_length` characters long, must say something ("test", "n/a" and "temporary exemption" do not, in any script), and
-must say more than the display name. A Chinese, Japanese or Korean character counts as two.
+What it does: reads the description, and `justification` (or an alias) in the metadata. At least one of them must have
+`min_length` characters, contain more than empty words ("test", "n/a", "temporary exemption", in any script), and say
+more than the display name. A Chinese, Japanese or Korean character counts as two.
 
-Why: the approver accepted a risk for a reason. If the reason is not there, nobody knows later whether it still
-holds.
+Why: the approver accepted the risk for a reason. Without the reason, nobody knows later whether it still holds.
 
 Example: `description: temp`, or a description that repeats the display name.
 
-Instead: one or two sentences: what cannot comply, why, and what will end it.
+Instead: one or two sentences are enough.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from dataclasses import dataclass
 
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, why_unmatched
-from guardrails.rules.words import EMPTY_WORDS, clip, counted, says_nothing, width_of, words_of
+from guardrails.rules.sample import metadata
+from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Options:
     """What is enough."""
 
     min_length: int = option(
-        15, "characters that the description or the justification must have", minimum=1, stricter="more"
+        15, "minimum length of the description or the justification, in characters", minimum=1, stricter="more"
     )
 
 
@@ -46,7 +46,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
         if lacks is None:
             return PASS
     said = clip(exemption.description) or None
-    allowed = f"what cannot comply, why, and what will end it: at least {counted(options.min_length, 'character')}"
+    allowed = f"what cannot comply, why, and what will end it: at least {number_of(options.min_length, 'character')}"
     return Violation(
         f"its justification {lacks}",
         {"description": said, "justification": clip(stated) or None},
@@ -59,7 +59,7 @@ def _lacks(text: str, title: str, least: int) -> str | None:
     if says_nothing(text):
         return "says nothing" if text.strip() else "is missing"
     if len(text.strip()) < least and width_of(text) < least:
-        return f"is shorter than {counted(least, 'character')}"
+        return f"is shorter than {number_of(least, 'character')}"
     if text[:8].casefold() == title[:8].casefold() and EMPTY_WORDS.union(words_of(title)).issuperset(words_of(text)):
         return "only repeats the display name"
     return None
@@ -79,22 +79,21 @@ RULE = Rule(
     name="justification-missing",
     severity=Severity.MEDIUM,
     soc2=("CC3.2", "CC9.1"),
-    remediation="Say in the description what cannot comply, why, and what will end it.",
+    remediation="Say in the description what cannot comply, why, and what will end the exemption.",
     check=check,
     control=control,
     options=Options,
     good=(
         Case("a reason in the description"),
-        Case("a reason in the metadata", properties={"description": None, "metadata": {
-            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01",
-            "businessJustification": "The vendor's appliance has no TLS 1.2 before its release in spring.",
-        }}),
+        Case("a reason in the metadata", properties={"description": None, **metadata(
+            businessJustification="The vendor's appliance has no TLS 1.2 before its release in spring.",
+        )}),
         Case("a reason in Japanese", properties={"description": "移行が三月に終わるまで必要です"}),
     ),
     bad=(
-        Case("nothing", properties={"description": None}),
+        Case("no justification", properties={"description": None}),
         Case("an empty word", properties={"description": "Temp exemption, TBD."}),
-        Case("a keyboard run", properties={"description": "asdfasdfasdfasdfasdf"}),
+        Case("random keys", properties={"description": "asdfasdfasdfasdfasdf"}),
         Case("too short", properties={"description": "for Bob's VM"}),
         Case("the display name again", properties={"description": "Partner ingestion over the public endpoint."}),
     ),

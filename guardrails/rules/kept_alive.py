@@ -1,26 +1,27 @@
-"""An exemption must not live on by ever new dates.
+"""Renewals must not keep an exemption for more than two years.
 
-What it does: counts the calendar months from the exemption's first sight, which is when Azure says that it was created
-or when the register first saw it, whichever is earlier, to its present expiry. More than `months` is a violation where
-the register saw it with an earlier date before. One date that is too far from the start is for expiry-too-far; dates
-that differ by no more than the tolerance are one date in two forms. Without dates in the register it passes.
+What it does: counts the calendar months from the start of the exemption to its present expiry. The start is its
+creation in Azure, or the time when the register first saw it, whichever is earlier.
 
-Why: each renewal looks small and is approved by itself; nobody adds them up. After two years it is no exception any
-more but how the resource is run, and that is a decision for those who own the policy.
+More than `months` is a violation if the register also saw an earlier expiry. Dates that differ by at most
+`tolerance_days` count as one date. If the register has no dates, or only one, the exemption passes: `expiry-too-far`
+judges a single date.
 
-Example: a waiver for three months in 2024 that was renewed seven times and now ends in 2027.
+Why: each renewal looks small and is approved on its own, and nobody adds them up. After two years, the exception is
+normal operation. The owners of the policy must decide about that.
 
-Instead: comply and delete it. Where that cannot be, change the policy or its parameters for such resources, or have
-the risk accepted anew, by name, in an exemption of its own.
+Example: a waiver for three months in 2024 was renewed seven times and now ends in 2027.
+
+Instead: if the resource cannot comply, change the policy or its parameters for such resources.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.expiry import months_after
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
@@ -28,18 +29,16 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, ends_by, option
-from guardrails.rules.words import MOST, counted
+from guardrails.rules.words import MOST
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How long an exemption may live in all."""
 
-    months: int = option(
-        24, "calendar months from its first sight to the latest allowed expiry", minimum=1, stricter="less"
-    )
+    months: int = option(24, "calendar months from its start to the latest allowed expiry", minimum=1, stricter="less")
     tolerance_days: int = option(
-        1, "days by which a date may move and is still the same date", minimum=0, stricter="less"
+        1, "dates that differ by at most so many days count as one date", minimum=0, stricter="less"
     )
 
 
@@ -58,17 +57,17 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return PASS
     limit = months_after(first, options.months)
     if not first < limit < expires:  # no limit where the calendar ends before it
-        return Unknown("when it was created is not known") if SYSTEM in exemption.not_returned else PASS
+        return Unknown("the time of its creation is unknown") if SYSTEM in exemption.not_returned else PASS
     dates = [date for date, before in zip([*known, expires], [None, *known], strict=True) if date != before]
     return Violation(
-        f"later dates keep it alive for more than {counted(options.months, 'month')}",
+        f"later dates keep it alive for more than {number_of(options.months, 'month')}",
         {
             "firstSeen": spell_time(first),
             "expiresOn": spell_time(expires),
             "days": (expires - first).days,
             "dates": [spell_time(date) for date in dates[-MOST:]],
         },
-        ends_by(expires, limit, f"{counted(options.months, 'month')} from its first sight", facts.now),
+        ends_by(expires, limit, f"{number_of(options.months, 'month')} after its start", facts.now),
     )
 
 
@@ -88,24 +87,25 @@ RULE = Rule(
     name="kept-alive",
     severity=Severity.MEDIUM,
     soc2=("CC3.2", "CC9.1"),
-    remediation="Comply and delete it, or have the risk accepted anew in an exemption of its own.",
+    remediation="Comply and delete it, or have the risk accepted again, by name, in a new exemption.",
     check=check,
     control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(
-        Case("the register has no dates of it"),
+        Case("the register has no dates"),
         Case("renewed once, ten months in all", facts={"dates": _ONCE}),
         Case(
             "24 months to the second",
             facts={"dates": ((_at(2025, 3, 31), _at(2025, 12, 31)), (_at(2025, 12, 1), _at(2027, 3, 31)))},
         ),
-        Case("one date from the start, however far", facts={"dates": ((_at(2024, 9, 1), _at(2027, 3, 31)),)}),
-        Case("30 months where 36 are allowed", facts={"dates": _RENEWED}, options={"months": 36}),
+        Case("one date from the start, even a late one", facts={"dates": ((_at(2024, 9, 1), _at(2027, 3, 31)),)}),
+        Case("30 months; 36 are allowed", facts={"dates": _RENEWED}, options={"months": 36}),
     ),
     bad=(
         Case("renewed three times, the last one now", facts={"dates": _RENEWED}),
         Case(
-            "the present date is in the register", facts={"dates": (*_RENEWED, (_at(2026, 11, 20), _at(2027, 3, 31)))}
+            "renewed three times; the register has the last date",
+            facts={"dates": (*_RENEWED, (_at(2026, 11, 20), _at(2027, 3, 31)))},
         ),
         Case(
             "created long before the register saw it",
@@ -114,8 +114,8 @@ RULE = Rule(
         ),
     ),
     unclear=(
-        Case("an expiry that is no date", properties={"expiresOn": "31.12.2027"}, facts={"dates": _RENEWED}),
-        Case("renewed, and created nobody knows when", facts={"dates": _ONCE}, system=None),
+        Case("the expiry is not a date", properties={"expiresOn": "31.12.2027"}, facts={"dates": _RENEWED}),
+        Case("renewed, created at an unknown time", facts={"dates": _ONCE}, system=None),
     ),
     needs=(SYSTEM,),
 )

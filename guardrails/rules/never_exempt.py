@@ -1,19 +1,19 @@
-"""Some policies are never exempted.
+"""Some policies must never be exempted.
 
-What it does: compares the exempted assignment, its definition or initiative, and the policies that the reference ids
-and selectors leave exempted (all of them where there are none) with two lists. Both are empty by default; then it
-passes.
+What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists definitions
+and initiatives: the rule looks for the assigned one, and for each policy that the exemption switches off. Both lists
+are empty by default, and every exemption then passes.
 
-Why: for a few controls (audit logs, the key of the backups, the policy that guards exemptions) there is no acceptable
-risk, and an exemption from this guardrail's own policies would switch the guardrail off.
+Why: for a few controls, no risk is acceptable: audit logs, the key of the backups, the policies that guard exemptions.
+An exemption from the guardrails' own policies switches the guardrails off.
 
-Example: the policy that sends activity logs to the security team's workspace, exempted for the team that it watches.
+Example: a policy sends activity logs to the security team's workspace, and the team that it watches is exempted from
+it.
 
-Instead: comply, or have the list changed in the ruleset, where the change is reviewed.
+Instead: the change of the list is reviewed.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 import re
@@ -57,13 +57,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return PASS
     assignment = facts.assignment
     if not isinstance(assignment, Assignment):
-        return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
+        return Unknown(f"the assignment is unknown: {assignment.reason}") if isinstance(assignment, Unread) else PASS
     never = _folded(options.definitions)
     if _hits((assignment.definition_id,), never):
         return _violation((assignment.definition_id,), _whole(exemption))
     members = assignment.members
     if isinstance(members, Unread):
-        return Unknown(f"the initiative is not known: {members.reason}") if assignment.is_initiative else PASS
+        return Unknown(f"the initiative is unknown: {members.reason}") if assignment.is_initiative else PASS
     if not members:
         return PASS
     selection = selection_of(exemption)
@@ -122,11 +122,11 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     said = [(glob, _listed(glob.rstrip("/"))) for glob in options.assignments]
     found = [condition for _, conditions in said for condition in conditions]
     left = [glob for glob, conditions in said if not conditions]
-    why = f"A policy has one wildcard: it cannot say {', '.join(left)}."
+    why = f"A policy has only one wildcard and cannot express {', '.join(left)}."
     if not found:
         return why
     leaves = [
-        "An assignment id that ends in a slash, or has characters that JSON escapes.",
+        "An assignment id that ends in a slash, or contains characters that JSON escapes.",
         *([why] if left else ()),
         *(["The listed definitions and initiatives."] if options.definitions else ()),
     ]
@@ -159,7 +159,7 @@ RULE = Rule(
     good=(
         Case("nothing is listed"),
         Case("another policy of the initiative is listed", options={"definitions": ("require-tls",)}),
-        Case("another policy is listed, whatever the selectors", properties={"resourceSelectors": _STRANGE}, options={
+        Case("another policy is listed, with unclear selectors", properties={"resourceSelectors": _STRANGE}, options={
             "definitions": ("require-tls",),
         }),
         Case("another assignment is listed", options={"assignments": ("**/policyAssignments/audit-logs",)}),
@@ -167,10 +167,10 @@ RULE = Rule(
     bad=(
         Case("the policy, by name", options={"definitions": ("Deny-Public-Network",)}),
         Case("the initiative, by id", options={"definitions": (INITIATIVE.upper(),)}),
-        Case("a policy of an initiative exempted whole", properties={"policyDefinitionReferenceIds": None}, options={
+        Case("a policy of a whole initiative", properties={"policyDefinitionReferenceIds": None}, options={
             "definitions": ("require-tls",),
         }),
-        Case("the policy of a single assignment", properties={"policyDefinitionReferenceIds": None}, facts={
+        Case("the policy of a single-policy assignment", properties={"policyDefinitionReferenceIds": None}, facts={
             "assignment": Assignment(ASSIGNMENT, DENY_PUBLIC, {}),
         }, options={"definitions": ("deny-public-network",)}),
         Case("the assignment, by name", options={"assignments": ("storage-*",)}),
@@ -185,7 +185,7 @@ RULE = Rule(
         Case("selectors that cannot be read", properties={
             "policyDefinitionReferenceIds": None, "resourceSelectors": [{"selectors": 7}],
         }, options={"definitions": ("require-tls",)}),
-        Case("a selector of a kind that is not documented", properties={
+        Case("a selector of an undocumented kind", properties={
             "policyDefinitionReferenceIds": None, "resourceSelectors": _STRANGE,
         }, options={"definitions": ("require-tls",)}),
         Case("selectors that the source does not return", properties={"policyDefinitionReferenceIds": None}, options={

@@ -1,13 +1,13 @@
-"""An exemption must be checked by Azure.
+"""An exemption must not skip the scope validation of Azure.
 
-What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or nothing, is fine.
+What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or no value, passes.
 
-Why: it lets somebody place an exemption from an assignment that does not apply to the scope, before a subscription
-moves or an assignment is made. The control is then off from its first second, and nobody saw it on.
+Why: without validation, somebody can exempt a scope before an assignment applies to it, for example before a
+subscription moves. The control is then off from the start, and nobody saw it on.
 
-Example: an exemption from next year's assignment, written today, that no list by assignment shows.
+Example: an exemption from an assignment that will exist next year. No list of an assignment's exemptions shows it.
 
-Instead: write the exemption once the assignment applies. For the move of a subscription, exempt it for those days.
+Instead: for the move of a subscription, exempt the subscription only for the days of the move.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview
@@ -29,7 +29,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if mode.lower() == "donotvalidate":
         change = Change("properties.assignmentScopeValidation", clip(mode), "Default", "Default")
-        said = "Azure did not check that its assignment applies"
+        said = "Azure did not check whether its assignment applies"
         return Violation(said, {"assignmentScopeValidation": clip(mode)}, change)
     return Unknown(f"assignmentScopeValidation is '{clip(mode)}', neither Default nor DoNotValidate")
 
@@ -45,11 +45,11 @@ RULE = Rule(
     remediation="Set assignmentScopeValidation to Default once the assignment applies.",
     check=check,
     control=_CONTROL,
-    good=(Case("nothing said"), Case("Default", properties={"assignmentScopeValidation": "Default"})),
-    bad=(Case("not validated, in any casing", properties={"assignmentScopeValidation": "doNotValidate"}),),
+    good=(Case("no value"), Case("Default", properties={"assignmentScopeValidation": "Default"})),
+    bad=(Case("DoNotValidate, in any letter case", properties={"assignmentScopeValidation": "doNotValidate"}),),
     unclear=(
         Case("an unknown value", properties={"assignmentScopeValidation": "Later"}),
-        Case("the source does not return it", source=RESOURCE_GRAPH),
+        Case("the source does not return the property", source=RESOURCE_GRAPH),
     ),
     needs=(VALIDATION,),
 )

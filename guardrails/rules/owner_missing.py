@@ -1,18 +1,17 @@
 """An exemption must have an owner.
 
-What it does: looks for an owner in the metadata (`owner` and its aliases). Words that name nobody, such as "n/a" or
-"TBD", count as none.
+What it does: looks for an owner in the metadata (`owner` and its aliases). Empty words such as "n/a" or "TBD" count as
+no owner.
 
-Why: somebody must answer for the risk, hear of the expiry, and do the work that ends the exemption. systemData names
-whoever ran the pipeline, which is not that person.
+Why: somebody must answer for the risk, receive the reminder before the expiry, and do the work that ends the exemption.
+systemData names only the identity that ran the pipeline.
 
-Example: a waiver written by a service principal, with nothing that says for whom.
+Example: a service principal wrote a waiver, and nothing names the team that asked for it.
 
-Instead: write a team's mailbox or a person into the metadata as `owner`. A team outlasts a person.
+Instead: prefer a team's mailbox: people leave.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from guardrails.exemption.facts import Facts
@@ -20,6 +19,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -49,12 +49,10 @@ RULE = Rule(
     control=control,
     good=(
         Case("a team's mailbox"),
-        Case("a team under another name", properties={"metadata": {
-            "requestedBy": "Storage team", "ticketRef": "SEC-1234", "reviewDate": "2027-02-01",
-        }}),
+        Case("a team under another name", properties=metadata(owner=None, requestedBy="Storage team")),
     ),
     bad=(
         Case("no metadata", properties={"metadata": None}),
-        Case("nobody", properties={"metadata": {"owner": "TBD", "approvalTicket": "SEC-1234"}}),
+        Case("an empty word", properties=metadata(owner="TBD")),
     ),
 )  # fmt: skip

@@ -1,14 +1,15 @@
-"""Reference ids must exist.
+"""The reference ids of an exemption must exist.
 
-What it does: looks each reference id up in the initiative, those in resource selectors too. On an assignment of a
-single policy there are none to name.
+What it does: looks up each reference id in the initiative, including those in resource selectors. For an assignment of
+a single policy, every reference id is a violation.
 
-Why: an id that the initiative does not have exempts nothing, or, once somebody adds a policy under that id, something
-that nobody approved. Mostly the initiative was changed under the exemption, and what was agreed no longer holds.
+Why: an id that the initiative does not have exempts nothing. If somebody later adds a policy with that id, the
+exemption covers a policy that nobody approved. The usual cause is a change of the initiative, so the approval no longer
+fits either.
 
-Example: the initiative renamed `denyPublicNetwork` to `denyPublicNetworkAccess`; the exemption still has the old id.
+Example: the initiative renamed `denyPublicNetwork` to `denyPublicNetworkAccess`. The exemption still has the old id.
 
-Instead: name the ids that the initiative has now.
+Instead: check that the approval fits the changed initiative.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-definition-ids
@@ -35,11 +36,11 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return rest
     assignment = facts.assignment
     if not isinstance(assignment, Assignment):
-        return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
+        return Unknown(f"the assignment is unknown: {assignment.reason}") if isinstance(assignment, Unread) else PASS
     members = assignment.members
     if isinstance(members, Unread):
         if assignment.is_initiative:
-            return Unknown(f"the initiative is not known: {members.reason}")
+            return Unknown(f"the initiative is unknown: {members.reason}")
         members = {}
     unknown = [name for name in ids if name.lower() not in members]
     if not unknown:
@@ -76,7 +77,7 @@ RULE = Rule(
     control="A policy cannot look up the assigned initiative. Azure checks most reference ids itself.",
     good=(
         Case("an id that exists"),
-        Case("an id in other casing", properties={"policyDefinitionReferenceIds": ["DENYPUBLICNETWORK"]}),
+        Case("an id in other letter case", properties={"policyDefinitionReferenceIds": ["DENYPUBLICNETWORK"]}),
         Case(
             "no ids on a single policy",
             properties={"policyDefinitionReferenceIds": None},
@@ -88,7 +89,7 @@ RULE = Rule(
             "policyDefinitionReferenceIds": ["requireTls", "requireTls13"],
         }),
         Case("an id on a single policy", facts={"assignment": Assignment(ASSIGNMENT, DENY_PUBLIC, {})}),
-        Case("an id that does not exist, whatever the selectors", properties={
+        Case("an id that does not exist; the selectors do not matter", properties={
             "policyDefinitionReferenceIds": ["requireTls13"],
         }, source=RESOURCE_GRAPH),
         Case("an id in a selector", properties={"resourceSelectors": [
@@ -101,7 +102,7 @@ RULE = Rule(
             "assignment": Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403")),
         }),
         Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": ["all"]}]}),
-        Case("a selector of a kind that is not documented", properties={"resourceSelectors": [
+        Case("a selector of an undocumented kind", properties={"resourceSelectors": [
             {"name": "x", "selectors": [{"kind": "policyDefinitionName", "in": ["denyAll"]}]},
         ]}),
         Case("selectors that the source does not return", source=RESOURCE_GRAPH),

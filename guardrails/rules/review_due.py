@@ -1,18 +1,17 @@
-"""An exemption must have a review ahead.
+"""An exemption must have a review date that has not passed.
 
-What it does: reads the review date from the metadata (`reviewDate` and its aliases). Missing is a violation unless
-`required` is off; so is a day before today. On the day itself the review is due and not yet late.
+What it does: reads the review date in the metadata (`reviewDate` and its aliases). A date before today is a violation.
+A missing date is a violation unless `required` is `false`. On the day itself, the exemption passes.
 
-Why: between the approval and the expiry the reason can go away: the partner upgrades, the data changes, the owner
-leaves. Somebody must look in between, on a day that is written down.
+Why: the reason can go away before the expiry: the partner upgrades, the data changes, the owner leaves. Somebody must
+look in between, on a recorded day.
 
-Example: a waiver for a year whose `reviewDate` was six months ago, with nobody having looked.
+Example: a waiver for a year. Its `reviewDate` was six months ago, and nobody looked.
 
-Instead: review it, write down what was found in the ticket, and set `reviewDate` to the next day to look.
+Instead: record the result in the ticket.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip
 
 
@@ -76,24 +76,22 @@ RULE = Rule(
     name="review-due",
     severity=Severity.LOW,
     soc2=("CC3.2", "CC4.1"),
-    remediation="Review it and set reviewDate in its metadata to the day of the next review.",
+    remediation="Review it, and set reviewDate in its metadata to the day of the next review.",
     check=check,
     control=control,
     options=Options,
     good=(
-        Case("a review ahead"),
-        Case("due today", properties={"metadata": {
-            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "review_date": "2026-11-21",
-        }}),
+        Case("a review date in the future"),
+        Case("due today", properties=metadata(reviewDate=None, review_date="2026-11-21")),
         Case(
-            "no review date where none is required",
-            properties={"metadata": {"owner": "data-platform@contoso.com", "ticket": "SEC-1234"}},
+            "no review date; none is required",
+            properties=metadata(reviewDate=None),
             options={"required": False},
         ),
     ),
     bad=(
-        Case("no review date", properties={"metadata": {"owner": "data-platform@contoso.com", "ticket": "SEC-1234"}}),
-        Case("a review that was due in June", properties={"metadata": {"reviewDate": "2026-06-01"}}),
+        Case("no review date", properties=metadata(reviewDate=None)),
+        Case("a review that was due in June", properties=metadata(reviewDate="2026-06-01")),
     ),
-    unclear=(Case("a review date that is no date", properties={"metadata": {"reviewDate": "after go-live"}}),),
+    unclear=(Case("the review date is not a date", properties=metadata(reviewDate="after go-live")),),
 )  # fmt: skip

@@ -56,6 +56,12 @@ FACTS = Facts(
 )
 
 
+def metadata(**changes: object) -> dict[str, Any]:
+    """Return properties with the sample's metadata, with these changes; None removes a key."""
+    kept = {**BODY["properties"]["metadata"], **changes}
+    return {"metadata": {name: value for name, value in kept.items() if value is not None}}
+
+
 def body_of(case: Case) -> dict[str, Any]:
     """Return the case's exemption as ARM JSON."""
     properties = {**BODY["properties"], **case.properties}

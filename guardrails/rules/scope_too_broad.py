@@ -1,14 +1,15 @@
-"""An exemption must be attached low.
+"""The scope of an exemption must be a resource or a resource group.
 
-What it does: looks at the level of the exemption's scope. Management groups and subscriptions are too broad, unless the
-scope is among `allowed`.
+What it does: looks at the level of the exemption's scope. A management group or a subscription is a violation, unless
+`allowed` lists the scope.
 
-Why: an exemption at a subscription switches the control off for every resource in it, those of tomorrow too, when
-one resource needed it. Teams do that because the exemption of a resource goes when the resource is made anew.
+Why: an exemption at a subscription switches the control off for every resource in it, now and later, although one
+resource needed it. Teams choose a broad scope because Azure deletes the exemption of a resource together with the
+resource.
 
-Example: one storage account needs public access, and the whole subscription is exempted from the policy.
+Example: one storage account needs public access, and somebody exempts the whole subscription.
 
-Instead: exempt the resource, or its resource group where the resources in it come and go.
+Instead: if resources are often recreated, exempt the resource group.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -36,9 +37,9 @@ class Options:
 
     levels: tuple[str, ...] = option(
         ("management group", "subscription"),
-        "levels that are too broad, of: management group, subscription, resource group, resource",
+        "the forbidden levels: management group, subscription, resource group, resource",
     )
-    allowed: tuple[str, ...] = option((), "scope ids that are let pass, as patterns", glob="scope")
+    allowed: tuple[str, ...] = option((), "patterns of scope ids that pass", glob="scope")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
@@ -79,7 +80,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
         broad.append({"not": some(map(around_scope, options.allowed))})
     wild = any(sign in glob for glob in options.allowed for sign in "*?[")
     leaves = {
-        "A scope that looks like an allowed one: a policy looks only for the texts between wildcards.": wild,
+        "A scope that resembles an allowed one: a policy compares only the texts between the wildcards.": wild,
         "Perhaps management groups: not tested in Azure.": "management group" in options.levels,
     }
     return Form(every(broad), leaves=tuple(text for text, is_left in leaves.items() if is_left))
@@ -96,7 +97,7 @@ RULE = Rule(
     name="scope-too-broad",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC6.3"),
-    remediation="Exempt the resource or resource group that needs it, and delete this one.",
+    remediation="Exempt the resource or resource group that needs it, and delete this exemption.",
     check=check,
     control=control,
     options=Options,
@@ -104,7 +105,7 @@ RULE = Rule(
         Case("one resource"),
         Case("a resource group", id=GROUP + EXEMPTIONS + "ingestion", properties={"policyAssignmentId": ASSIGNMENT}),
         Case(
-            "a sandbox subscription that is allowed",
+            "a subscription that `allowed` lists",
             id=SUBSCRIPTION + EXEMPTIONS + "sandbox",
             options={"allowed": ("/Subscriptions/11111111-*",)},
         ),
@@ -112,7 +113,7 @@ RULE = Rule(
     bad=(
         Case("a subscription", id=SUBSCRIPTION + EXEMPTIONS + "everything"),
         Case("a management group", id=_MANAGEMENT_GROUP + EXEMPTIONS + "everything"),
-        Case("a resource group where only resources are fine", id=GROUP + EXEMPTIONS + "ingestion", options={
+        Case("a resource group; only resources are allowed", id=GROUP + EXEMPTIONS + "ingestion", options={
             "levels": ("management group", "subscription", "resource group"),
         }),
     ),

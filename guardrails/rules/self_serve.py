@@ -1,13 +1,13 @@
-"""Nobody exempts themselves.
+"""Nobody may exempt themselves.
 
-What it does: looks for `exemptionManagementMode: UserSelfServe`. Admin, or nothing, is fine.
+What it does: looks for `exemptionManagementMode: UserSelfServe`. Admin, or no value, passes.
 
-Why: a self-serve exemption is made by the person whom the policy stops, where an assignment lets people do so. Nobody
-approved it.
+Why: if an assignment allows it, the person whom the policy stops can make a self-serve exemption. Nobody approves it.
 
-Example: a developer is denied a virtual machine of a large size, takes a self-serve exemption, and goes on.
+Example: Azure denies a developer a large virtual machine. The developer makes a self-serve exemption and creates the
+machine.
 
-Instead: ask for an exemption; switch `selfServeExemptionSettings` off on the assignment.
+Instead: switch `selfServeExemptionSettings` off on the assignment.
 
 References:
 - https://learn.microsoft.com/azure/templates/microsoft.authorization/policyexemptions
@@ -28,9 +28,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if not mode or mode.lower() == "admin":
         return PASS
     if mode.lower() == "userselfserve":
-        said, allowed = clip(mode), "Admin, or nothing: in an exemption that was approved"
+        said, allowed = clip(mode), "Admin, or no value, in an approved exemption"
         change = Change("properties.exemptionManagementMode", said, allowed, delete=True)
-        return Violation("whom the policy stops exempted themselves", {"exemptionManagementMode": said}, change)
+        return Violation("it is a self-serve exemption: nobody approved it", {"exemptionManagementMode": said}, change)
     return Unknown(f"exemptionManagementMode is '{clip(mode)}', neither Admin nor UserSelfServe")
 
 
@@ -39,10 +39,10 @@ RULE = Rule(
     name="self-serve",
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
-    remediation="Have it approved and deployed by the pipeline, and delete this one.",
+    remediation="Have an exemption approved and deployed by the pipeline, and delete this one.",
     check=check,
-    control="The property `exemptionManagementMode` has no alias. `selfServeExemptionSettings` of assignments has one.",
-    good=(Case("nothing said"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
+    control="Azure has no alias for `exemptionManagementMode`, only for `selfServeExemptionSettings` of assignments.",
+    good=(Case("no value"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),
     unclear=(
         Case("an unknown mode", properties={"exemptionManagementMode": "Delegated"}),

@@ -1,18 +1,17 @@
-"""An approval ticket must look like one.
+"""An approval ticket must have the agreed form.
 
-What it does: matches the whole ticket with `pattern`, by its first 200 characters. Where there is no ticket at all it
-passes, for `ticket-missing` says that.
+What it does: compares the ticket with the regular expression in `pattern`. The whole ticket must match, up to 200
+characters. An exemption without a ticket passes; `ticket-missing` judges it.
 
-Why: "see mail from Bob" cannot be followed. An auditor samples exemptions and opens their tickets; a reference that no
-system knows is a missing approval.
+Why: an auditor samples exemptions and opens their tickets. Nobody can open "see mail from Bob", so the approval counts
+as missing.
 
 Example: `approvalTicket: approved by phone`.
 
-Instead: write the key that the ticket system gave: SEC-1234, CHG0031337, AB#77, or the ticket's https address.
+Instead: examples: SEC-1234, CHG0031337, AB#77.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import regex
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import LONGEST, clip
 
 FORMS = (
@@ -38,7 +38,7 @@ FORMS = (
 class Options:
     """What a ticket looks like."""
 
-    pattern: str = option(FORMS, "regular expression (RE2) that the whole ticket must match", pattern=True)
+    pattern: str = option(FORMS, "the regular expression (RE2) that the whole ticket must match", pattern=True)
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
@@ -55,19 +55,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     said, form = clip(ticket), clip(options.pattern)
     allowed = "a key such as SEC-1234, CHG0031337 or AB#77, or the ticket's https address"
     if options.pattern != FORMS:
-        allowed = f"what matches the regular expression {form}"
+        allowed = f"a text that matches the regular expression {form}"
     return Violation(
-        "its ticket is not of the agreed form",
+        "its ticket does not have the agreed form",
         {"ticket": said, "pattern": form},
         Change(f"{METADATA}ticket", said, allowed, "<ticket>"),
     )
-
-
-def _with_ticket(ticket: object) -> dict[str, object]:
-    """Return properties with that ticket and all else that metadata must say."""
-    return {"metadata": {
-        "owner": "data-platform@contoso.com", "approvalTicket": ticket, "reviewDate": "2027-02-01",
-    }}  # fmt: skip
 
 
 RULE = Rule(
@@ -75,21 +68,21 @@ RULE = Rule(
     name="ticket-format",
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Write the ticket's key as its system gives it, or its https address.",
+    remediation="Write the ticket's key as the ticket system gives it, or the https address of the ticket.",
     check=check,
-    control="The alias covers the whole metadata: a policy sees that a key is there, but not its value.",
+    control="The alias covers the whole metadata: a policy sees the key of a ticket, but not its value.",
     options=Options,
     good=(
         Case("a Jira key"),
-        Case("a ServiceNow change", properties=_with_ticket("CHG0031337")),
-        Case("an address", properties=_with_ticket("https://contoso.atlassian.net/browse/SEC-1234")),
-        Case("a GUID", properties=_with_ticket("4baf214c-8d54-4646-be3f-eb6ec7b9bc4f")),
+        Case("a ServiceNow change", properties=metadata(approvalTicket="CHG0031337")),
+        Case("an address", properties=metadata(approvalTicket="https://contoso.atlassian.net/browse/SEC-1234")),
+        Case("a GUID", properties=metadata(approvalTicket="4baf214c-8d54-4646-be3f-eb6ec7b9bc4f")),
         Case("no ticket at all", properties={"metadata": None}, options={"pattern": r"SEC-\d+"}),
     ),
     bad=(
-        Case("a sentence", properties=_with_ticket("approved by Bob on the phone")),
-        Case("a bare number", properties=_with_ticket(1234)),
-        Case("a key of another project", properties=_with_ticket("OPS-7"), options={"pattern": r"SEC-\d+"}),
+        Case("a sentence", properties=metadata(approvalTicket="approved by Bob on the phone")),
+        Case("a bare number", properties=metadata(approvalTicket=1234)),
+        Case("a key of another project", properties=metadata(approvalTicket="OPS-7"), options={"pattern": r"SEC-\d+"}),
     ),
-    unclear=(Case("a pattern that is none", options={"pattern": "SEC-("}),),
+    unclear=(Case("the pattern is not a regular expression", options={"pattern": "SEC-("}),),
 )

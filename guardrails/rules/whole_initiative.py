@@ -1,16 +1,19 @@
 """An exemption must name the policies that it needs.
 
-What it does: where the assignment is of an initiative, compares what is exempted with the initiative's policies: the
-reference ids, less what resource selectors of kind policyDefinitionReferenceId leave out. No reference ids, or ids that
-add up to all of it, exempt the whole. An assignment of a single policy is fine, and so is the one policy, named, of an
-initiative that has only one. Selectors by location or type narrow resources, not policies.
+What it does: for an assignment of an initiative, finds out which of its policies the exemption switches off: those of
+the reference ids, except those that resource selectors of kind policyDefinitionReferenceId leave out. If these are all
+policies of the initiative, that is a violation. Without reference ids and such selectors, an exemption covers all
+policies.
 
-Why: an initiative holds tens of controls, and one of them was in the way. All the others go unwatched, and so does each
-that is added to the initiative later.
+An assignment of a single policy passes. If an initiative has only one policy, an exemption that names it passes.
+Selectors by location or type do not count, because they select resources, not policies.
 
-Example: a storage account needs public access and is exempted from the whole storage baseline, TLS and keys too.
+Why: an initiative holds dozens of controls, and only one of them was in the way. The exemption switches the others off
+too, and every policy that the initiative gets later.
 
-Instead: list the policies in `policyDefinitionReferenceIds`.
+Example: a storage account needs public access. Its exemption covers the whole storage baseline, with TLS and keys.
+
+Instead: an approval covers only the policies that it names.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-definition-ids
@@ -33,7 +36,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     """Violation where every policy is exempted; Unknown where what that needs could not be read."""
     assignment = facts.assignment
     if not isinstance(assignment, Assignment):
-        return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
+        return Unknown(f"the assignment is unknown: {assignment.reason}") if isinstance(assignment, Unread) else PASS
     members, ids = assignment.members, exemption.reference_ids
     if isinstance(members, Unread):
         return _without_members(exemption, assignment, members.reason)
@@ -53,7 +56,7 @@ def _without_members(exemption: Exemption, assignment: Assignment, reason: str) 
         return PASS
     selection = selection_of(exemption)
     if exemption.reference_ids or selection.narrows:
-        return Unknown(f"the initiative is not known: {reason}")
+        return Unknown(f"the initiative is unknown: {reason}")
     return _violation(exemption, assignment, ()) if selection.takes_all else Unknown(selection.doubt)
 
 
@@ -61,7 +64,7 @@ def _violation(exemption: Exemption, assignment: Assignment, policies: Collectio
     """Return the violation; `policies`: the initiative's reference ids, none where they are not known."""
     said = clips(exemption.reference_ids)
     named = ", ".join(clips(sorted(policies)[:_NAMED])) + (", …" if len(policies) > _NAMED else "")
-    allowed = f"only those that are needed{f', of {len(policies)}: {named}' if policies else ''}"
+    allowed = f"only the policies that the exemption needs{f', of {len(policies)}: {named}' if policies else ''}"
     return Violation(
         "it exempts the whole initiative",
         {
@@ -101,31 +104,31 @@ RULE = Rule(
         Case("a resource selector picks one policy", properties={
             "policyDefinitionReferenceIds": [], "resourceSelectors": list(_SELECTOR),
         }),
-        Case("the one policy of an initiative, named", facts={
+        Case("the only policy of an initiative, by its reference id", facts={
             "assignment": Assignment(ASSIGNMENT, INITIATIVE, {"denypublicnetwork": DENY_PUBLIC}),
         }),
     ),
     bad=(
         Case("no reference ids", properties={"policyDefinitionReferenceIds": None}),
-        Case("ids that add up to all of it", properties={
+        Case("the ids of all policies", properties={
             "policyDefinitionReferenceIds": ["RequireTLS", "denyPublicNetwork"],
         }),
-        Case("no reference ids, and one selector of two by location", properties={
+        Case("no reference ids, and two selectors, one of them by location", properties={
             "policyDefinitionReferenceIds": [], "resourceSelectors": [*_STRANGE, *_BY_LOCATION],
         }),
-        Case("a selector by location narrows no policies", properties={
+        Case("no reference ids, and a selector by location", properties={
             "policyDefinitionReferenceIds": [], "resourceSelectors": list(_BY_LOCATION),
         }),
-        Case("no reference ids, of an initiative that could not be read",
+        Case("no reference ids, and an initiative that could not be read",
             properties={"policyDefinitionReferenceIds": None}, facts={"assignment": _UNREAD}),
     ),
     unclear=(
         Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),
-        Case("ids of an initiative that could not be read", facts={"assignment": _UNREAD}),
+        Case("reference ids, and an initiative that could not be read", facts={"assignment": _UNREAD}),
         Case("selectors that cannot be read", properties={
             "policyDefinitionReferenceIds": [], "resourceSelectors": [{"name": "x", "selectors": "all"}],
         }),
-        Case("a selector of a kind that is not documented", properties={
+        Case("a selector of an undocumented kind", properties={
             "policyDefinitionReferenceIds": [], "resourceSelectors": _STRANGE,
         }),
         Case("selectors that the source does not return", properties={

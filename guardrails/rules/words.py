@@ -60,11 +60,6 @@ def width_of(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text[:_READ].strip())
 
 
-def counted(number: int, thing: str) -> str:
-    """Return a number with its thing: 1 day, 2 days, 5,000 days."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def clip(text: str) -> str:
     """Return a stranger's text short enough for evidence."""
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -26,14 +26,14 @@ RESTORES: Final = "restores"
 
 WAITS: Final[Mapping[str, str]] = {
     BREAKER: "the breaker is open",
-    "exemption": "as many reverts of it were begun as one exemption may have in an hour",
-    "fight": "somebody writes it again each time it is reverted; it is reverted once an hour",
-    "author": "as many reverts of what its author wrote were begun as may be in an hour",
-    "subscription": "as many reverts in its subscription were begun as may be in an hour",
-    RESTORES: "as many exemptions were put back as may be in an hour",
-    f"{RESTORES}-exemption": "it was put back as often as one exemption may be in an hour",
-    f"{RESTORES}-author": "as much was put back of what the same person deleted as may be in an hour",
-    f"{RESTORES}-subscription": "as much was put back in its subscription as may be in an hour",
+    "exemption": "the budget of reverts in an hour for this exemption is used up",
+    "fight": "somebody writes it again after each revert, so it is reverted once an hour",
+    "author": "the budget of reverts in an hour for its author is used up",
+    "subscription": "the budget of reverts in an hour for its subscription is used up",
+    RESTORES: "the budget of restores in an hour is used up",
+    f"{RESTORES}-exemption": "the budget of restores in an hour for this exemption is used up",
+    f"{RESTORES}-author": "the budget of restores in an hour for deletes by the same person is used up",
+    f"{RESTORES}-subscription": "the budget of restores in an hour for its subscription is used up",
 }
 """What `Row.held` says -> why a revert or a restore waits, our words."""
 

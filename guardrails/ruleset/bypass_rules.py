@@ -37,21 +37,20 @@ UNREADABLE: Final = BypassRule(
     name="bypass-unreadable",
     severity=Severity.MEDIUM,
     soc2=("CC7.1",),
-    remediation="Look at it in the portal, and write it as Azure documents it.",
+    remediation="Look at the assignment or the tags in the portal, and write them as Azure documents them.",
     control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must be readable.
 
-What it does: finds an assignment, a property of one, or tags, that are not as Azure documents them. It is always
-unknown, and nothing else of such a bypass is judged.
+What it does: finds an assignment, a property of an assignment, or tags that differ from Azure's documentation. The
+result is always unknown, and no other rule judges the bypass. If this rule is `off`, the bypass is listed as excluded,
+never as compliant.
 
-Where it is `off`, what cannot be read is listed as excluded: never as sound.
+Why: an unreadable bypass may let anything pass, such as an excluded scope or a disabled effect. Nobody can say that the
+policy holds.
 
-Why: what cannot be read may let anything past: a scope that is left out, an effect that is disabled. Nobody can say
-that the policy holds.
+Example: an enforcement mode that is newer than this release, or `notScopes` that Resource Graph shows as a number.
 
-Example: an enforcement mode that Azure has added since, or `notScopes` that a query shows as a number.
-
-Instead: open the assignment and see what it does. Where that is known and fine, list it under `bypasses: accepted`.
+Instead: if its effect is known and acceptable, list it under `bypasses: accepted`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
@@ -68,20 +67,19 @@ TICKET_MISSING: Final = BypassRule(
     control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must name its approval ticket.
 
-What it does: looks for a ticket in the assignment's metadata, under the keys that an exemption may have it under; for a
-tag, in the ticket tag of the same resource.
+What it does: looks for a ticket in the assignment's metadata, under the same keys as in an exemption. For an exception
+tag, looks in the ticket tag of the same resource.
 
-Why: a bypass does what an exemption does, and leaves less behind: no category, no justification, no object of its own.
-Without a ticket nobody knows who accepted the risk, or whether anybody did.
+Why: a bypass has the effect of an exemption, but no category, no justification and no object of its own. Without a
+ticket, nobody knows who accepted the risk.
 
-Example: an assignment that was set to `DoNotEnforce` for a migration, and has stayed so.
+Example: an assignment was set to `DoNotEnforce` for a migration, and nobody set it back.
 
-Instead: get the approval and write its ticket into that metadata or tag; or write an exemption, which has room for all.
+Instead: get the approval first; or use an exemption, which has fields for all of this.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """,
 )
 
@@ -90,24 +88,23 @@ REVIEW_MISSING: Final = BypassRule(
     name="bypass-review-missing",
     severity=Severity.LOW,
     soc2=("CC3.2", "CC4.1"),
-    remediation="Name the date of the next review in the assignment's metadata.",
+    remediation="Set the date of the next review in the assignment's metadata.",
     control=_RESOURCES_ONLY,
-    text="""A bypass must have a review ahead.
+    text="""A bypass must have a review date that has not passed.
 
-What it does: reads the date of the next review from the assignment's metadata. None is a violation, and so is a day
-that has passed; on the day itself the review is not yet late. What is no date is unknown. Tags need none: their end is
-their review.
+What it does: reads the review date in the assignment's metadata. A missing date, or a date before today, is a
+violation. On the day itself, the bypass passes. Text that is no date is unknown. Tags need no review date, because they
+have an end.
 
-Why: an assignment is edited for many reasons, and what it lets past is looked at in none of them. Somebody must look,
-on a day that is written down.
+Why: people edit an assignment for many reasons, and nobody checks then what it no longer covers. Somebody must look, on
+a recorded day.
 
-Example: a resource group that has been in `notScopes` for three years, whose workload has left it.
+Example: a resource group has been in `notScopes` for three years, and its workload is gone.
 
-Instead: look whether it is still needed, write down what was found in the ticket, and name the next day to look.
+Instead: check whether the bypass is still needed, and record the result in the ticket.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """,
 )
 
@@ -116,23 +113,21 @@ END_MISSING: Final = BypassRule(
     name="bypass-end-missing",
     severity=Severity.MEDIUM,
     soc2=("CC6.1", "CC9.1"),
-    remediation="Say when it ends, as 2027-06-30T00:00:00Z, in the assignment's metadata or in the expiry tag.",
+    remediation="Write the end, such as 2027-06-30T00:00:00Z, into the assignment's metadata or the expiry tag.",
     control=f"{_RESOURCES_ONLY} {_TAGGED}",
-    text="""A bypass must say when it ends.
+    text="""A bypass must have an end date.
 
-What it does: looks for an end in the assignment's metadata, or in the expiry tag. What is there and is no time is
-unknown.
+What it does: looks for an end in the assignment's metadata, or in the expiry tag. Text that is no time is unknown.
 
-Why: Azure ends no bypass by itself. One without an end keeps a control off for ever, and nobody is asked again whether
-the reason still holds.
+Why: Azure never ends a bypass. Without an end, the control stays off, and nobody is asked whether the reason still
+holds.
 
-Example: an override that turns *deny* into *audit* until the partner has upgraded, which says so nowhere.
+Example: an override turns *deny* into *audit* until a partner upgrades. Nothing records that date.
 
-Instead: write down the day by which it goes; then take it away on that day.
+Instead: remove the bypass on that day.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """,
 )
 
@@ -141,23 +136,22 @@ ENDED: Final = BypassRule(
     name="bypass-ended",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
-    remediation="Take it away, or have it approved anew with a later end.",
+    remediation="Remove the bypass, or have it approved again with a later end.",
     control="A policy that lets tags past does not know their end; nor does an assignment know its own.",
-    text="""A bypass that has ended must go.
+    text="""A bypass that has ended must be removed.
 
-What it does: compares the end that it names with the present. Where the end is no time that can be read and
-`bypass-end-missing` is off, it is unknown.
+What it does: compares the end of the bypass with the present time. If the end cannot be read, and `bypass-end-missing`
+is off, the result is unknown.
 
-Why: the end is what was approved. Unlike an exemption, a bypass works on after it: the tag still lets the resource
-past, the scope is still left out.
+Why: the approval was for that time. An exemption stops at its expiry, but a bypass continues: the tag still lets the
+resource pass, and the scope stays excluded.
 
-Example: a storage account whose `exceptionExpiry` was in June, and which is public in November.
+Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 
-Instead: take the tag, the scope or the override away; where it is still needed, ask for a new approval.
+Instead: remove the tag, the excluded scope or the override.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """,
 )
 
@@ -170,15 +164,15 @@ NOT_APPROVED: Final = BypassRule(
     control="The policies that `policy build` makes let approved ids past and no others.",
     text="""An exception tag must name an approved exception.
 
-What it does: compares the id that the tag names with the ruleset's list of approved ones. As in Azure Policy, case does
-not matter and a blank does. Tags without an id are a violation too. It looks at tags only.
+What it does: compares the id in the tag with the approved ids in the ruleset. As in Azure Policy, letter case does not
+matter, but blanks do. Tags without an id are a violation. The rule looks at tags only.
 
-Why: whoever may write tags may write these. Only the list, which is reviewed as code, shows which exceptions are
-approved and which somebody made for himself.
+Why: anybody who may write tags can write exception tags. Only the list in the ruleset, which is reviewed as code, shows
+which exceptions are approved.
 
-Example: a developer copies the tags of a neighbouring resource group and changes the number.
+Example: a developer copies the tags of a neighbouring resource group and changes the id.
 
-Instead: ask for the exception; once it is approved, list its id, then tag.
+Instead: ask for the exception first, list its id, and then tag the resource.
 
 References:
 - https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
@@ -193,25 +187,24 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     soc2=("CC6.1", "CC7.1"),
     remediation="Enroll the scope again; or have the removal approved and list it under `bypasses: accepted`.",
     control="A policy looks at what is there: it cannot see that an enrollment is gone. A sweep remembers it.",
-    text="""A scope that was enrolled must stay enrolled.
+    text="""An enrolled scope must stay enrolled.
 
-What it does: an assignment with the enforcement mode `Enroll` enforces only where an enrollment says so. Each sweep
-writes down what is enrolled; what was and is no more is a violation, once Azure Resource Manager confirms it. An
-enrollment that says less than before, fewer policies or other resource selectors, counts as gone in that part; one at a
-scope above takes the place of one below.
+What it does: an assignment with the enforcement mode `Enroll` applies only at scopes with an enrollment. Each sweep
+records the enrollments. If an enrollment is gone, and Azure Resource Manager confirms it, that is a violation. An
+enrollment that covers less than before (fewer policies, or other resource selectors) counts as removed for the
+difference. An enrollment at a scope above can replace it.
 
-It finds nothing where the assignment is gone or has another mode, where the scope is gone, or where the initiative no
-longer holds the policy. Where Azure does not list the enrollments at the scope, nothing is taken for gone. A scan does
-not find it, for it has no memory.
+The rule finds nothing if the assignment is gone or has another mode, if the scope is gone, or if the initiative no
+longer has the policy. If Azure does not list the enrollments at the scope, the rule takes none as removed. A scan
+cannot find a removed enrollment, because only the register keeps the earlier ones.
 
-Why: deleting an enrollment switches a control off without writing an exemption, and without touching the
-assignment. Nothing is left that says that the policy ever stopped anything there.
+Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment. Nothing in
+Azure shows that the policy ever applied there.
 
-Example: a subscription was enrolled in *deny public endpoints* in June; in November its owner deletes the enrollment.
-The assignment looks as before, and refuses nothing there any more.
+Example: in June, a subscription was enrolled in *deny public endpoints*. In November, its owner deletes the enrollment.
+The assignment looks the same, but denies nothing there.
 
-Instead: enroll the scope again. Where it may be left out, ask for an exemption, which names its owner, its reason and
-its end.
+Instead: if the scope may stay out, an exemption is better: it names its owner, its reason and its end.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/enrollment-structure

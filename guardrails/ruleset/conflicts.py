@@ -38,7 +38,7 @@ def contradictions(root: yaml.Node, name: str, matchers: Iterable[str] = ()) -> 
     yield from _overrides(root, name, matchers)
     for index, item, said in _items(root, "owners"):
         if "metadata" not in said and not ("authors" in said and said["authors"].value):
-            yield f"{name}:{place(item)}: owners[{index}]: nothing would be theirs; give metadata or authors"
+            yield f"{name}:{place(item)}: owners[{index}]: it would own nothing; give metadata or authors"
 
 
 def _overrides(root: yaml.Node, name: str, matchers: Iterable[str]) -> Iterator[str]:
@@ -46,16 +46,16 @@ def _overrides(root: yaml.Node, name: str, matchers: Iterable[str]) -> Iterator[
     for index, item, said in _items(root, "overrides"):
         asked = [key for key in matchers if key in said]
         if said.keys() <= {"reason", "expires", "rules"}:  # else a slip in a name is reported already
-            text = f"it would hold nowhere; give one of {', '.join(matchers)}"
+            text = f"it would apply nowhere; give one of {', '.join(matchers)}"
             yield f"{name}:{place(item)}: overrides[{index}]: {text}"
         others = [key for key in asked if key != "scope"]
         for rule in _fields(said.get("rules")):
             if rule in bypass_rules() and others:
-                text = f"a rule about bypasses goes by scope alone; leave out {', '.join(others)}"
+                text = f"a rule about bypasses has only overrides by scope; leave out {', '.join(others)}"
                 yield f"{name}:{place(_fields(said['rules'])[rule])}: overrides[{index}].rules.{rule}: {text}"
     for index, item, said in _items(root, "severities"):
         if not said.keys() & {"initiative", "definition", "reference"}:
-            text = "it is of no policy; give initiative, definition or reference"
+            text = "it names no policy; give initiative, definition or reference"
             yield f"{name}:{place(item)}: severities[{index}]: {text}"
 
 

@@ -84,7 +84,7 @@ def _rename(root: yaml.Node, name: str) -> tuple[list[str], list[str]]:
         key = there[old][0]
         at = f"{name}:{place(key)}: {old}:"
         if new in there:
-            problems.append(f"{at} it is the old name of {new}, which is there too; move all of it there")
+            problems.append(f"{at} it is the old name of {new}, and the file has both; move its content to {new}")
             pairs.remove(there[old])
         else:
             notes.append(f"{at} it is called {new} now; the old name works until 1.0")

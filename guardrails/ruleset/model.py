@@ -133,7 +133,7 @@ class Durability:
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """Where the answer `tag` writes."""
+    """Where the response `tag` writes."""
 
     exemption: bool = True
     scope: bool = False
@@ -263,7 +263,7 @@ class Ruleset:
         dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.limits.overrides, *self.bypasses.accepted)
         return tuple(
             f"{self.source}:{one.place}: {one.path}: it ended {spell_day(one.expires)} and does not apply;"
-            " take it out, or give it a later day"
+            " remove it, or set a later day"
             for one in dated
             if one.expires is not None and one.expires <= now
         )
@@ -305,10 +305,10 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"it is no UTF-8: {error}"
-        remedy = "Name a file with --ruleset or GUARDRAILS_RULESET; with neither, the one shipped is used."
+        why = error.strerror if isinstance(error, OSError) else f"it is not UTF-8: {error}"
+        remedy = "Name a file with --ruleset or GUARDRAILS_RULESET. Without them, the shipped ruleset is used."
         raise Misconfigured(
-            "the ruleset cannot be read, and nothing is done by it",
+            "the ruleset cannot be read, so nothing was done",
             code="ruleset-broken",
             subject=str(path),
             remedy=remedy,
@@ -456,10 +456,10 @@ def _fights(said: Mapping[str, Any]) -> Fights:
 
 def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
     return Misconfigured(
-        f"the ruleset has {len(problems)} mistake{'s' if len(problems) > 1 else ''}; nothing is done by it",
+        f"the ruleset has {len(problems)} mistake{'s' if len(problems) > 1 else ''}; nothing was done",
         code="ruleset-broken",
         subject=name,
-        remedy="Fix the lines below; `exg rules --ruleset FILE` checks it.",
+        remedy="Fix the lines below. `exg rules --ruleset FILE` checks the file.",
         problems=problems,
     )
 

@@ -85,9 +85,9 @@ def problem_of(one: Written, version: int) -> str:
     """Return what is wrong with a pattern, and what would be right; "" where nothing is."""
     text = one.text
     if len(text) > LONGEST:
-        return f"{in_quotes(text)} has {len(text):,} characters; {LONGEST:,} are the most"
+        return f"{in_quotes(text)} has {len(text):,} characters; at most {LONGEST:,} are allowed"
     if one.narrow and is_everything(text):
-        return f"{in_quotes(text)} matches everything; name what it is about"
+        return f"{in_quotes(text)} matches everything; write a narrower pattern"
     if one.kind in ("owner", "metadata", "text") or is_everything(text):
         return ""
     if one.kind in ("assignment", "policy") and "/" not in text:
@@ -118,11 +118,11 @@ def _part_problem(text: str, version: int) -> str:
     """Return what is wrong with the parts of a scope's id, as far as they are known."""
     right = _right(text, version)
     if right:
-        return f"{in_quotes(text)} is no scope; did you mean {in_quotes(right)}?"
+        return f"{in_quotes(text)} is not a scope; did you mean {in_quotes(right)}?"
     if right is None:
         return (
-            f"{in_quotes(text)} is no scope; write it like /subscriptions/ID/resourceGroups/NAME or {_GROUPS}/NAME,"
-            " with wildcards as you need them"
+            f"{in_quotes(text)} is not a scope; write it like /subscriptions/ID/resourceGroups/NAME or {_GROUPS}/NAME,"
+            " with wildcards if needed"
         )
     return ""
 
@@ -225,7 +225,7 @@ def warnings(patterns: Sequence[Written], version_at: str, name: str) -> Iterato
     if less:
         then = f"{less} of its {len(patterns)} patterns would match less in version 2, where * does not cross /"
     else:
-        then = "none of its patterns would change: write version: 2"
+        then = "no pattern would change: write version: 2"
     yield f"{name}:{version_at}: version: 1 is the older form, in which * crosses /; {then}"
     for one in patterns:
         at = f"{name}:{one.place}: {one.path}: "
@@ -241,5 +241,5 @@ def pointless(patterns: Iterable[Written], name: str) -> Iterator[str]:
     """Yield what is said of overrides at a scope that is everything: such a scope says nothing."""
     for one in patterns:
         if one.path.startswith("overrides[") and one.path.endswith("].scope") and is_everything(one.text):
-            text = f"{in_quotes(one.text)} matches everything; leave it out, or say under rules what holds everywhere"
+            text = f"{in_quotes(one.text)} matches everything; leave it out, or use the section rules"
             yield f"{name}:{one.place}: {one.path}: {text}"

@@ -9,7 +9,9 @@ from guardrails.rules import all_rules
 from guardrails.rules.base import Declared, Rule, paragraphs_of, title_of
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 
-HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
+ADVICE: Final = "Instead"
+"""The heading of what to do besides the remediation; pages show both together, as how to fix it."""
+HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", ADVICE)
 _HEADING: Final = re.compile(rf"({'|'.join(HEADINGS)}|References):\s*")
 
 

@@ -112,7 +112,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
         **_object(
             {name: _rule_schema(rule) for name, rule in all_rules().items()}
             | {name: _bypass_rule_schema(rule) for name, rule in bypass_rules().items()},
-            "Rules by name; what is not named is off, and an alert where its name begins with `bypass-`.",
+            "Rules by name. Without an entry, a rule about bypasses alerts, and any other is off.",
         ),
         "renamed": FORMER,
     }
@@ -121,7 +121,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
         "title": "Ruleset of the exemption guardrails",
         **_object(
             {
-                "version": {"type": "integer", "enum": [1, 2], "description": "Version of its form; 2 is the newest."},
+                "version": {"type": "integer", "enum": [1, 2], "description": "Format version; 2 is the newest."},
                 "mode": {
                     "type": "string",
                     "enum": ["audit", "enforce"],
@@ -144,7 +144,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 "exclusions": _list(
                     {"scope": {**_PLACE, "narrow": True}, "reason": _TEXT, "expires": _DATE},
                     ("scope", "reason"),
-                    "Exemptions (by a glob on the id) that are recorded and otherwise left alone, until a day.",
+                    "Exemptions, by a pattern on the id, that the service records and otherwise ignores, until a day.",
                 ),
                 "approved": {**_TEXTS, "description": "Identities that may write exemptions: UPN, object or app id."},
                 "owners": _list(
@@ -154,10 +154,10 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                             "type": "object", "additionalProperties": {**_TEXT, "glob": "metadata"}, "minProperties": 1,
                         },
                         "authors": _TEXTS,
-                        "restore": {"type": "boolean", "description": "Put theirs back too; else left to their tool."},
+                        "restore": {"type": "boolean", "description": "Restore their exemptions too."},
                     },
                     ("name",),
-                    "Protected owners: their exemptions are reported, not tagged or reverted.",
+                    "Protected owners: the service only reports their exemptions.",
                     anyOf=[
                         {"required": ["metadata"]},
                         {"required": ["authors"], "properties": {"authors": {"minItems": 1}}},
@@ -170,11 +170,11 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                         "scope": {"type": "boolean", "description": "Write a tag on the target scope."},
                         "protected": {"type": "boolean", "description": "Tag exemptions of protected owners too."},
                     },
-                    "Where the answer `tag` writes.",
+                    "Where the response `tag` writes.",
                 ),
                 "breaker": _breaker(),
                 "holds": _object(
-                    {"longest_days": {**_COUNT, "minimum": 1, "description": "90 if left out."}},
+                    {"longest_days": {**_COUNT, "minimum": 1, "description": "Default: 90."}},
                     "How long an operator may hold an exemption.",
                 ),
                 **_over_time(),
@@ -182,7 +182,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 "notices": _list(
                     _route_fields(kind),
                     ("route", "channel", "address_setting"),
-                    "Who is notified. A notice must pass all filters of a route; one that is left out lets all pass.",
+                    "Who is notified. A notice must match all filters of a route. A route without a filter gets all.",
                     **{"if": {"properties": {"channel": {"const": "webhook"}}, "required": ["channel"]}},
                     then={"required": ["secret_setting"]},
                 ),
@@ -190,7 +190,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                     "type": "object",
                     "propertyNames": {"glob": "owner"},
                     "additionalProperties": _object({"teams": _USER, "name": _TEXT}, "", ("teams", "name")),
-                    "description": "Who can be addressed: a glob on an exemption's owner -> the Teams user to mention.",
+                    "description": "Teams users to mention, by a pattern on the exemption's owner.",
                 },
             },
             "",
@@ -204,20 +204,20 @@ def _breaker() -> dict[str, Any]:
     total = {"type": "integer", "minimum": 0}
     few = {"type": "integer", "minimum": 1, "maximum": REMEMBERED}
     narrow = {
-        "author": {**total, "minimum": 1, "description": "Of what one author wrote. Half of all if left out."},
-        "subscription": {**total, "minimum": 1, "description": "Of one of them. Three quarters of all if left out."},
+        "author": {**total, "minimum": 1, "description": "For one author. Default: half of all."},
+        "subscription": {**total, "minimum": 1, "description": "For one subscription. Default: three quarters of all."},
     }
-    reverts = {"exemption": {**few, "description": "Of one exemption. 3 if left out."}, **narrow}
-    restores = {"exemption": {**few, "description": "Of one exemption. 10 if left out."}, **narrow}
+    reverts = {"exemption": {**few, "description": "For one exemption. Default: 3."}, **narrow}
+    restores = {"exemption": {**few, "description": "For one exemption. Default: 10."}, **narrow}
     return _object(
         {
-            "reverts_per_hour": {**total, "description": "In all; more open the breaker. 20 if left out."},
-            "reverts": _object(reverts, "Reverts in an hour; what is beyond waits."),
-            "restores_per_hour": {**total, "description": "In all; more wait. 1000 if left out."},
-            "restores": _object(restores, "Exemptions put back in an hour; the author is who deleted them."),
+            "reverts_per_hour": {**total, "description": "In all. More reverts open the breaker. Default: 20."},
+            "reverts": _object(reverts, "Reverts in an hour. Further reverts wait."),
+            "restores_per_hour": {**total, "description": "In all. Further restores wait. Default: 1,000."},
+            "restores": _object(restores, "Restores in an hour. The author is the person who deleted the exemptions."),
             "fights": _object(
                 {"times": few, "window": _DURATION},
-                "So many reverts of one exemption are a fight: one notice, then one revert an hour. 5, 1d.",
+                "A fight: so many reverts of one exemption. One notice, then one revert an hour. Default: 5, 1d.",
             ),
         },
         "The limits on reverts and restores.",
@@ -226,18 +226,18 @@ def _breaker() -> dict[str, Any]:
 
 def _bypasses() -> dict[str, Any]:
     """Return the section about bypasses of policies."""
-    tags = {role: {**_TAG, "description": f"{name} if left out."} for role, name in TagNames()._asdict().items()}
+    tags = {role: {**_TAG, "description": f"Default: {name}."} for role, name in TagNames()._asdict().items()}
     return _object(
         {
-            "tags": _object(tags, "The tags that a tag-driven exception carries together."),
+            "tags": _object(tags, "The three tags of a tag-driven exception."),
             "approved": {"type": "array", "items": _ID, "description": "Exception ids that tags may name."},
             "accepted": _list(
                 {"scope": {**_SCOPE, "narrow": True}, "reason": _TEXT, "expires": _DATE},
                 ("scope", "reason"),
-                "What is known, by a glob on its scope or on its assignment's id: listed, and not found fault with.",
+                "Accepted bypasses, by a pattern on the scope or the assignment's id: never a violation.",
             ),
         },
-        "Bypasses of policies: reported, never changed.",
+        "Bypasses of policies. The service reports them and never changes them.",
     )
 
 
@@ -245,44 +245,60 @@ def _over_time() -> dict[str, Any]:
     """Return the sections about what happens with time: sweeps look after these."""
     return {
         "adoption": _object(
-            {"until": {**_DATE, "description": "From then on they are answered like any other; without it never."}},
-            "Exemptions that were there before the guardrails: reported, not tagged or reverted, until edited.",
+            {
+                "until": {
+                    **_DATE,
+                    "description": "From this date on, they get the same responses as others. Without a date, never.",
+                }
+            },
+            "Exemptions older than the guardrails: the service only reports them until an edit.",
         ),
         "reminders": _object(
             {
                 "days": {
                     **_DAYS,
-                    "description": "Days before the end; the end itself is always notified. [30, 14, 7, 1]",
+                    "description": "Days before the expiry, which always has a notice. Default: [30, 14, 7, 1].",
                 },
-                "at": {**_HOUR, "description": "When a day's digest of reminders goes, UTC. 06:00 if left out."},
+                "at": {**_HOUR, "description": "Time of the daily digest of reminders, in UTC. Default: 06:00."},
             },
-            "When owners are notified that an exemption ends.",
+            "Reminders before the expiry of an exemption.",
         ),
         "reviews": _object(
             {
-                "months": {
-                    **_COUNT,
-                    "description": "Months from one review to the next where none is named. 3 if left out; 0: off.",
-                },
-                "days": {**_DAYS, "description": "Days before a review is due; 0: when it is. [7, 0] if left out."},
+                "months": {**_COUNT, "description": "Months between reviews, if no date is named. Default: 3. 0: off."},
+                "days": {**_DAYS, "description": "Days before a review. 0: on the day. Default: [7, 0]."},
             },
-            "When owners are notified that a review is due.",
+            "Reminders before a review.",
         ),
         "durability": _object(
             {
-                "mode": {**_KEEP, "description": "collateral: all but what was deleted by who may. never if left out."},
-                "scopes": _list({"scope": _SCOPE, "mode": _KEEP}, ("scope", "mode"), "Another mode for a glob on ids."),
-                "wait": {**_DURATION, "description": "Before a deleted one is put back. 15m if left out."},
-                "verify": {**_DURATION, "description": "Before an event is believed who deleted it. 20m if left out."},
+                "mode": {
+                    **_KEEP,
+                    "description": "collateral: restore unless somebody deleted it who may. Default: never.",
+                },
+                "scopes": _list(
+                    {"scope": _SCOPE, "mode": _KEEP}, ("scope", "mode"), "Another mode for a pattern on ids."
+                ),
+                "wait": {**_DURATION, "description": "Wait before the restore of a deleted exemption. Default: 15m."},
+                "verify": {
+                    **_DURATION,
+                    "description": "Wait for the activity log before an event decides who deleted it. Default: 20m.",
+                },
                 "fights": _object(
-                    {"times": {**_COUNT, "minimum": 1}, "window": _DURATION}, "So many restores end in an alert. 3, 1d."
+                    {"times": {**_COUNT, "minimum": 1}, "window": _DURATION},
+                    "A fight: after so many restores, the service only alerts. Default: 3, 1d.",
                 ),
             },
-            "Approved exemptions that are deleted, or go with their target: whether they are put back.",
+            "Restores of approved exemptions that are deleted or lost.",
         ),
         "expired": _object(
-            {"delete_after_days": {**_COUNT, "description": "Without it they are kept."}},
-            "Exemptions that have ended: whether sweeps delete them, so many days later.",
+            {
+                "delete_after_days": {
+                    **_COUNT,
+                    "description": "Days after the expiry. Without it, the service keeps them.",
+                }
+            },
+            "Deletes of expired exemptions by sweeps.",
         ),
     }
 
@@ -291,20 +307,27 @@ def _route_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
     setting = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
     digest = _object(
         {"first": {"type": "integer", "minimum": 0}, "window": _WINDOW},
-        "The first notices of a window go at once, the others as one at its end. Without it: 5 and 15m for teams and"
-        " slack, off for the others.",
+        "The first notices of a window are sent at once, the others as one digest at its end. Default: 5 and 15m for"
+        " teams and slack, off for the others.",
     )
     return {
-        "route": {"type": "string", "pattern": "^[a-z0-9-]{1,40}$", "description": "Its name."},
+        "route": {"type": "string", "pattern": "^[a-z0-9-]{1,40}$", "description": "Name of the route."},
         "channel": {"type": "string", "enum": list(CHANNELS)},
         "address_setting": {**setting, "description": "The app setting with the address, or the topic's endpoint."},
         "secret_setting": {**setting, "description": "The app setting with a webhook's signing secret."},
-        "kinds": {"type": "array", "items": kind, "description": "Kinds of notices."},
-        "min_severity": {"type": "string", "enum": [str(s) for s in Severity], "description": "The mildest."},
-        "scopes": {**_KEYS, "items": _SCOPE, "description": "Globs on the exemption's id; all below counts."},
+        "kinds": {"type": "array", "items": kind, "description": "Only these kinds of notices."},
+        "min_severity": {"type": "string", "enum": [str(s) for s in Severity], "description": "The lowest severity."},
+        "scopes": {
+            **_KEYS,
+            "items": _SCOPE,
+            "description": "Patterns on the exemption's id. They include all scopes below.",
+        },
         "subscriptions": {**_KEYS, "items": _GUID, "description": "Subscription ids."},
-        "owners": {**_OWNERS, "description": "Globs on the exemption's owner; case does not matter."},
-        "default": {"type": "boolean", "description": "Also gets what no route wants. None so: the first route does."},
+        "owners": {**_OWNERS, "description": "Patterns on the exemption's owner, in any letter case."},
+        "default": {
+            "type": "boolean",
+            "description": "This route also gets notices that match no route. Default: the first route.",
+        },
         "digest": {**digest, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off"]},
     }
 
@@ -345,9 +368,9 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
             **kind, **limits, "description": item.metadata["doc"],
             "default": list(default) if isinstance(default, tuple) else default,
         }  # fmt: skip
-    because = {"because": f"for {rule.no_revert}"} if rule.no_revert else {}
+    because = {"because": f"because {rule.no_revert}"} if rule.no_revert else {}
     responses = [one for one in RESPONSES if one != "revert" or not because]
-    grace = {"grace": {**_DURATION, "description": "Time to fix it before a revert."}}
+    grace = {"grace": {**_DURATION, "description": "Grace period before a revert."}}
     whole = _object(
         {
             "enabled": {"type": "boolean"},
@@ -362,7 +385,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
 
 
 def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
-    because = {"because": "for what is no exemption is reported, never changed"}
+    because = {"because": "because the service reports bypasses and never changes them"}
     whole = _object(
         {
             "enabled": {"type": "boolean"},
@@ -382,7 +405,11 @@ def published(kinds: Iterable[str] = ()) -> dict[str, Any]:
     made = dict(_plain(schema(kinds)))
     sections = made["properties"]
     for old, new in RETIRED.items():
-        sections[old] = {**sections[new], "description": f"The old name of {new}; gone in 1.0.", "deprecated": True}
+        sections[old] = {
+            **sections[new],
+            "description": f"Old name of {new}; release 1.0 removes it.",
+            "deprecated": True,
+        }
     return made | {"not": {"anyOf": [{"required": [old, new]} for old, new in RETIRED.items()]}}
 
 

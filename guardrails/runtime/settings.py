@@ -30,7 +30,7 @@ class Settings:
     storage: str = _setting(
         "AzureWebJobsStorage",
         "",
-        "Connection string of the storage account for tables and queues. Leave it out to use an identity.",
+        "Connection string of the storage account for tables and queues. To use an identity, leave it out.",
         secret=True,
         sample="UseDevelopmentStorage=true",
     )
@@ -38,117 +38,121 @@ class Settings:
         "AzureWebJobsStorage__accountName", "", "Name of the storage account, for access by identity in public Azure."
     )
     table_uri: str = _setting(
-        "AzureWebJobsStorage__tableServiceUri", "", "Table endpoint, for access by identity; goes before accountName."
+        "AzureWebJobsStorage__tableServiceUri", "", "Table endpoint, for access by identity; overrides accountName."
     )
     queue_uri: str = _setting(
-        "AzureWebJobsStorage__queueServiceUri", "", "Queue endpoint, for access by identity; goes before accountName."
+        "AzureWebJobsStorage__queueServiceUri", "", "Queue endpoint, for access by identity; overrides accountName."
     )
     storage_client_id: str = _setting(
-        "AzureWebJobsStorage__clientId", "", "Client id of the user-assigned identity that may use the storage account."
+        "AzureWebJobsStorage__clientId", "", "Client id of the user-assigned identity for the storage account."
     )
     ruleset: str = _setting(
         "GUARDRAILS_RULESET",
         "",
-        "Path of the ruleset file; in Azure relative to the app's folder. Empty: the ruleset shipped.",
+        "Path of the ruleset file; in Azure relative to the folder of the app. Empty: the shipped ruleset.",
     )
     mode: str = _setting(
         "GUARDRAILS_MODE",
         "",
-        "`audit` holds the service at audit, whatever the ruleset says. Empty: the ruleset decides.",
+        "`audit`: the service only audits, even if the ruleset has the mode `enforce`. Empty: the ruleset decides.",
     )
     arm_endpoint: str = _setting(
         "GUARDRAILS_ARM_ENDPOINT",
         "https://management.azure.com",
-        "Azure Resource Manager; another in sovereign clouds.",
+        "Address of Azure Resource Manager; sovereign clouds have another one.",
     )
     arm_audience: str = _setting(
-        "GUARDRAILS_ARM_AUDIENCE", "", "Token audience where it differs from the Resource Manager's address."
+        "GUARDRAILS_ARM_AUDIENCE", "", "Token audience, if it differs from the address of Azure Resource Manager."
     )
     client_id: str = _setting(
         "GUARDRAILS_CLIENT_ID",
         "",
-        "Client id of a user-assigned identity. Empty: the system-assigned one, or your login.",
+        "Client id of a user-assigned identity. Empty: the system-assigned identity, or your login.",
     )
     exemptions_version: str = _setting(
         "GUARDRAILS_EXEMPTIONS_API_VERSION",
         "2026-01-01-preview",
-        "api-version for policy exemptions: the newest the cloud has, for a PUT with an older one drops newer fields.",
+        "api-version of policy exemptions. Use the newest of your cloud: a PUT with an older one drops newer fields.",
     )
     policy_version: str = _setting(
         "GUARDRAILS_POLICY_API_VERSION",
         "2025-03-01",
-        "api-version for policy assignments, initiatives and definitions. Where a cloud lacks it, the newest that its "
-        "answer names is used; none before 2023-04-01 says which version of an initiative is pinned.",
+        "api-version of policy assignments, initiatives and definitions. If your cloud lacks it, the service uses the "
+        "newest one that the cloud offers. Versions before 2023-04-01 do not show the pinned version of an initiative.",
     )
     change_reference: str = _setting(
         "GUARDRAILS_CHANGE_REFERENCE",
         "",
-        "Change reference that goes with every request for a policy token, for policies that want one. Empty: none; "
-        "a write for which one is wanted is `cannot-act`.",
+        "Change reference for requests for a policy token, if your policies require one. Empty: none; if a write then "
+        "needs one, the result is `cannot-act`.",
     )
-    table: str = _setting("GUARDRAILS_TABLE", "guardrails", "Name of the register's table; it is made when missing.")
+    table: str = _setting(
+        "GUARDRAILS_TABLE", "guardrails", "Name of the register's table. The service creates it if it is missing."
+    )
     budget_seconds: str = _setting(
         "GUARDRAILS_EVENT_BUDGET_SECONDS",
         "20",
-        "Seconds that an event may take before it goes on the queue; at most 25.",
+        "Seconds that the processing of an event may take; then the event goes on the queue. At most 25.",
     )
     cache_minutes: str = _setting(
-        "GUARDRAILS_CACHE_MINUTES", "10", "Minutes that assignments, initiatives and policies are kept in memory."
+        "GUARDRAILS_CACHE_MINUTES",
+        "10",
+        "Minutes that assignments, initiatives and policies stay in memory; at most 1,440.",
     )
     sweep_scopes: str = _setting(
         "GUARDRAILS_SWEEP_SCOPES",
         "",
-        "Management groups (names) and subscriptions (ids) to sweep, comma-separated; `mg~NAME` is always a group, as "
-        "the root one, whose name is an id. Empty: all that can be seen.",
+        "Management groups (names) and subscriptions (ids) to sweep, separated by commas. Write the root group, whose "
+        "name is an id, as `mg~NAME`. Empty: all scopes that the identity sees.",
     )
     sweep_schedule: str = _setting(
-        "GUARDRAILS_SWEEP_SCHEDULE", _HOURLY, "When to sweep: second minute hour day month weekday, UTC."
+        "GUARDRAILS_SWEEP_SCHEDULE", _HOURLY, "Schedule of the sweep: second minute hour day month weekday, in UTC."
     )
     doctor_at_start: str = _setting(
-        "GUARDRAILS_DOCTOR_AT_START", "", "`false`: the app checks itself once a day only, and not at each start too."
+        "GUARDRAILS_DOCTOR_AT_START", "", "`false`: the app checks itself once a day. Otherwise also at each start."
     )
     activity_hub: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB",
         "",
-        "Event Hub with the activity log of management groups, whose exemptions raise no events. Empty: off.",
+        "Event Hub with the activity log of management groups, because their exemptions raise no events. Empty: off.",
     )
     activity_namespace: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace",
         "",
-        "Namespace of that hub, such as contoso.servicebus.windows.net; the Functions host reads it, by identity.",
+        "Namespace of that hub, such as contoso.servicebus.windows.net. The Functions host connects with its identity.",
     )
     portal: str = _setting(
         "GUARDRAILS_PORTAL",
         PUBLIC.portal,
-        "The portal that notices and reports link to. Unset in a sovereign cloud: that cloud's own.",
+        "Portal for links in notices and reports. Unless you set it, a sovereign cloud uses its own.",
     )
     microsoft_graph: str = _setting(
         "GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT",
         PUBLIC.microsoft_graph,
-        "Microsoft Graph, which `scan --names` asks for display names. Unset in a sovereign cloud: that cloud's own; "
-        "for the US Department of Defense set https://dod-graph.microsoft.us.",
+        "Address of Microsoft Graph, which `scan --names` asks for display names. Unless you set it, a sovereign cloud "
+        "uses its own. For the US Department of Defense, set https://dod-graph.microsoft.us.",
     )
     docs: str = _setting(
         "GUARDRAILS_DOCS",
         "",
-        "Address of a copy of this project's docs folder; the scan's page links rule pages below it. Empty: no such "
-        "links; the page explains each rule itself.",
+        "Address of a copy of the folder docs. The page of a scan links to its rule pages. Empty: no links; the page "
+        "explains each rule itself.",
     )
     allowed_hosts: str = _setting(
         "GUARDRAILS_ALLOWED_HOSTS",
         "",
-        "Hosts of notice routes, comma-separated, that may resolve to private addresses; all others may not.",
+        "Hosts of notice routes that may resolve to private addresses, separated by commas. Other hosts may not.",
     )
     alert_address: str = _setting(
         "GUARDRAILS_ALERT_TEAMS_URL",
         "",
-        "Teams Workflows address that hears when the ruleset itself is broken and so cannot name a route.",
+        "Address of a Teams workflow for the notice `ruleset-broken`, because a broken ruleset names no route.",
         secret=True,
     )
     allow_loopback: str = _setting(
         "GUARDRAILS_ALLOW_LOOPBACK",
         "",
-        "`true` lets notices go to http addresses on this machine. For the sandbox only.",
+        "`true`: notices may go to http addresses on this machine. Only for the sandbox.",
     )
 
     @classmethod
@@ -166,9 +170,9 @@ class Settings:
         problems += settings._problems(storage=storage)
         if problems:
             raise Misconfigured(
-                "the app settings have mistakes; nothing is done",
+                "the app settings have mistakes, so nothing was done",
                 code="settings-broken",
-                remedy="Fix the settings below; docs/settings.md lists them all.",
+                remedy="Fix the settings below. docs/settings.md lists all settings.",
                 problems=tuple(problems),
             )
         return settings
@@ -177,17 +181,17 @@ class Settings:
         problems = []
         if storage and not (self.storage or self.storage_account or (self.table_uri and self.queue_uri)):
             problems.append(
-                "AzureWebJobsStorage: no storage account: give a connection string, AzureWebJobsStorage__accountName,"
-                " or AzureWebJobsStorage__tableServiceUri and __queueServiceUri"
+                "AzureWebJobsStorage: there is no storage account; set a connection string, or"
+                " AzureWebJobsStorage__accountName, or AzureWebJobsStorage__tableServiceUri and __queueServiceUri"
             )
         if self.activity_hub and not self.activity_namespace:
             problems.append(
-                "GUARDRAILS_ACTIVITY_HUB: a hub without GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace;"
-                " give both, or neither"
+                "GUARDRAILS_ACTIVITY_HUB: GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace is missing;"
+                " set both, or neither"
             )
         if self.mode not in ("", "audit"):
             problems.append(
-                f"GUARDRAILS_MODE: '{self.mode}' is not allowed; it is empty or audit (enforce: in the ruleset)"
+                f"GUARDRAILS_MODE: '{self.mode}' is not allowed; set audit, or nothing (enforce is in the ruleset)"
             )
         for name, value in (
             ("GUARDRAILS_ARM_ENDPOINT", self.arm_endpoint),
@@ -196,13 +200,13 @@ class Settings:
             *([("GUARDRAILS_DOCS", self.docs)] if self.docs else []),
         ):
             if not _is_address(value):
-                problems.append(f"{name}: '{value}' is not an https address (http is for this machine only)")
+                problems.append(f"{name}: '{value}' is not an https address (http is only for this machine)")
         for name, number, most in (
             ("GUARDRAILS_EVENT_BUDGET_SECONDS", self.budget_seconds, 25.0),
             ("GUARDRAILS_CACHE_MINUTES", self.cache_minutes, 1440.0),
         ):
             if not _is_number(number) or not 0 < float(number) <= most:
-                problems.append(f"{name}: '{number}' is not a number over 0 and up to {most:g}")
+                problems.append(f"{name}: '{number}' is not a number above 0 and at most {most:,g}")
         try:
             _ = self.sweep_period
         except ValueError as error:
@@ -211,7 +215,7 @@ class Settings:
             self.table.isascii() and self.table.isalnum() and 3 <= len(self.table) <= 63 and self.table[0].isalpha()
         ):
             problems.append(
-                f"GUARDRAILS_TABLE: '{self.table}' is not a table name: 3 to 63 of a-z, A-Z and 0-9, no digit first"
+                f"GUARDRAILS_TABLE: '{self.table}' is not a table name: 3 to 63 of a-z, A-Z and 0-9, not first a digit"
             )
         return problems
 
@@ -251,7 +255,7 @@ def _with_names_of_today(environ: Mapping[str, str]) -> tuple[Mapping[str, str],
             continue
         _LOG.warning("the setting %s is now %s; the old name works until 1.0", old, new)
         if now and now != before:
-            problems.append(f"{new}: it is set, and so is {old}, its old name, with another value; take {old} away")
+            problems.append(f"{new}: its old name {old} is set too, to another value; remove {old}")
         made[new] = now or before
     return made, problems
 

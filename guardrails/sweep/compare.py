@@ -14,6 +14,7 @@ from guardrails.decisions.adoption import was_before
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Assignment, Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import DEFAULT_NAMES, Exemption
@@ -109,8 +110,8 @@ class Report:
     def unseen(self, container: str, left: str) -> None:
         """Say that a container cannot be seen any more, and what is left as it is for that."""
         name = container.replace("mg~", "management group ")
-        self.missing.append(f"{name} cannot be seen any more; the register keeps what it has of it")
-        self.remark(f"{name}: {left} left as the register has them")
+        self.missing.append(f"{name} can no longer be seen; the register keeps its rows")
+        self.remark(f"{name}: {left} kept as in the register")
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -213,7 +214,7 @@ class Pass:
         found = await self.sweeps.covered(wrong.append)
         covered = {name: at for name, at in found.items() if at <= self.run.started + _AHEAD}
         if len(covered) < len(found):
-            wrong.append("the row of covered containers has times that are not yet, and is made anew")
+            wrong.append("the row of covered containers has times in the future, and is rebuilt")
         self.report.altered += wrong
         self._anew = bool(wrong)
         return covered
@@ -230,7 +231,9 @@ class Pass:
             self._siblings.hole = self._siblings.hole or page.lost
         if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
             ahead = "ahead of" if page.skew > 0 else "behind"
-            self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is judged by ours")
+            self.report.remark(
+                f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; the service judges expiry by its own clock"
+            )
         now, around = self.world.clock.now(), self._around
         for one in self._rows.take(page):
             assigned = "/" + one.assignment_id.strip("/ ").lower()
@@ -341,7 +344,7 @@ class Pass:
         except Retryable as error:
             bodies = Unread(error.message)
         if isinstance(bodies, Unread):
-            text = f"{count} new exemptions in {name} are looked at one by one, for Azure did not list them"
+            text = f"{count} new exemptions in {name} are read one by one, because Azure did not list them"
             self.report.remark(f"{text}: {bodies.reason}")
             return frozenset()
         exemptions: dict[bytes, Exemption] = {}
@@ -389,7 +392,7 @@ class Pass:
         for why, rows in (*left.items(), ("absent", absent)):
             await self._ask_for(why, rows)
         for container, count in (+unseen).most_common(NAMED):
-            self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
+            self.report.unseen(container, number_of(count, "exemption"))
 
     async def _ask_for(self, why: str, rows: Sequence[tuple[str, bytes]]) -> None:
         """Hand over exemptions by their rows alone: container and ExemptionId.hash."""
@@ -400,7 +403,9 @@ class Pass:
                 if text:
                     self._queue(why, text)
                 else:
-                    self.report.remark(f"a row of {container} does not say whose it is, and is left: state~{key.hex()}")
+                    self.report.remark(
+                        f"a row of {container} does not name its exemption, and is kept: state~{key.hex()}"
+                    )
             await self._send()
 
     async def _cover(self) -> None:

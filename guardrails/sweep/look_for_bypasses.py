@@ -12,6 +12,7 @@ from guardrails.bypasses.enrolled import Enrolled, Mode, counts
 from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.read import ENROLL, bypasses_of, enrolled_of, mode_of, tagged_of
 from guardrails.errors import Permanent
+from guardrails.exemption.counts import number_of
 from guardrails.ports import Inventory, Surroundings
 from guardrails.ruleset.model import Ruleset
 
@@ -119,8 +120,8 @@ class _Looking:
         waiting = sum(mode.enroll for mode in self.result.modes.values())
         if waiting and self.around.whole and not self.around.enrolled:
             self.result.notes.append(
-                f"{_rows(waiting, _ASSIGNMENTS)} with the enforcement mode Enroll, and none of policy enrollments:"
-                " whether there is none, or Resource Graph does not show them, is not known"
+                f"{_rows(waiting, _ASSIGNMENTS)} with the enforcement mode Enroll, and no policy enrollments: it is"
+                " unknown whether there are enrollments that Resource Graph does not show"
             )
 
     def _is_foreign(self, row: Mapping[str, Any], kind: str) -> bool:
@@ -158,8 +159,8 @@ class _Looking:
         count = self._enrolled[key]
         if not self.around.whole or not self.around.enrolled:
             return ENROLL
-        return f"{ENROLL}: {count or 'no'} scope{'' if count == 1 else 's'} enrolled"
+        return f"{ENROLL}: {number_of(count, 'scope') if count else 'no scopes'} enrolled"
 
 
 def _rows(count: int, kind: str) -> str:
-    return f"{count} row{'' if count == 1 else 's'} of {kind}"
+    return f"{number_of(count, 'row')} of {kind}"

@@ -161,9 +161,12 @@ def last_counted(run: Run | None) -> Matches | None:
 def uncounted(ruleset: Ruleset, found: Matches | None) -> tuple[str, str]:
     """Return why there are no counts of a ruleset, and what to do."""
     if found is None:
-        return "no sweep has counted yet", "Wait for the next, or: exg sweep run"
-    by = f"the sweep of {spell_time(found.at)} counted by another ruleset, {found.ruleset}; this is {ruleset.digest}"
-    return by, "Name the ruleset in force with --ruleset; if this is it: exg sweep run, or wait"
+        return "no sweep has counted yet", "Wait for the next sweep, or run: exg sweep run"
+    by = f"the sweep of {spell_time(found.at)} counted with another ruleset, {found.ruleset}; this is {ruleset.digest}"
+    return (
+        by,
+        "Name the service's ruleset with --ruleset. If this is it, wait for the next sweep, or run: exg sweep run",
+    )
 
 
 def counted(ruleset: Ruleset, matches: Matches | None) -> list[Counted]:

@@ -79,7 +79,9 @@ class SecondClock:
             elif awaited.at < now - _OVERDUE:
                 await self._leave(now + self.late if sweeping else now, awaited)
         except GuardrailsError as error:
-            log.warning("the second clock could not be wound up; the next sweep or start tries again: %s", error)
+            log.warning(
+                "the message of the second clock could not be scheduled; the next sweep or start tries again: %s", error
+            )
 
     async def strike(self, tick: Tick, sweep: Callable[[], Awaitable[object]]) -> None:
         """A message has come: begin a sweep where the last one is late, and leave the next message.
@@ -93,7 +95,7 @@ class SecondClock:
                 return  # another one is on its way
             at = await self._next(sweep)
         except GuardrailsError as error:
-            log.warning("the second clock could not go on; its message comes again in %s: %s", _AGAIN, error)
+            log.warning("the second clock could not continue; its message comes again in %s: %s", _AGAIN, error)
             await self._send(tick, self._clock.now() + _AGAIN)
             return
         await self._leave(at, awaited)
@@ -123,9 +125,11 @@ class SecondClock:
         await self._send(tick, tick.at)
         try:
             if not await self._sweeps.expect(tick):
-                log.info("the second clock has two messages on their way; one of them ends")
+                log.info("the second clock has two messages in the queue; one of them ends")
         except GuardrailsError as error:
-            log.warning("the second clock's next message is on its way, and the register does not know it: %s", error)
+            log.warning(
+                "the next message of the second clock is in the queue, but the register could not record it: %s", error
+            )
 
     async def _send(self, tick: Tick, at: datetime) -> None:
         delay = math.ceil((at - self._clock.now()).total_seconds())  # not before

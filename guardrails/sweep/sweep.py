@@ -19,6 +19,7 @@ from guardrails.decisions.notify import altered, late, partial
 from guardrails.decisions.schedule import last_sweep
 from guardrails.decisions.watch import Run
 from guardrails.errors import GuardrailsError, Retryable, defect
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
@@ -80,7 +81,7 @@ class Sweeper:
         began, now = time.monotonic(), self._world.clock.now().replace(microsecond=0)
         run = await self._sweeps.begin(now, uuid.uuid4().hex, LEASE)
         if run is None:
-            log.info("no sweep: another one is under way")
+            log.info("no sweep: another one is running")
             return None
         report = Report.after(run)
         async with self._lease(run) as held:
@@ -94,7 +95,7 @@ class Sweeper:
                 await self._notify_of_bypasses(found, report)
             except* GuardrailsError as errors:
                 first = _first(errors)
-                report.missing.append(f"the sweep broke off: {first}")
+                report.missing.append(f"the sweep stopped: {first}")
                 await self._notify_partial(report)
                 raise first from None
             finally:
@@ -119,7 +120,7 @@ class Sweeper:
                     log.warning("the sweep's lease could not be renewed: %s", error)
                     continue
                 if after is None:
-                    log.warning("the sweep lost its lease; it goes on, and does no harm")
+                    log.warning("the sweep lost its lease; it continues, and does no harm")
                     return
                 current = after
 
@@ -147,7 +148,7 @@ class Sweeper:
             report.missing.append(f"{failed}: {error}")
             return None
         except Exception as error:  # noqa: BLE001
-            text = "a defect in the sweep of the bypasses; the sweep goes on without it: %s"
+            text = "a defect in the sweep of bypasses; the sweep continues without it: %s"
             log.error(text, defect(error))  # noqa: TRY400 - its text may quote anybody
             report.missing.append(f"{failed}: {type(error).__name__}, a defect; the log has more")
             return None
@@ -156,7 +157,7 @@ class Sweeper:
         for text in tally.notes:
             report.remark(text)
         for container, count in tally.unseen.most_common(NAMED):
-            report.unseen(container, f"{count} bypass{'es' if count > 1 else ''}")
+            report.unseen(container, number_of(count, "bypass", "bypasses"))
         report.missing = list(dict.fromkeys(report.missing))
         return tally
 
@@ -209,7 +210,7 @@ class Sweeper:
         try:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
         except GuardrailsError as error:
-            log.error("the notice that the sweep broke off could not be sent: %s", error)  # noqa: TRY400
+            log.error("the notice about the stopped sweep could not be sent: %s", error)  # noqa: TRY400
 
     async def _say_once(self, notice: Notice, report: Report) -> None:
         if notice.id not in report.notified:

@@ -178,7 +178,7 @@ async def test_without_changes_there_is_a_note_and_nothing_is_missing(
     assert graph.requests == 3  # with the one that was refused
     assert missing(found) == []
     [note] = notes(found)
-    assert note.startswith("who tagged what, and when, is not known everywhere: the changes of tags of the tenant ")
+    assert note.startswith("for some tags, it is unknown who wrote them and when: the changes of tags of the tenant ")
     seen = await looked(graph_of())
     assert (len(seen.found), seen.missing, len(seen.notes), seen.partial) == (1, [], 1, set())
 

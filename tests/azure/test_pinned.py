@@ -167,7 +167,7 @@ async def test_what_an_old_api_version_cannot_say_is_unknown(benchmark: Cloud, m
     pin(benchmark, "1.*.*")
     offer(benchmark, policyAssignments=["2021-06-01", "2022-06-01"])
     answer, version = await members(make_arm())
-    assert (answer, version) == ("which of its versions the assignment evaluates is not shown", "")
+    assert (answer, version) == ("its source does not show the version that the assignment evaluates", "")
 
 
 async def test_the_api_version_is_a_setting(benchmark: Cloud, make_arm: MakeArm) -> None:

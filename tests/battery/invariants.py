@@ -83,14 +83,14 @@ class End:
 
 
 def audit_mode_writes_nothing(_: Cloud, changes: list[Change]) -> Iterator[str]:
-    """In audit mode nothing is written to Azure, unless an operator asks for a restore."""
+    """In audit mode, the service writes nothing to Azure, unless an operator asks for a restore."""
     for change in changes:
         if change.ours and change.id not in change.asked and all(one.mode is Mode.AUDIT for one in change.rulesets):
             yield f"audit mode wrote {change.id}"
 
 
 def nothing_compliant_is_reverted(cloud: Cloud, changes: list[Change]) -> Iterator[str]:
-    """No exemption that keeps every rule that asks for a revert is deleted or changed, our tag aside."""
+    """An exemption that keeps all rules with the response revert is not changed or deleted, except for the tag."""
     for change in changes:
         if not change.ours or change.before is None or change.id in change.asked or not _is_exemption(change.id):
             continue
@@ -108,7 +108,7 @@ def _is_exemption(identity: str) -> bool:
 
 
 async def only_what_was_there_is_written(end: End) -> list[str]:
-    """The service invents nothing: what it writes, somebody wrote before under the same name; it adds our tag alone."""
+    """The service writes only content that somebody wrote under the same name before, and its tag."""
     found = []
     for one in end.people.ids:
         seen: list[Any] = []
@@ -122,7 +122,7 @@ async def only_what_was_there_is_written(end: End) -> list[str]:
 
 
 async def a_version_is_reverted_once(end: End) -> list[str]:
-    """What somebody wrote is reverted once at most, as long as the ruleset and what is assigned stay the same.
+    """A version of an exemption is reverted at most once while the ruleset and the assignments stay the same.
 
     Nor is what was put back reverted in its turn, unless it could not be judged then; its removal once it has ended is
     no revert. Where the assignment is gone, an override by reference, by which it was allowed, holds no more.
@@ -161,7 +161,7 @@ def _was_unclear(end: End, one: ExemptionId, at: datetime) -> bool:
 
 
 async def no_violation_remains(end: End) -> list[str]:
-    """After one clean sweep nothing is left that breaks a rule whose response is revert, unless something lets it.
+    """After one clean sweep, no exemption breaks a rule with the response revert, unless something allows it.
 
     Such are exclusions, adoption, grace, holds, protected owners, new ones that claim one without authors, Unknown,
     an operator's restore, what Azure does not allow, and budgets.
@@ -201,7 +201,7 @@ async def histories_verify(end: End) -> list[str]:
 
 
 async def the_register_equals_azure(end: End) -> list[str]:
-    """The register says of every exemption what Azure says."""
+    """For every exemption, the register agrees with Azure."""
     found = []
     for one in {*end.rows, *end.there}:
         body, row = end.there.get(one), end.rows.get(one)
@@ -217,7 +217,7 @@ async def the_register_equals_azure(end: End) -> list[str]:
 
 
 async def nothing_begun_is_left(end: End) -> list[str]:
-    """No write that was begun is left unsettled, and nothing that is to be sent is left unsent.
+    """No write stays unfinished, and no message stays unsent.
 
     A write is settled by reading what it wrote: where we may not, it waits.
     """
@@ -228,7 +228,7 @@ async def nothing_begun_is_left(end: End) -> list[str]:
 
 
 async def everything_committed_is_announced(end: End) -> list[str]:
-    """Each notice that was committed arrives at its route, alone or in a digest, is queued, or is in a dead letter.
+    """Each committed notice arrives at its route, alone or in a digest, is queued, or is a dead letter.
 
     What waited for a digest, or was in a dead letter, is lost with the table where that is lost.
     """
@@ -270,7 +270,7 @@ async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
 
 
 async def nothing_is_announced_twice(end: End) -> list[str]:
-    """Each notice comes to each route once, and once more at most for each crash and each answer that was lost."""
+    """Each route gets each notice once, and at most once more for each crash and each lost answer."""
     delivered = defaultdict[tuple[str, str], list[datetime]](list)
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
@@ -292,7 +292,7 @@ def _begun(notice: Notice) -> datetime:
 
 
 async def each_revert_is_announced(end: End) -> list[str]:
-    """Each revert, removal and restore is announced: its notice leaves with the entry that records it, or before."""
+    """Each revert, removal and restore is announced, at the latest with the history entry that records it."""
     found = []
     for one, entries in end.history.items():
         announced: set[str] = set()
@@ -307,7 +307,7 @@ async def each_revert_is_announced(end: End) -> list[str]:
 
 
 async def nobody_deletes_by_a_claim(end: End) -> list[str]:
-    """A delete is accepted without a notice only from who may: by who created it, and whom that one named.
+    """A delete is accepted without a notice only from the creator of the exemption or an owner whom the creator named.
 
     That is of the exemption that was lost: another may be made under its name before the delete is accepted.
     """
@@ -316,9 +316,9 @@ async def nobody_deletes_by_a_claim(end: End) -> list[str]:
         for before, entry in pairwise((None, *entries)):
             assert entry is not None
             why = str(entry.facts.get("accepted") or "")
-            if not why.endswith("deleted it, who may"):
+            if not why.endswith("deleted it, which is allowed"):
                 continue
-            actor = why.removesuffix(" deleted it, who may")
+            actor = why.removesuffix(" deleted it, which is allowed")
             gone = (parse_time(before.row.get("lost")) if before else None) or entry.at
             if not model.may_delete(end, one, actor, gone, entry.at):
                 found.append(f"{one.key}: entry {entry.seq}: {why}")
@@ -326,7 +326,7 @@ async def nobody_deletes_by_a_claim(end: End) -> list[str]:
 
 
 async def deletes_are_announced(end: End) -> list[str]:
-    """A compliant exemption that the register knew and that somebody deleted is announced, or accepted from who may."""
+    """The delete of a known compliant exemption is announced, unless the deleter may delete it."""
     found = []
     for one, entries in end.history.items():
         for entry, after in pairwise(entries):

@@ -182,7 +182,7 @@ SPOILED: Final[Mapping[str, Callable[[End, ExemptionId], None]]] = {
     "everything_committed_is_announced": partial(spoil_history, outbox=("x-2-violation-team",)),
     "nothing_is_announced_twice": spoil_deliveries,
     "each_revert_is_announced": partial(spoil_history, event="reverted"),
-    "nobody_deletes_by_a_claim": partial(spoil_history, accepted="stranger@contoso.com deleted it, who may"),
+    "nobody_deletes_by_a_claim": partial(spoil_history, accepted="stranger@contoso.com deleted it, which is allowed"),
     "deletes_are_announced": spoil_delete,
 }
 
@@ -283,6 +283,8 @@ async def test_whoever_an_event_names_has_the_rights_of_what_was_lost(named: str
     tale.add("lost", after=0, content="", status=Status.LOST, lost=tale.at - timedelta(seconds=2 * late))
     tale.hours += 1
     tale.wrote(other, MALLORY)
-    tale.add("deleted", after=0.1, lost=None, status=Status.GONE, facts={"accepted": f"{named} deleted it, who may"})
+    tale.add(
+        "deleted", after=0.1, lost=None, status=Status.GONE, facts={"accepted": f"{named} deleted it, which is allowed"}
+    )
     broken = await invariants.nobody_deletes_by_a_claim((await tale.book()).end)
     assert (not broken) is may

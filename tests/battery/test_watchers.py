@@ -74,7 +74,7 @@ def claim_by_an_edit(tale: Tale, wrong: bool) -> None:
 
 
 def other_words(tale: Tale, wrong: bool) -> None:
-    reasons = plan("it belongs to EPAC, and who wrote this is not known to write for it")
+    reasons = plan("it belongs to EPAC, but the last writer is not one of its authors")
     tale.add("intent", facts=reasons, theirs="EPAC", theirs_at=3, intent=intent("put-back", 2 if wrong else 3))
 
 
@@ -112,7 +112,9 @@ def another_owner(tale: Tale, wrong: bool) -> None:
 def deleted_by_a_stranger(tale: Tale, wrong: bool) -> None:
     tale.add(vouched=True, creator=ALICE)
     who = MALLORY if wrong else ALICE
-    tale.add("deleted", content="", facts={"accepted": f"{who} deleted it, who may", "known": "the activity log"})
+    tale.add(
+        "deleted", content="", facts={"accepted": f"{who} deleted it, which is allowed", "known": "the activity log"}
+    )
 
 
 def left_to_a_claim(tale: Tale, wrong: bool) -> None:
@@ -123,7 +125,7 @@ def left_to_a_claim(tale: Tale, wrong: bool) -> None:
 def accused_of_his_own(tale: Tale, wrong: bool) -> None:
     tale.wrote(tale.keep(), ALICE)
     tale.add()
-    why = f"{ALICE if wrong else MALLORY} deleted it, who may not"
+    why = f"{ALICE if wrong else MALLORY} deleted it, which is not allowed"
     tale.add("lost", content="", facts={"why": why, "known": "who deleted it is what the activity log says"})
 
 
@@ -489,7 +491,7 @@ def dead_letters_without_end(tale: Tale, wrong: bool) -> None:
 def delete_undone(tale: Tale, wrong: bool) -> None:
     tale.add()
     tale.wrote(None, ALICE, before=tale.keep())
-    tale.add("deleted", content="", facts={"accepted": f"{ALICE} deleted it, who may"} if wrong else {})
+    tale.add("deleted", content="", facts={"accepted": f"{ALICE} deleted it, which is allowed"} if wrong else {})
     tale.hours += 1
     tale.wrote(tale.keep(), ours=True)
 
@@ -601,7 +603,10 @@ def history_read(tale: Tale, wrong: bool) -> None:
 
 
 def believed_at_once(tale: Tale, wrong: bool) -> None:
-    facts = {"accepted": f"{ALICE} deleted it, who may", **({} if wrong else {"known": "the activity log says so"})}
+    facts = {
+        "accepted": f"{ALICE} deleted it, which is allowed",
+        **({} if wrong else {"known": "the activity log says so"}),
+    }
     tale.add(vouched=True, creator=ALICE)
     tale.add("deleted", content="", facts=facts)
 
@@ -614,7 +619,7 @@ def accused_at_once(tale: Tale, wrong: bool) -> None:
 def another_is_named(tale: Tale, wrong: bool) -> None:
     tale.add()
     tale.wrote(None, MALLORY if wrong else ALICE, before=tale.keep())
-    known = {"accepted": f"{ALICE} deleted it, who may", "known": "the activity log says so"}
+    known = {"accepted": f"{ALICE} deleted it, which is allowed", "known": "the activity log says so"}
     tale.add("deleted", content="", facts=known)
 
 
@@ -624,7 +629,7 @@ def who_deletes_the_next_one_is_named(tale: Tale, wrong: bool) -> None:
     tale.add("lost", content="", lost=tale.at, lost_said=ALICE)
     tale.hours += 1
     tale.wrote(None, ALICE if wrong else MALLORY, before=tale.keep())
-    known = {"accepted": f"{ALICE} deleted it, who may", "known": "the activity log says so"}
+    known = {"accepted": f"{ALICE} deleted it, which is allowed", "known": "the activity log says so"}
     tale.add("deleted", lost=None, facts=known)
 
 

@@ -140,7 +140,7 @@ async def test_a_version_that_the_history_keeps_is_had_back(desk: Desk) -> None:
 
     refused = await desk.run("restore", desk.id, "--at", "9")
     assert (refused.code, refused.out) == (1, "")
-    assert "history entry 9 keeps no body. Of its entries these keep one: 1, 2 [no-body]" in refused.err
+    assert "history entry 9 keeps no body. These entries keep one: 1, 2 [no-body]" in refused.err
 
     shown = await desk.run("restore", desk.id, "--at", "1", "--dry-run", "--format", "json")
     assert shown.json["body"]["properties"]["displayName"] == "the first"
@@ -150,7 +150,9 @@ async def test_a_version_that_the_history_keeps_is_had_back(desk: Desk) -> None:
         assert (await desk.arm.get(desk.id)).body["properties"]["displayName"] == expected
     again = await desk.run("restore", desk.id, "--by", "ops")  # by somebody who did not hear that it was done
     assert again.code == 1
-    assert "it is still as it was restored by ops, as history entry 2 has it. What that replaced is" in again.err
+    assert (
+        "it has not changed since it was restored by ops, as history entry 2 has it. The replaced state is" in again.err
+    )
     assert (await desk.arm.get(desk.id)).body["properties"]["displayName"] == "the second"
 
 
@@ -173,7 +175,7 @@ async def test_the_setting_holds_a_dry_run_at_audit(desk: Desk, monkeypatch: pyt
 
 async def test_a_sweep_adopts_what_is_there_and_its_report_is_shown_later(desk: Desk) -> None:
     never = await desk.run("sweep")
-    assert (never.code, never.out.strip()) == (0, "no sweep was made yet")
+    assert (never.code, never.out.strip()) == (0, "there has been no sweep yet")
     await desk.arm.put(desk.id, BAD)
     await asyncio.sleep(1.05)  # ARM's clock is the machine's, and a sweep begins on a whole second
     ran = await desk.run("sweep", "run", "--format", "json")

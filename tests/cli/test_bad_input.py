@@ -28,7 +28,7 @@ ID = body()["id"]
          "does not name a Microsoft.Authorization/policyExemptions"),
         (json.dumps(body(policyAssignmentId=None)).encode(), "the exemption names no policyAssignmentId"),
         (json.dumps(body(metadata=[1])).encode(), "metadata is a list, not a JSON object"),
-        (json.dumps({"value": [7]}).encode(), "$.value[0]: a JSON object is wanted here, not a number"),
+        (json.dumps({"value": [7]}).encode(), "$.value[0]: this must be a JSON object, not a number"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else "",
 )  # fmt: skip
@@ -71,7 +71,7 @@ def test_malformed_dates_are_judged(run: Run, save: Save, expires: str) -> None:
 def test_files_that_are_not_there(run: Run, tmp_path: Path) -> None:
     ran = run("judge", str(tmp_path / "no.json"), str(tmp_path), "a\0b")
     assert ran.code == 2
-    then = "Name a file that is there and that you may read, or - for standard input"
+    then = "Name a file that exists and that you may read, or - for standard input"
     then += " (see python -m guardrails judge --help)"
     assert ran.err.splitlines() == [
         f"guardrails: {tmp_path / 'no.json'}: cannot be read: No such file or directory. {then}",
@@ -84,7 +84,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
     given = save("a.json", body())
     ran = run("judge", given, "--assignments", given, "--now", NOW)
     assert ran.code == 2
-    assert "no assignments, initiatives or policies in what --assignments gives" in ran.err
+    assert "the file has no assignments, initiatives or policies" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,10 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
     [
         ((), "the following arguments are required: COMMAND. COMMAND is one of judge, scan, rules, "),
         (("jugde",), "'jugde' is not known. Did you mean judge? (see python -m guardrails --help)"),
-        (("judge",), "the following arguments are required: FILE. FILE: JSON; - is standard input (see python -m "),
+        (
+            ("judge",),
+            "the following arguments are required: FILE. FILE: a JSON file; - for standard input (see python -m ",
+        ),
         (("judge", "a.json", "--now", "tomorrow"), "'tomorrow' is not an ISO 8601 time such as 2027-06-30T00:00:00Z"),
         (("judge", "a.json", "--now", ""), "it is blank"),
         (("judge", "a.json", "--format", "xml"), "'xml' is not known. Give one of table, json (see python -m "),

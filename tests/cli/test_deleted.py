@@ -113,7 +113,7 @@ async def test_what_is_lost_and_waits_for_its_target(world: World, recycled: Bin
     item = await only(recycled)
     assert (item["status"], item["how"], item["by"], item["restorable"]) == ("lost", "lost", "", True)
     assert item["at"] == spell_time(world.clock.now() - timedelta(minutes=20))
-    assert item["against"] == "it waits: its target is not there; it is put back once that is"
+    assert item["against"] == "it waits: its target does not exist; the service restores it when the target exists"
 
 
 async def test_what_was_lost_and_is_given_up_says_why(world: World, recycled: Bin) -> None:
@@ -127,7 +127,7 @@ async def test_what_was_lost_and_is_given_up_says_why(world: World, recycled: Bi
     assert (row.status, row.settled != "") == (Status.GONE, True)
     item = await only(recycled)
     assert (item["how"], item["by"], item["restorable"]) == ("lost", "alice@contoso.com", True)
-    assert item["against"] == f"it is not put back by itself: {row.settled}"
+    assert item["against"] == f"the service does not restore it: {row.settled}"
 
 
 async def test_what_has_ended_says_so(world: World, recycled: Bin) -> None:
@@ -135,7 +135,7 @@ async def test_what_has_ended_says_so(world: World, recycled: Bin) -> None:
     assert (await only(recycled))["against"] == ""
     world.clock.advance(days=3)
     item = await only(recycled)
-    assert item["against"] == f"it ended at {item['expires_on']}: put back, it exempts nothing"
+    assert item["against"] == f"it expired at {item['expires_on']}: after a restore, it exempts nothing"
 
 
 async def test_who_asked_us_to_look_is_not_who_deleted_it(world: World, recycled: Bin) -> None:
@@ -152,7 +152,7 @@ async def test_a_snapshot_that_was_edited_by_hand_cannot_be_put_back(world: Worl
     world.sound = False
     item = await only(recycled)
     assert item["restorable"] is False
-    assert "the register was changed from outside: history entry 1: " in item["against"]
+    assert "somebody changed the register outside the service: history entry 1: " in item["against"]
 
 
 async def test_a_row_that_cannot_be_trusted_fails_the_command(world: World, recycled: Bin) -> None:
@@ -184,7 +184,7 @@ async def test_filters_and_the_order(world: World, recycled: Bin) -> None:
 async def test_one_that_was_never_there_for_us_is_not_in_it(world: World, recycled: Bin) -> None:
     await world.look(world.id("never"))
     ran = await recycled()
-    assert (ran.code, ran.out, ran.err) == (0, "", "0 gone, of 0 exemptions in the register\n")
+    assert (ran.code, ran.out, ran.err) == (0, "", "0 deleted, of 0 exemptions in the register\n")
 
 
 async def test_a_table_and_csv_that_runs_nothing(world: World, recycled: Bin) -> None:

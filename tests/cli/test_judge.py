@@ -53,7 +53,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
                 "writtenAt": "2026-11-20T09:00:00Z",
                 "latest": "2027-11-21T09:00:00Z",
             },
-            "remediation": "Bring expiresOn to at most 12 months after the write.",
+            "remediation": "Set expiresOn to at most 12 months after the write.",
         }
     ]
     assert one["fix"]["changes"] == [
@@ -72,7 +72,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
         "acts": False,
         "reasons": [
             "EXG102 expiry-too-far: it ends more than 12 months after it was written",
-            "it has no good state to go back to; it is deleted",
+            "it has no compliant state to put back; it is deleted",
             "audit mode: nothing is changed in Azure; enforce mode would delete it",
         ],
         "due": None,
@@ -100,7 +100,7 @@ def test_the_time_can_be_set(run: Run, save: Save) -> None:
 def test_without_assignments_it_is_unknown_and_that_is_no_pass(run: Run, save: Save) -> None:
     ran = run("judge", save("a.json", body()), "--now", NOW)
     assert ran.code == 3
-    assert "unknown: the assignment is not known: it is in none of the files given with --assignments" in ran.out
+    assert "unknown: the assignment is unknown: it is in none of the files given with --assignments" in ran.out
     assert "answer: none" in ran.out
     assert ran.out.endswith("1 exemption: 0 pass, 0 violation, 1 unknown\n")
     assert "give them with --assignments" in ran.err
@@ -123,7 +123,7 @@ def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> Non
         f"    fix: properties.expiresOn: none now; allowed: {allowed}",
         f"  command: az policy exemption update --name {name} --scope {scope} --expires-on 2027-11-21T09:00:00Z",
         "  answer: delete in enforce mode; audit mode changes nothing",
-        "  because: it has no good state to go back to; it is deleted",
+        "  because: it has no compliant state to put back; it is deleted",
         f"pass {body('other')['id']}",
         "  answer: none",
         "  because: it keeps every rule",
@@ -218,4 +218,4 @@ def test_policy_definitions_alone_are_no_mistake_in_what_assignments_gives(run: 
 def test_a_policy_definition_given_for_an_exemption_is_refused_with_where_it_belongs(run: Run, save: Save) -> None:
     ran = run("judge", save("definitions.json", [{"id": DENY_PUBLIC, "metadata": {}}]))
     assert ran.code == 2
-    assert "this is a policy definition, not an exemption; give it with --assignments" in ran.err
+    assert "this is a policy definition, not an exemption; pass it with --assignments" in ran.err

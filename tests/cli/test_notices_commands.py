@@ -80,7 +80,7 @@ def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store
 
 def test_a_test_notice_arrives(run: Run, sink: list[bytes]) -> None:
     ran = run("notices", "test", "secops")
-    assert (ran.code, ran.out) == (0, "delivered: the route secops took a test notice\n")
+    assert (ran.code, ran.out) == (0, "delivered: the route secops accepted a test notice\n")
     assert len(sink) == 1
     assert b"A test of this route" in sink[0]
 

@@ -77,7 +77,7 @@ def test_help_of_the_program_and_of_a_command(run: Run) -> None:
     for name in names:
         assert f"\n    {name} " in top.out
     assert "az policy assignment list" in judge.out
-    assert "Exit code: 0 all pass" in judge.out
+    assert "Exit codes: 0: all pass" in judge.out
 
 
 def on_terminal(*argv: str, width: int = 150, **more: str) -> str:

@@ -177,8 +177,8 @@ async def test_an_assignment_that_cannot_be_read_hides_no_rule_that_does_not_loo
         (("--rule", "no-such-rule"), "no-such-rule: there is no such rule"),
         (("--rule", "EXG104"), "EXG104: "),
         (("--rule", "author-not-approved"), "author-not-approved: "),
-        (("--days", "0"), "give a number of days from 1 to 400"),
-        (("--days", "x"), "give a number of days from 1 to 400"),
+        (("--days", "0"), "use a number of days from 1 to 400"),
+        (("--days", "x"), "use a number of days from 1 to 400"),
     ],
 )
 async def test_bad_use_is_one_line(

@@ -100,7 +100,7 @@ def test_history_is_shown_oldest_first_and_is_sound(run: Run, store: Store) -> N
     assert first.split()[:4] == ["1", "2026-11-02T09:30:00Z", "judged", "kept"]
     assert first.split()[5:] == ["jo@contoso.com", "violation"]
     assert second.startswith("2 ")
-    assert last == "sound: 2 entries, each carrying the hash of the one before"
+    assert last == "sound: 2 entries, each with the hash of the entry before it"
 
     shown = run("history", store.id.text, "--format", "json", "--verify").json
     assert [entry["seq"] for entry in shown["entries"]] == [1, 2]
@@ -137,7 +137,7 @@ def test_the_current_row(run: Run, store: Store) -> None:
 
 
 def test_the_breaker_opens_is_shown_and_closed_and_what_waits_is_queued(run: Run, store: Store) -> None:
-    assert run("breaker").out == "closed: 0 of 20 reverts in the last hour\n"
+    assert run("breaker").out == "closed: 0 reverts in the last hour (limit: 20)\n"
     store.commit(held="breaker")
     now = datetime.now(UTC)
     store.do(lambda register: register.take_revert(now, Budget.of(0), Use()))
@@ -148,7 +148,7 @@ def test_the_breaker_opens_is_shown_and_closed_and_what_waits_is_queued(run: Run
     assert store.messages("reconcile") == []
 
     closed = run("breaker", "close")
-    assert closed.out.splitlines() == ["closed: 0 of 20 reverts in the last hour", f"queued: {store.id}"]
+    assert closed.out.splitlines() == ["closed: 0 reverts in the last hour (limit: 20)", f"queued: {store.id}"]
     assert store.messages("reconcile") == [{"id": store.id.text}]
     assert store.do(lambda register: register.breaker(now)).opened_at is None
 

@@ -77,7 +77,7 @@ def test_a_row_that_cannot_be_trusted_is_exported_as_such(run: Run, shelf: Shelf
     good, bad = lines(ran.out)
     assert good["id"] == named("a")
     assert (bad["id"], bad["status"]) == (named("b"), "altered")
-    assert bad["problem"].startswith("the register was changed from outside: ")
+    assert bad["problem"].startswith("somebody changed the register outside the service: ")
     assert set(bad) == {"id", "status", "problem"}
     out = tmp_path / "all.json"
     assert run("register", "export", "--out", str(out)).code == 1

@@ -184,7 +184,7 @@ def test_a_dry_run_writes_nothing(run: Run, filled: Table, tmp_path: Path) -> No
     filled.drop()
     ran = run("register", "import", name, "--dry-run")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "nothing was written: --dry-run")
-    assert "3 exemptions put back" in ran.out
+    assert "3 exemptions restored" in ran.out
     assert filled.rows() == {}
 
 
@@ -284,9 +284,9 @@ def test_an_import_that_was_broken_off_is_finished_by_the_next(run: Run, filled:
         (lambda text: text.replace("owner-1", "owner-x", 1), "it does not fit the sum in its last line"),
         (lambda text: text.replace(text.splitlines(keepends=True)[2], ""), "it does not fit the sum in its last line"),
         (lambda text: text.replace('"guardrails-register": 1', '"guardrails-register": 9', 1), "it has version 9"),
-        (lambda _: "", "it is no full copy of a register"),
-        (lambda _: '{"id": "/subscriptions/x"}\n', "it is no full copy of a register"),
-        (lambda _: "größe\n", "it is no full copy of a register"),
+        (lambda _: "", "it is not a full copy of a register"),
+        (lambda _: '{"id": "/subscriptions/x"}\n', "it is not a full copy of a register"),
+        (lambda _: "größe\n", "it is not a full copy of a register"),
     ],
 )
 def test_a_file_that_is_not_whole_is_refused(

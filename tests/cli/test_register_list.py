@@ -177,7 +177,7 @@ def test_a_row_that_cannot_be_trusted_is_listed_and_fails_the_command(run: Run, 
     assert len(listed) == 1
     assert "altered" in ran.out
     assert "Data-Platform" not in ran.out
-    assert f"guardrails: {named('fine')}: the register was changed from outside: " in ran.err
+    assert f"guardrails: {named('fine')}: somebody changed the register outside the service: " in ran.err
     assert "1 row cannot be trusted\n" in ran.err
 
 

@@ -87,12 +87,12 @@ def test_a_remedy_by_code_is_of_a_code_that_is_made_without_one(code: str) -> No
 @pytest.mark.parametrize(
     ("content", "then"),
     [
-        (b"", "it is empty. Save Azure's answer again, as it comes"),
-        (b'{"id"', "Save Azure's answer again, as it comes"),
-        (b"[7]", "Save Azure's answer again, as it comes"),
-        (b"\xff\xff", "Save Azure's answer again, as it comes"),
-        (b'{"error": {"code": "x", "message": "y"}}', "Fix what it names, and ask again"),
-        (b'{"responses": {"200": {}}}', "Give an example of a list or a get"),
+        (b"", "it is empty. Save Azure's answer again, unchanged"),
+        (b'{"id"', "Save Azure's answer again, unchanged"),
+        (b"[7]", "Save Azure's answer again, unchanged"),
+        (b"\xff\xff", "Save Azure's answer again, unchanged"),
+        (b'{"error": {"code": "x", "message": "y"}}', "Fix the error, and run the command again"),
+        (b'{"responses": {"200": {}}}', "Use an example of a list or a get"),
     ],
 )
 def test_a_file_that_cannot_be_judged_comes_with_what_to_give(run: Run, save: Save, content: bytes, then: str) -> None:

@@ -136,7 +136,7 @@ async def test_one_that_was_deleted_for_members_that_were_read_wrongly(desk: Des
         "owner": tenant.APPROVAL["owner"],
         "entry": 2,
         "why": "EXG302 whole-initiative: it exempts the whole initiative"
-        "; it has no good state to go back to; it is deleted",
+        "; it has no compliant state to put back; it is deleted",
         "then": [
             {
                 "code": "EXG302", "rule": "whole-initiative", "text": "it exempts the whole initiative",
@@ -270,7 +270,7 @@ async def test_it_is_judged_as_of_then(desk: Desk) -> None:
     assert await desk.items() == []
     desk.initiative("denyPublicNetwork", "requireTls", "keys")
     item = await desk.only()
-    assert item["against"] == [f"it ended at {in_days(desk.world.clock, -25)}: put back, it exempts nothing"]
+    assert item["against"] == [f"it expired at {in_days(desk.world.clock, -25)}: after a restore, it exempts nothing"]
     desk.initiative("denyPublicNetwork", "requireTls")
     desk.rule(exclusions=[{"scope": tenant.GROUP, "reason": "for a day", "expires": today}])
     assert (await desk.only())["reasons"] == [f"excluded by the ruleset ({tenant.GROUP}): for a day"]
@@ -380,7 +380,7 @@ async def test_what_somebody_wrote_since_is_not_open(desk: Desk) -> None:
     assert (ran.code, ran.out) == (0, "")
     item = await desk.only("--all")
     assert (item["since"], item["version"]) == ("changed", 1)
-    assert item["against"] == ["somebody has changed it since, and this would overwrite that"]
+    assert item["against"] == ["somebody has changed it since, and an undo would overwrite that change"]
     await desk.undo(item)
     assert (await desk.world.properties(one))["policyDefinitionReferenceIds"] == BOTH["policyDefinitionReferenceIds"]
 
@@ -408,7 +408,7 @@ async def test_the_removal_of_one_that_had_ended(desk: Desk) -> None:
     item = await desk.only()
     assert (item["did"], item["hindsight"], item["then"]) == ("remove", "mistake", [])
     assert "the ruleset deletes such exemptions after 30 days" in item["why"]
-    assert item["against"][0].endswith("put back, it exempts nothing")
+    assert item["against"][0].endswith("after a restore, it exempts nothing")
     await desk.undo(item)
     assert await desk.world.body(one) is not None
 
@@ -431,7 +431,7 @@ async def test_what_the_register_cannot_vouch_for_is_listed_and_not_judged(desk:
     assert set(found) == {"body", "decided", "done", "row-gone", "nobody"}
     assert {(item["hindsight"], item["restore"]) for item in ran.json} == {("not-judged", None)}
     assert "changed from outside" in found["body"]["problem"]
-    assert "the history from entry 1 on is not sound" in found["decided"]["problem"]
+    assert "the history is wrong from entry 1 on" in found["decided"]["problem"]
     assert "changed from outside" in found["done"]["problem"]
     assert found["row-gone"]["problem"] == "its row is missing in the register"
     assert "history entry 0000000002 does not name its exemption" in found["nobody"]["problem"]

@@ -271,7 +271,7 @@ async def test_a_bar_on_a_terminal_and_none_when_quiet_or_in_a_pipe(tenant: Tena
 
 async def test_html_is_not_for_a_terminal(tenant: Tenant) -> None:
     shown = await asyncio.to_thread(on_terminal, "scan", "--format", "html")
-    assert "HTML is not for a terminal" in shown
+    assert "the terminal cannot show HTML" in shown
     assert "<!doctype" not in shown
 
 

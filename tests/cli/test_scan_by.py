@@ -144,7 +144,7 @@ async def test_a_foreign_index_is_left_alone(tenant: Tenant, tmp_path: Path, ind
     (folder / "index.json").write_text(index, encoding="utf-8")
     ran = await tenant.scan("--by", "owner", "--out", str(folder))
     assert (ran.code, ran.out) == (2, "")
-    assert "index.json is there, and no scan wrote it" in ran.err
+    assert "index.json exists, and no scan wrote it" in ran.err
     assert not tenant.cloud.arm.log.requests
     assert await asyncio.to_thread(files, tmp_path) == {"secret.json": "secret", "out/index.json": index}
 
@@ -155,7 +155,7 @@ async def test_a_foreign_index_is_left_alone(tenant: Tenant, tmp_path: Path, ind
         (("--by", "owner"), "Name it with --out DIR"), (("--by", "owner", "--out", "a", "--out", "b"), "one folder"),
         (("--by", "owner", "--out", "no/such"), "cannot become one"),
         (("--by", "owner", "--out", "setup.cfg/x"), "cannot become one"),
-        (("--by", "owner", "--out", "out", "--format", "table"), "--by writes no table"),
+        (("--by", "owner", "--out", "out", "--format", "table"), "--by does not write table"),
         (("--by", "owner", "--out", "out", "--compare", "x.json"), "--by and --compare"),
         (("--by", "initiative", "--out", "out"), "'initiative' is not known"),
     ],

@@ -129,7 +129,8 @@ def refused(ran: Ran, tenant: Tenant, said: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "it is no JSON"), (b"\xff\xfe", "it is no JSON"), ("[" * 100_000, "it is no JSON"), ("[]", "JSON form"),
+        ("{", "it is not JSON"), (b"\xff\xfe", "it is not JSON"), ("[" * 100_000, "it is not JSON"),
+        ("[]", "JSON form"),
         ({"schema_version": 3}, "its schema_version is not one of 1, 2"),
         ({"schema_version": []}, "its schema_version is not one of 1, 2"), ({}, "coverage is missing"),
     ],
@@ -160,7 +161,7 @@ async def test_only_like_is_compared_with_like(
 async def test_a_scan_of_a_part_or_of_another_tenant_or_no_file_is_refused(tenant: Tenant, tmp_path: Path) -> None:
     part = await saved(tenant, tmp_path, "--only", "violation")
     tenant.cloud.arm.log.requests.clear()
-    refused(await tenant.scan("--compare", str(part)), tenant, "it lists only violation")
+    refused(await tenant.scan("--compare", str(part)), tenant, "it has only violation")
     refused(await tenant.scan("--compare", str(tmp_path / "none.json")), tenant, "No such file")
     tenant.seed(GROUP, "one")
     scoped = await saved(tenant, tmp_path, "--scope", GROUP)

@@ -52,8 +52,8 @@ def test_types_that_do_not_fit_are_named(shelf: Shelf, run: Run) -> None:
     ran = run("targets")
     assert len(ran.out.splitlines()) == 25
     assert ran.err.splitlines() == [
-        f"no room for {kinds[-1]} (2): put back after deployments and sweeps only",
-        f"no room for {kinds[3]} (1): put back after deployments and sweeps only",
+        f"no room for {kinds[-1]} (2): only deployments and sweeps restore these exemptions",
+        f"no room for {kinds[3]} (1): only deployments and sweeps restore these exemptions",
     ]
     assert json.loads(run("targets", "--format", "json").out)["left_out"] == [kinds[-1], kinds[3]]
 

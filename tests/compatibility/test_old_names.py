@@ -101,9 +101,7 @@ def test_two_values_of_one_setting_are_a_mistake() -> None:
     for old, new in settings.RETIRED.items():
         with pytest.raises(Misconfigured) as caught:
             Settings.read({**STORAGE, old: "7", new: "8"})
-        assert caught.value.problems == (
-            f"{new}: it is set, and so is {old}, its old name, with another value; take {old} away",
-        )
+        assert caught.value.problems == (f"{new}: its old name {old} is set too, to another value; remove {old}",)
 
 
 def test_a_new_setting_alone_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -127,7 +125,7 @@ def test_both_sections_are_one_mistake_with_its_line() -> None:
         with pytest.raises(Misconfigured) as caught:
             parse_ruleset(f"{HEAD}{new}: {{approved: [A-1]}}\n{old}: {{approved: [A-2]}}\n", "r.yaml")
         assert caught.value.problems == (
-            f"r.yaml:5:1: {old}: it is the old name of {new}, which is there too; move all of it there",
+            f"r.yaml:5:1: {old}: it is the old name of {new}, and the file has both; move its content to {new}",
         )
 
 

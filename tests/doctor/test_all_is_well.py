@@ -85,4 +85,4 @@ async def test_a_check_that_breaks_hides_no_other(clinic: Clinic, monkeypatch: p
     monkeypatch.setattr(examine, "CHECKS", {**CHECKS, "clock": broken})
     report = await clinic.examine("clock", "breaker")
     assert [result.state for result in report.results] == [State.UNKNOWN, State.PASS]
-    assert report.results[0].detail.startswith("the check itself broke: KeyError in test_all_is_well.py:")
+    assert report.results[0].detail.startswith("the check itself failed: KeyError in test_all_is_well.py:")

@@ -76,7 +76,7 @@ async def test_a_test_notice_is_sent_only_when_asked_for(doctor: Doctor, clinic:
     assert clinic.cloud.sink.received == []
     ran = await doctor("--only", "routes", "--send")
     assert ran.code == 0
-    assert "it took a test notice" in ran.out
+    assert "it accepted a test notice" in ran.out
     assert len(clinic.cloud.sink.received) == 1
 
 

@@ -32,7 +32,7 @@ async def test_where_epac_manages_nothing_there_is_nothing_to_say(clinic: Clinic
     assign(clinic, "plain", note="see pacOwnerId in the wiki", pacOwnerIdea="x")
     assign(clinic, "blank", pacOwnerId="")
     result = await clinic.check("epac")
-    assert (result.state, result.detail) == (State.PASS, "no assignment that was seen has a pacOwnerId")
+    assert (result.state, result.detail) == (State.PASS, "no visible assignment has a pacOwnerId")
 
 
 @pytest.mark.parametrize("scope", [SUBSCRIPTION, CORP])

@@ -25,7 +25,7 @@ async def test_a_subscription_that_was_never_onboarded(clinic: Clinic) -> None:
     clinic.cloud.arm.add_subscription(OTHER.rpartition("/")[2], management_group="corp")
     result = await clinic.check("events")
     assert states(result) == {"": State.PASS, "2 management groups": State.PASS, OTHER: State.FAIL}
-    assert result.findings[0].seen == "1 of 2 subscriptions send what they should"
+    assert result.findings[0].seen == "1 of 2 subscriptions send their events"
     assert result.detail.count("no event subscription leads to it") == 3
     onboard(clinic.cloud, OTHER)
     assert (await clinic.check("events")).state is State.PASS

@@ -39,7 +39,7 @@ async def test_what_matches_none_is_named_with_its_line_and_is_no_failure(clinic
     assert second.remediation
     await counted(clinic, owners=0, whole=False)
     result = await clinic.check("matches")
-    assert result.findings[0].seen.endswith("; it could not see all")
+    assert result.findings[0].seen.endswith("; the sweep could not see all scopes")
     assert result.findings[1].seen.endswith(": matches none that was seen")
 
 

@@ -52,7 +52,7 @@ async def test_a_ruleset_without_routes_notifies_nobody(clinic: Clinic) -> None:
     text = clinic.ruleset.read_text("utf-8")
     clinic.ruleset.write_text(text[: text.index("\nnotices:")] + "\nnotices: []\npeople: {}\n", "utf-8")
     result = await clinic.check("routes")
-    assert (result.state, result.detail) == (State.FAIL, "the ruleset has no route: nobody is notified of anything")
+    assert (result.state, result.detail) == (State.FAIL, "the ruleset has no route, so nobody is notified")
 
 
 # The probe itself.

@@ -109,6 +109,5 @@ def test_one_body_as_another_source_would_have_it() -> None:
 
 def test_doubt_is_shown_as_doubt() -> None:
     assert (
-        sources.REST.lacks(sources.MODE)
-        == "a REST export may lack exemptionManagementMode: its api-version is not known"
+        sources.REST.lacks(sources.MODE) == "a REST export may lack exemptionManagementMode: its api-version is unknown"
     )

@@ -61,13 +61,13 @@ def test_an_object_of_its_own_may_have_any_field() -> None:
         ("WARNING: hello\n[]", "line 1, column 1: not JSON: expecting value"),
         ('{"a": NaN}', "not JSON: NaN is not a JSON value"),
         ("[" * 100_000, f"nested more than {DEEPEST} levels deep"),
-        ('"text"', "$: a JSON object is wanted here, not a text"),
-        ("[1, null, true]", "$[0]: a JSON object is wanted here, not a number"),
+        ('"text"', "$: this must be a JSON object, not a text"),
+        ("[1, null, true]", "$[0]: this must be a JSON object, not a number"),
         ('{"error": {"code": "PolicyExemptionNotFound", "message": "no"}}',
-         "$: this is an error that Azure answered, not what was asked for (PolicyExemptionNotFound: no)"),
+         "$: this is an error from Azure, not the requested data (PolicyExemptionNotFound: no)"),
         ('{"responses": {"200": {}}}', "$.responses: no response in this example has a body"),
         ('{"$schema": "x", "resources": []}',
-         "$: this is a deployment template; give what Azure Resource Manager returns once it is deployed"),
+         "$: this is a deployment template; deploy it, and use the answer of Azure Resource Manager"),
         ('{"id": "/a", "id": "/b"}', "$: the key 'id' occurs twice; keep one"),
         ('[{"id": "/a", "properties": {"metadata": [{"x": 1, "x": 2}]}}]',
          "$[0].properties.metadata[0]: the key 'x' occurs twice; keep one"),
@@ -85,7 +85,7 @@ def test_a_bad_item_costs_only_itself() -> None:
     reading = read_text(json.dumps({"value": [A, 7, {"id": "/deep", "x": deep}, B]}))
     assert [item.body["id"] for item in reading.items] == ["/a", "/b"]
     assert [str(problem) for problem in reading.problems] == [
-        "$.value[1]: a JSON object is wanted here, not a number",
+        "$.value[1]: this must be a JSON object, not a number",
         f"$.value[2]: nested more than {DEEPEST} levels deep",
     ]
 
@@ -100,7 +100,7 @@ def test_a_page_of_a_longer_list_is_reported(field: str, value: object) -> None:
     assert len(reading.items) == 1
     (note,) = reading.notes
     assert note.place == f"$.{field}"
-    assert note.message.startswith("the list goes on; only this page of it was read")
+    assert note.message.startswith("the list has more pages; only this one was read")
 
 
 LINK = "/subscriptions/1/providers/Microsoft.Authorization/policyExemptions?api-version=v&$skiptoken=a%20b"

@@ -155,7 +155,7 @@ def test_where_people_are_approved_by_name_users_are_left_to_the_service() -> No
 
 def test_where_nobody_is_approved_no_policy_refuses_by_author() -> None:
     files = build(approving(), {})
-    assert "Nobody is approved in the ruleset." in files["README.md"]
+    assert "The ruleset approves nobody." in files["README.md"]
     assert "author-not-approved" not in denials_of(approving())
     assert not [path for path in files if "author-not-approved" in path]
 

@@ -30,7 +30,7 @@ def test_it_writes_once_and_finds_what_is_stale(tmp_path: Path, capsys: pytest.C
     assert build("--out", tmp_path) == 0
     assert build("--out", tmp_path, "--check") == 0
     assert build("--out", tmp_path) == 0
-    assert capsys.readouterr().out.endswith("every file of the policies is fresh\n")
+    assert capsys.readouterr().out.endswith("every file of the policies is up to date\n")
 
     path = tmp_path / "definitions/exg101-expiry-missing.json"
     path.write_text(path.read_text(encoding="utf-8").replace("Audit", "Modify"), encoding="utf-8")

@@ -169,7 +169,7 @@ def test_a_ruleset_that_is_broken_is_named_and_nothing_is_compared(
 
 def test_a_form_without_a_comparison_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--out", tmp_path / "out", "--format", "json") == 2
-    assert "--format is for --compare alone" in capsys.readouterr().err
+    assert "--format needs --compare" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

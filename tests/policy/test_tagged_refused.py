@@ -29,7 +29,7 @@ def problems(values: Mapping[str, object], exceptions: KnownBypasses = EXCEPTION
 
 BAD: dict[str, tuple[object, str]] = {
     "no rule": (definition(policyRule=None), "it has no `policyRule`"),
-    "a rule in a text": (definition(policyRule="{}"), "`policyRule` is no object"),
+    "a rule in a text": (definition(policyRule="{}"), "`policyRule` is not an object"),
     "no if": (definition(policyRule={"then": {"effect": "deny"}}), "`policyRule` has no `if`"),
     "an empty if": (definition(policyRule=rule(condition={})), "`policyRule` has no `if`"),
     "no then": (definition(policyRule={"if": TYPE}), "`policyRule` has no `then`"),
@@ -50,14 +50,14 @@ BAD: dict[str, tuple[object, str]] = {
     ),
     "allowed values that are no list": (
         definition(parameters={"effect": {**EFFECT, "allowedValues": 1}}),
-        "`allowedValues` of its parameter 'effect' is no list",
+        "`allowedValues` of its parameter 'effect' is not a list",
     ),
     "a parameter that it lacks": (
         definition(parameters={}), "its effect is the parameter 'effect', which it does not have",
     ),
     "an effect of the wrong type": (
         definition(parameters={"effect": {"type": "Boolean"}}),
-        "its effect is the parameter 'effect', which is no String",
+        "its effect is the parameter 'effect', which is not a String",
     ),
     "an effect by an expression": (
         definition(policyRule=rule("[if(true(), 'deny', 'audit')]")), "say `deny`, or name one parameter",
@@ -69,11 +69,11 @@ BAD: dict[str, tuple[object, str]] = {
             },
             policyRule=rule("deny", {"allOf": [TYPE, CHECK]}),
         ),
-        "it already carries a check of its own (it uses the parameter 'exemptionTagName')",
+        "it already has its own check (it uses the parameter 'exemptionTagName')",
     ),
     "the check, in a count": (
         definition(policyRule=rule("deny", {"count": {"value": [1], "where": {"allOf": [CHECK]}}, "equals": 0})),
-        "it already carries a check of its own",
+        "it already has its own check",
     ),
     "the tag's name in a parameter": (
         definition(parameters={"effect": EFFECT, "tagName": {"type": "String", "defaultValue": "POLICYexceptionId"}}),
@@ -82,14 +82,14 @@ BAD: dict[str, tuple[object, str]] = {
     **{
         f"the tag as {field}": (
             definition(policyRule=rule("deny", {"allOf": [TYPE, {"not": {"field": field, "in": ["EX-1"]}}]})),
-            "it already carries a check of its own (it looks at the tag 'policyExceptionId')",
+            "it already has its own check (it looks at the tag 'policyExceptionId')",
         )
         for field in ("tags[policyExceptionId]", "TAGS['policyexceptionid']", "tags.policyExceptionId",
                       "[concat('', field('tags[''policyExceptionId'']'))]")
     },
     "the tag by its key": (
         definition(policyRule=rule("deny", {"not": {"field": "tags", "containsKey": "policyExceptionId"}})),
-        "it already carries a check of its own",
+        "it already has its own check",
     ),
     "its own output": (definition("no-storage-unless-excepted"), "it already carries the check"),
     "a taken parameter": (
@@ -107,14 +107,17 @@ BAD: dict[str, tuple[object, str]] = {
     "a quote in a parameter's name": (
         definition(parameters={"effect": EFFECT, "it's": {"type": "String"}}), "its parameter \"it's\" has a quote",
     ),
-    "parameters in a list": (definition(parameters=[EFFECT]), "`parameters` is no object of objects"),
-    "a parameter that is a text": (definition(parameters={"effect": "Deny"}), "`parameters` is no object of objects"),
+    "parameters in a list": (definition(parameters=[EFFECT]), "`parameters` is not an object of objects"),
+    "a parameter that is a text": (
+        definition(parameters={"effect": "Deny"}),
+        "`parameters` is not an object of objects",
+    ),
     "a parameter without a type": (definition(parameters={"effect": {}}), "its parameter 'effect' has no `type`"),
     "metadata of a parameter in a text": (
         definition(parameters={"effect": {**EFFECT, "metadata": "x"}}),
         "`metadata` of its parameter 'effect' is no object",
     ),
-    "metadata in a text": (definition(metadata="{}"), "`metadata` is no object"),
+    "metadata in a text": (definition(metadata="{}"), "`metadata` is not an object"),
     "a name for people that is no text": (definition(displayName=1), "`displayName` is no text"),
     "a data-plane mode": (
         definition(mode="Microsoft.Kubernetes.Data"), "its mode 'Microsoft.Kubernetes.Data' sees no tags",
@@ -125,13 +128,13 @@ BAD: dict[str, tuple[object, str]] = {
     ),
     "an ARM template": ({"$schema": "x", "resources": [definition()]}, "an ARM template; give the definition in it"),
     "an initiative": ({"properties": {"policyDefinitions": []}}, "an initiative; give the definitions in it"),
-    "an array": ([definition()], "it holds no JSON object; a file holds one policy definition"),
+    "an array": ([definition()], "it has no JSON object; a file must have one policy definition"),
     "null": (None, "it holds no JSON object"),
     "an empty object": ({}, "it has no `policyRule`"),
-    "properties in a list": ({"properties": []}, "`properties` is no object"),
+    "properties in a list": ({"properties": []}, "`properties` is not an object"),
     "a name that ARM refuses": (definition("a/b"), "'a/b' cannot be the name of a policy definition"),
     "a name of signs": (definition("--"), "'--' cannot be the name of a policy definition"),
-    "a number for a name": ({**definition(), "name": 7}, "`name` is no text"),
+    "a number for a name": ({**definition(), "name": 7}, "`name` is not a text"),
     "a long name": (
         definition("n" * 49), "its name has 49 characters; with '-unless-excepted' behind it, it may have 48",
     ),
@@ -164,7 +167,7 @@ def test_two_of_one_name(other: str) -> None:
         (b'{"a": 1 // why\n}', "x.json:1:9: not JSON: expecting ',' delimiter"),
         (b"\xff\xfe{", "x.json: not JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
         (b'{"IF": 1, "if": 2}', "x.json: not JSON: an object has the key 'if' twice"),
-        (b'{"a": NaN}', "x.json: not JSON: NaN is no JSON number"),
+        (b'{"a": NaN}', "x.json: not JSON: NaN is not a JSON number"),
         (b'{"a": 1e999}', "x.json: not JSON: Out of range float values are not JSON compliant: inf"),
         (b'{"a": "\\ud800"}', "x.json: not JSON: 'utf-8' codec can't encode character"),
         (b"[" * 101 + b"]" * 101, "x.json: not JSON: nested more than 100 levels deep"),

@@ -169,7 +169,7 @@ async def test_a_pruned_body_says_so_and_what_can_be_had_instead(world: World) -
         assert error.value.code == "no-body"
         assert f"the body of history entry {entry.seq} was pruned at 20" in error.value.message
         newest = sorted(await keep(world, one))[-20:]
-        assert error.value.remedy == f"Of its entries these keep one: {', '.join(map(str, newest))}"
+        assert error.value.remedy == f"These entries keep one: {', '.join(map(str, newest))}"
     assert world.azure() == before
 
 

@@ -389,7 +389,7 @@ async def test_one_that_is_written_anew_just_when_a_delete_is_accepted_is_durabl
     assert (await world.look(one, actor=OPERATOR, operation="delete")).row.status is Status.LOST
     world.clock.advance(minutes=20)
     await world.reconciler.reconcile(one, Hint("event", "delete", OPERATOR, "e-9", verified=True))
-    assert (await world.row(one)).settled == f"{OPERATOR} deleted it, who may"
+    assert (await world.row(one)).settled == f"{OPERATOR} deleted it, which is allowed"
     world.clock.advance(seconds=-2)
     await world.known(one)
     world.clock.advance(minutes=1)

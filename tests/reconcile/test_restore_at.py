@@ -101,7 +101,7 @@ async def test_a_version_without_a_body_is_refused_and_those_with_one_are_named(
         with pytest.raises(Permanent) as error:
             await restore(world, one, version, dry_run=dry_run)
         assert error.value.code == "no-body"
-        assert error.value.remedy == f"Of its entries these keep one: {', '.join(map(str, kept))}"
+        assert error.value.remedy == f"These entries keep one: {', '.join(map(str, kept))}"
     assert await world.body(one) is None
 
 

@@ -92,7 +92,7 @@ async def test_one_that_was_there_before_us_is_adopted(world: World, source: str
     assert await world.notice_kinds() == (["violation"] if source == "operator" else [])
     reasons = (await world.history(one))[-1].facts["plan"]["reasons"]
     assert "not reverted: it was there before the guardrails" in reasons
-    assert "not tagged: it was there before the guardrails" in reasons
+    assert "not tagged: it is older than the guardrails" in reasons
     for again in ("event", "queue", "operator", "sweep"):
         assert not (await world.look(one, again)).wrote
     assert world.writes() == 0

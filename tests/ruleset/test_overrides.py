@@ -319,13 +319,16 @@ def test_strangers_words_in_the_evidence_cannot_be_taken_for_an_override() -> No
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"reason": "x", "rules": THREE}, "overrides[0]: it would hold nowhere; give one of scope, assignment, initiative"),
+    (
+        {"reason": "x", "rules": THREE},
+        "overrides[0]: it would apply nowhere; give one of scope, assignment, initiative",
+    ),
     ({"severtiy": "high", "rules": THREE}, "'severtiy' is not known here; did you mean severity?"),
     ({"category": "Storage", "rules": THREE}, "'category' is not known here; did you mean policy_category?"),
     ({"exemption_category": "waiver", "rules": THREE}, "'waiver' is not allowed; it must be one of Waiver, Mitigated"),
     ({"definition": [], "rules": THREE}, "overrides[0].definition: the list is empty"),
-    ({"definition": "*", "rules": THREE}, "'*' matches everything; name what it is about"),
-    ({"policy_category": "**", "rules": THREE}, "'**' matches everything; name what it is about"),
+    ({"definition": "*", "rules": THREE}, "'*' matches everything; write a narrower pattern"),
+    ({"policy_category": "**", "rules": THREE}, "'**' matches everything; write a narrower pattern"),
     ({"severity": 7, "rules": THREE}, "is integer ('7'); it must be a string or a list"),
     ({"definition": "policyDefinitions/x", "rules": THREE}, "begins with neither / nor *"),
     ({"expires": "soon", "scope": "/subscriptions/x", "rules": THREE}, "'soon' has the wrong form"),
@@ -344,7 +347,7 @@ def test_a_mistaken_override_is_shown_with_its_line(override: dict[str, Any], me
 def test_severities_must_name_a_policy() -> None:
     with pytest.raises(Misconfigured, match="mistake") as caught:
         ruleset(severities=[{"severity": "high"}])
-    assert "severities[0]: it is of no policy; give initiative, definition or reference" in caught.value.problems[0]
+    assert "severities[0]: it names no policy; give initiative, definition or reference" in caught.value.problems[0]
 
 
 def _possible(overrides: list[dict[str, Any]], name: str, policy: Policy | Unread) -> set[int]:

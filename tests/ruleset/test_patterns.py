@@ -114,7 +114,7 @@ def test_what_matches_everything_is_a_mistake_where_it_is_one(scope: str) -> Non
     for form in (*narrow, never):
         (problem,) = mistakes(form.format(f"'{scope}'"))
         assert problem.startswith("r.yaml:")
-        assert f"'{scope}' matches everything; name what it is about" in problem
+        assert f"'{scope}' matches everything; write a narrower pattern" in problem
         assert any("matches everything" in one for one in parse_ruleset(text_of(1, form.format(f"'{scope}'"))).warnings)
     for name, form, _ in SECTIONS:
         if name in ("overrides", "durability", "routes"):
@@ -138,7 +138,7 @@ def test_version_1_is_used_as_it_was_and_each_pattern_that_would_change_is_named
         "r.yaml:6:62: people: '**/x' has the ** of version 2; in version 1 it means what * does",
     ]
     (warning,) = parse_ruleset(text_of(1, ""), "r.yaml").warnings
-    assert warning.endswith("none of its patterns would change: write version: 2")
+    assert warning.endswith("no pattern would change: write version: 2")
     assert parse_ruleset(text_of(2, "")).warnings == ()
 
 
@@ -153,7 +153,7 @@ def test_the_shipped_rulesets_are_of_version_2_and_nothing_is_said_of_them() -> 
 def test_a_pattern_that_is_too_long_is_a_mistake_in_both_versions() -> None:
     for version in (1, 2):
         (problem,) = mistakes(f"overrides: [{{scope: /subscriptions/{'x' * 2000}, rules: {{expired: off}}}}]", version)
-        assert "has 2,015 characters; 2,000 are the most" in problem
+        assert "has 2,015 characters; at most 2,000 are allowed" in problem
 
 
 def test_the_version_is_one_that_is_known() -> None:

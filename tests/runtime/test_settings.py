@@ -56,7 +56,7 @@ def test_every_form_of_connection_is_taken(environ: dict[str, str]) -> None:
 def test_without_storage_nothing_is_done(environ: dict[str, str]) -> None:
     with pytest.raises(Misconfigured) as caught:
         Settings.read(environ)
-    assert caught.value.problems[0].startswith("AzureWebJobsStorage: no storage account")
+    assert caught.value.problems[0].startswith("AzureWebJobsStorage: there is no storage account")
 
 
 def test_every_mistake_is_shown_at_once() -> None:

@@ -294,7 +294,7 @@ async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(enro
     report = await enrolled.sweep()
     (one,) = await kept(enrolled)
     assert (one.never_open, asked(world)) == (True, [])
-    assert f"{places.PROD} cannot be seen any more; the register keeps what it has of it" in report.missing
+    assert f"{places.PROD} can no longer be seen; the register keeps its rows" in report.missing
 
 
 async def test_without_the_right_to_read_enrollments_nothing_is_taken_for_gone(enrolled: Tenant) -> None:
@@ -456,8 +456,8 @@ async def test_an_assignment_where_nothing_can_be_seen_is_unknown(enrolled: Tena
     world.clock.advance(hours=1)
     report = await enrolled.sweep()
     assert (await kept(enrolled), asked(world)) == (before, [])
-    assert "management group contoso cannot be seen any more; the register keeps what it has of it" in report.missing
-    assert "management group contoso: 2 bypasses left as the register has them" in report.remarks
+    assert "management group contoso can no longer be seen; the register keeps its rows" in report.missing
+    assert "management group contoso: 2 bypasses kept as in the register" in report.remarks
 
 
 async def test_one_that_names_more_policies_than_an_initiative_holds_makes_no_rows(enrolled: Tenant) -> None:

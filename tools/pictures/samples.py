@@ -62,7 +62,7 @@ _DONE: Final[Mapping[str, str]] = {
     "unknown": "Nothing was changed.",
     "deleted": "Nothing was changed: the exemption is gone.",
     "breaker-open": "Nothing is reverted while it is open.",
-    "ruleset-broken": "What comes in waits on the queue.",
+    "ruleset-broken": "New messages wait on the queue.",
     "register-altered": "The row was rebuilt from its history.",
     "poison": "It is kept as dead letter reconcile-3f0c8a527d0e4c569a6e51b0.",
     "compliant": "Somebody fixed it: it now keeps every rule.",
@@ -82,7 +82,7 @@ _DONE: Final[Mapping[str, str]] = {
     "delivery-failing": "A notice for the route platform is kept as a dead letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
-    "reverted": ("it has no good state to go back to; it is deleted",),
+    "reverted": ("it has no compliant state to put back; it is deleted",),
     "cannot-act": ("Azure refused: ScopeLocked: the scope cannot be deleted from, for the lock keep-partnerdrop",),
     "unknown": ("the assignment storage-baseline could not be read: 403",),
     "breaker-open": ("more than 20 reverts in an hour",),
@@ -91,8 +91,8 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "removed": ("it ended at 2026-08-01 00:00 UTC, and the ruleset deletes such exemptions after 90 days",),
     "sweep-partial": ("the subscription payments-prod (9d3c1f0e-0b5a-4f43-8f0a-2f1f6f0a7c55) cannot be read: 403",),
-    "lost": ("jo.doe@contoso.com deleted it, who may not",),
-    "not-restored": ("the assignment that it exempts from is gone",),
+    "lost": ("jo.doe@contoso.com deleted it, which is not allowed",),
+    "not-restored": ("its assignment is gone",),
     "fight": (
         "the guardrails put it back 3 times since 2026-11-21 09:10 UTC, and jo.doe@contoso.com deleted it each time",
     ),

@@ -12,15 +12,15 @@ from tests.battery.rulesets import CLAIM
 from tests.battery.watchers.book import SLACK, Book, Step, time_of
 
 _BELONGS: Final = re.compile(r"not reverted: it belongs to (\S+)")
-_VIOLATED: Final = "and who wrote this is not known to write for it"
-_WHO_MAY: Final = re.compile(r"(.+) deleted it, who may")
-_WHO_MAY_NOT: Final = re.compile(r"(.+) deleted it, who may not")
+_VIOLATED: Final = "but the last writer is not one of its authors"
+_WHO_MAY: Final = re.compile(r"(.+) deleted it, which is allowed")
+_WHO_MAY_NOT: Final = re.compile(r"(.+) deleted it, which is not allowed")
 _LEFT_TO: Final = re.compile(r"it is left to (.+)")
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def a_claim_protects_nothing(book: Book) -> list[str]:
-    """What is not reverted for its owner's sake was written by who may write for that owner.
+    """An exemption that is spared because of its owner was written by an identity that may write for that owner.
 
     By its author, where the ruleset names authors; by metadata that it had when it was new, or that the register had
     seen before somebody else's edit, where it names none.
@@ -51,7 +51,7 @@ async def _knew(book: Book, step: Step, owner: Owner) -> bool:
 
 
 async def what_its_owner_wrote_is_put_back(book: Book) -> list[str]:
-    """Where a stranger's edit of an owner's exemption is reverted, the owner's last words are put back."""
+    """A revert of somebody else's edit puts back the last version of the protected owner."""
     found = []
     for step in book:
         intent = step.row.intent
@@ -63,7 +63,7 @@ async def what_its_owner_wrote_is_put_back(book: Book) -> list[str]:
 
 
 async def nobody_else_gives_away_what_is_an_owners(book: Book) -> list[str]:
-    """An exemption ceases to be its owner's by an edit of who writes for that owner, and of nobody else."""
+    """Only an identity that writes for the owner can end that ownership of an exemption."""
     found = []
     for step in book:
         known, author = step.known, step.row.author.lower()
@@ -76,7 +76,7 @@ async def nobody_else_gives_away_what_is_an_owners(book: Book) -> list[str]:
 
 
 async def nothing_is_inherited_by_name(book: Book) -> list[str]:
-    """An exemption that is made anew under a name is its maker's: nobody who wrote the one before it may write it."""
+    """A recreated exemption belongs to its new creator and not to the author of the former one."""
     found = []
     for step in book:
         before, row = step.before, step.row
@@ -90,7 +90,7 @@ async def nothing_is_inherited_by_name(book: Book) -> list[str]:
 
 
 async def rights_change_by_who_has_them(book: Book) -> list[str]:
-    """Who may delete an exemption, and whether it comes back, changes by the edit of who may delete it."""
+    """Only somebody who may delete an exemption can change who may delete it and whether it is restored."""
     found = []
     for step in book:
         before, row = step.before, step.row
@@ -111,7 +111,7 @@ async def rights_change_by_who_has_them(book: Book) -> list[str]:
 
 
 async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
-    """A delete is accepted of its creator, of an identity among its owners, or of whom the ruleset trusts."""
+    """A delete is accepted from the creator, from an identity among the owners, or from one that the ruleset trusts."""
     found = []
     for step in book:
         before, why = step.before, str(step.entry.facts.get("accepted", ""))
@@ -132,7 +132,7 @@ async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
 
 
 async def who_made_it_may_delete_it(book: Book) -> list[str]:
-    """Nobody is accused of a delete who made the exemption himself, and alone, by the activity log's word."""
+    """The activity log alone never accuses the only creator of an exemption of its delete."""
     found = []
     for step in book:
         match = _WHO_MAY_NOT.fullmatch(str(step.entry.facts.get("why", "")))
@@ -149,7 +149,7 @@ async def who_made_it_may_delete_it(book: Book) -> list[str]:
 
 
 async def gaps_are_named(book: Book) -> list[str]:
-    """That a new exemption is spared by a claim alone is said with what closes that gap, there and of the ruleset."""
+    """If only a claim spares a new exemption, its reasons and a note on the ruleset say how to close this gap."""
     found = []
     for step in book:
         for match in filter(None, map(_BELONGS.search, step.reasons)):
@@ -164,7 +164,7 @@ async def gaps_are_named(book: Book) -> list[str]:
 
 
 async def the_known_owner_is_named(book: Book) -> list[str]:
-    """A notice that names an owner who is a claim names the owners who are known, too.
+    """A notice that names a claimed owner also names the known owners.
 
     A notice is of the entry with its number and its time: a register that was lost and put back gives numbers again.
     """
@@ -191,7 +191,7 @@ async def the_known_owner_is_named(book: Book) -> list[str]:
 
 
 async def our_tag_is_of_the_past(book: Book) -> list[str]:
-    """The tag that we write says a time that has passed, whatever stood there."""
+    """The service's tag has a time in the past, whatever was there before."""
     found = []
     for change in book.end.cloud.arm.journal:
         tag = (((change.after or {}).get("properties") or {}).get("metadata") or {}).get("guardrails")
@@ -205,7 +205,7 @@ async def our_tag_is_of_the_past(book: Book) -> list[str]:
 
 
 async def evasion_is_notified(book: Book) -> list[str]:
-    """A claim of an owner by an edit, toggling, and a flood are notified as that, once an exemption and habit."""
+    """An owner claimed by an edit, toggling and a flood are each reported as an attempt at evasion."""
     found = list[str]()
     for step in book:
         row, known = step.row, step.known
@@ -224,7 +224,7 @@ def _unnotified(step: Step, habit: Habit) -> Iterator[str]:
 
 
 async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
-    """A habit is notified once an exemption, and never in a digest."""
+    """Each kind of attempt at evasion is reported once per exemption, and never in a digest."""
     names = defaultdict[str, set[str]](set)
     for _, _, notice in book.end.cloud.delivered:
         if "-evasion-" in notice.id and Habit.FORGED_ID not in notice.id:
@@ -236,7 +236,7 @@ async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
 
 
 async def forged_ids_are_notified(book: Book) -> list[str]:
-    """Where an event was kept that names an id which cannot name one exemption, people hear of it."""
+    """People are notified of a kept event whose id cannot name one exemption."""
     dead_letters = await book.end.register.dead_letters()
     forged = [one for one in dead_letters if one.source == "event" and "names no exemption" in one.reason]
     lost = {event.text for event in book.end.cloud.lost}  # what failed until then was to come once more
@@ -249,7 +249,7 @@ async def forged_ids_are_notified(book: Book) -> list[str]:
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:
-    """Who deletes an approved exemption and makes it anew while it is lost gets no further than by an edit."""
+    """Deleting an approved exemption and recreating it while it is lost gains no more than an edit."""
     found = []
     for step in book:
         before, row = step.before, step.row

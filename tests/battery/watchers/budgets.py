@@ -34,14 +34,14 @@ def _crowded(times: Sequence[tuple[datetime, datetime]], most: int) -> bool:
 
 
 async def no_budget_is_exceeded(book: Book) -> list[str]:
-    """Within an hour no more is reverted of one exemption, author and subscription than their budgets let through."""
+    """The reverts of an hour stay within the budgets of the exemption, the author and the subscription."""
     budgets = [one.budget for one in _rulesets(book)]
     done = [step for step in book if step.entry.event in _REVERTED and _is_ours(book, step)]
     return _exceeded(book, "reverted", done, budgets, [_author(book, step) for step in done])
 
 
 async def no_budget_for_restores_is_exceeded(book: Book) -> list[str]:
-    """The same of what is put back after a loss: of one exemption, of who deleted it, of a subscription, in all."""
+    """The restores of an hour stay within the budgets of the exemption, the deleter, the subscription and the total."""
     budgets = [one.restores for one in _rulesets(book)]
     done = [step for step in book if step.entry.event == "brought-back"]
     return _exceeded(book, "put back", done, budgets, [step.before.lost_by if step.before else "" for step in done])
@@ -106,7 +106,7 @@ def _author(book: Book, step: Step) -> str:
 
 
 async def a_fight_is_slowed_down(book: Book) -> list[str]:
-    """What was reverted as often as makes a fight is reverted once an hour from then on.
+    """During a fight, an exemption is reverted at most once an hour.
 
     A revert counts from when it was begun, as its share does: what a crash cut short may be recorded days later.
     """
@@ -166,7 +166,7 @@ def _ended_before(book: Book, step: Step) -> int:
 
 
 async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:
-    """What a budget holds back is looked at again by itself."""
+    """The service looks again at an exemption that a budget holds back."""
     waits = [(one, row) for one, row in book.end.rows.items() if row.held and row.held != BREAKER]
     return [
         f"{one.key} waits for {row.held}, and for ever"
@@ -176,7 +176,7 @@ async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:
 
 
 async def an_open_breaker_is_reminded_of(book: Book) -> list[str]:
-    """A breaker that is open for a day or more is notified again each day, by the sweep."""
+    """If the breaker stays open for a day or longer, a sweep reports it again each day."""
     now = book.end.cloud.now()
     state = await book.end.register.breaker(now)
     if state.opened_at is None or now - state.opened_at < _DAY + 3 * _HOUR:
@@ -189,7 +189,7 @@ async def an_open_breaker_is_reminded_of(book: Book) -> list[str]:
 
 
 async def a_budget_is_notified_once(book: Book) -> list[str]:
-    """That a budget of an author or a subscription is used up is notified once an hour."""
+    """A used-up budget of an author or a subscription is reported at most once an hour."""
     times = defaultdict[str, dict[str, datetime]](dict)
     for at, _, notice in book.end.cloud.delivered:
         if notice.kind is Kind.BUDGET_REACHED:
@@ -203,7 +203,7 @@ async def a_budget_is_notified_once(book: Book) -> list[str]:
 
 
 async def what_is_held_is_left(book: Book) -> list[str]:
-    """What an operator holds is not changed by us; and nothing else is held than what he saw."""
+    """The service does not change an exemption on hold, and a hold covers only the version that the operator saw."""
     found = []
     for step in book:
         hold, intent = step.before.hold if step.before else None, step.row.intent
@@ -217,7 +217,7 @@ async def what_is_held_is_left(book: Book) -> list[str]:
 
 
 async def holds_are_notified(book: Book) -> list[str]:
-    """That somebody holds an exemption is notified, and so is that the hold has ended, and before that it will."""
+    """The start of a hold, its coming end and its end are reported."""
     found = []
     for step in book:
         old, new = step.before.hold if step.before else None, step.row.hold

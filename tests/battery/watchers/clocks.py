@@ -133,7 +133,7 @@ def _is_another_state(book: Book, step: Step) -> bool:
 
 
 async def the_grace_is_given_once(book: Book) -> list[str]:
-    """What is said to be left of the grace is never more than the longest grace, without what the author used before.
+    """The announced rest of the grace is at most the longest grace, minus the time that the author used before.
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
@@ -270,7 +270,7 @@ class _Seen:
 
 
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
-    """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen.
+    """A first violation is reverted no earlier than the shortest grace after it was first seen.
 
     What an older version saw, or another ruleset, or a restore, was seen: that time is its author's grace use. So is
     what he used before it was put back or restored, and what he used in others from an assignment that it exempted
@@ -316,7 +316,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         if (
             one.key in over
             or any(place in ended or blamed[place] != {one} for place in places[one])
-            or any("not known to write" in text for text in step.reasons)
+            or any("not one of its authors" in text for text in step.reasons)
         ):
             continue
         used = sum((length for authors, length in spent.get(one, ()) if authors & seen.authors), timedelta())
@@ -337,7 +337,7 @@ class _Accepted:
 
 
 async def an_end_does_not_creep(book: Book) -> list[str]:
-    """An end beyond the one that was accepted, and its tolerance, is found, however it came about.
+    """An expiry later than the accepted one and its tolerance is found, however it came about.
 
     In small steps, by a ticket that was named before, by a delete, by way of another assignment, or without ever having
     been compliant. Only while one ruleset is in force that asks for it.
@@ -395,7 +395,7 @@ def _is_accepted(row: Row, step: Step) -> bool:
 
 
 async def the_first_end_is_kept(book: Book) -> list[str]:
-    """The register keeps since when an exemption has been there, and its earliest end, however many follow."""
+    """The register keeps the first sighting and the earliest expiry of an exemption, however many follow."""
     found = []
     for step in book:
         known, row = step.known, step.row

@@ -30,7 +30,7 @@ _GONE: Final = (Status.GONE, Status.LOST)
 
 
 async def every_row_names_one_object(book: Book) -> list[str]:
-    """No row, and no body that the register keeps, is of another exemption than its id names."""
+    """Every row and every body in the register belongs to the exemption that its id names."""
     found = [f"{one!s:.200}: no id of one object" for one in book.steps if any(part in one.text for part in _AMBIGUOUS)]
     for step in book:
         body = await book.body(step.one, step.row.snapshot)
@@ -40,7 +40,7 @@ async def every_row_names_one_object(book: Book) -> list[str]:
 
 
 async def nothing_is_gone_that_exists(book: Book) -> list[str]:
-    """The register says that an exemption is gone only if it was, whatever is asked about others."""
+    """The register calls an exemption gone only if it was gone."""
     found = []
     for step in book:
         if step.before is None or not step.before.content or step.row.content or step.row.status not in _GONE:
@@ -55,7 +55,7 @@ async def nothing_is_gone_that_exists(book: Book) -> list[str]:
 
 
 async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
-    """The register has no row of an id that names nothing, and a limited number of what could never be read."""
+    """An id that names nothing has no row, and the number of rows of unreadable exemptions is limited."""
     end = book.end
     known = {change.id for change in end.cloud.arm.journal} | {one.key for one in end.there}
     known |= {one.key for one in end.people.ids}
@@ -70,7 +70,7 @@ async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
 
 
 async def dead_letters_are_limited(book: Book) -> list[str]:
-    """Of what strangers send a limited number is kept.
+    """The number of kept messages from outsiders is limited.
 
     Beside those there is one dead letter of what came beyond; and of workers that count at once each keeps one more.
     """
@@ -81,7 +81,7 @@ async def dead_letters_are_limited(book: Book) -> list[str]:
 
 
 async def an_accepted_delete_is_kept(book: Book) -> list[str]:
-    """What was deleted by who may is not put back by us, unless somebody writes it again or an operator asks."""
+    """The service does not undo an accepted delete, unless somebody writes the exemption again or an operator asks."""
     found = []
     for one, steps in book.steps.items():
         accepted = [step.entry.at for step in steps if step.entry.facts.get("accepted")]
@@ -99,7 +99,7 @@ async def an_accepted_delete_is_kept(book: Book) -> list[str]:
 
 
 async def cannot_act_is_of_the_list(book: Book) -> list[str]:
-    """What says that Azure does not allow something says so by an error of the documented set, and is notified once."""
+    """Only an error from the documented list means that Azure does not allow an action, and it is reported once."""
     found = []
     for step in book:
         if step.entry.event != "cannot-act":
@@ -151,7 +151,7 @@ def _needs_nothing(book: Book, step: Step) -> bool:
 
 
 async def what_is_refused_is_tried_again(book: Book) -> list[str]:
-    """What Azure did not allow is tried again within a week, and at once when the exemption changes."""
+    """An action that Azure did not allow is tried again within a week, and at once when the exemption changes."""
     found = []
     for one, row in book.end.rows.items():
         if row.blocked and (row.retry_on is None or row.retry_on > book.end.cloud.now() + _WEEK + SLACK):
@@ -165,7 +165,7 @@ async def what_is_refused_is_tried_again(book: Book) -> list[str]:
 
 
 async def nothing_becomes_a_dead_letter_that_could_be_done(book: Book) -> list[str]:
-    """No message about an exemption is given up for an answer that broke off, or its size; nothing fails unforeseen."""
+    """No message is given up because of its size or an incomplete answer, and no unexpected error occurs."""
     found = []
     for dead_letter in await book.end.register.dead_letters():
         about = dead_letter.payload.lower()
@@ -184,14 +184,14 @@ async def nothing_becomes_a_dead_letter_that_could_be_done(book: Book) -> list[s
 
 
 async def the_last_sweep_ended(book: Book) -> list[str]:
-    """The clean sweep at the end began and ended, whatever hands did to the rows that sweeps share."""
+    """The clean sweep at the end runs to its end, whatever manual changes its rows have."""
     run = await book.end.register.sweeps.last()
     late = book.end.cloud.now() - timedelta(days=3)
     return [] if run and run.until is None and run.started > late else [f"no sweep ended since {late}: {run}"]
 
 
 async def a_restore_is_not_taken_back(book: Book) -> list[str]:
-    """Who repeats a restore takes back nothing of what it did: only an edit, or --at, makes it about something else."""
+    """Repeating a restore takes nothing back, unless there was an edit or --at names another version."""
     found = []
     for one, steps in book.steps.items():
         last = None
@@ -207,7 +207,7 @@ async def a_restore_is_not_taken_back(book: Book) -> list[str]:
 
 
 async def what_is_decided_is_done(book: Book) -> list[str]:
-    """After a clean sweep no tag is missing that was decided on, and none is left that was to go."""
+    """After a clean sweep, every decided tag is there and every obsolete one is gone."""
     found = []
     for one, body in book.end.there.items():
         row = book.end.rows.get(one)
@@ -241,7 +241,7 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
 
 
 async def what_the_row_names_is_kept(book: Book) -> list[str]:
-    """The current body, the last compliant one, and what was taken away within 400 days are kept."""
+    """The current body, the last compliant one, and the bodies taken away within 400 days are kept."""
     found = []
     for one, row in book.end.rows.items():
         named = {"snapshot": row.snapshot if row.content else None, "compliant": row.compliant, "undo": row.undo}
@@ -261,7 +261,7 @@ async def what_the_row_names_is_kept(book: Book) -> list[str]:
 
 
 async def bodies_are_limited(book: Book) -> list[str]:
-    """Of bodies that nothing needs a limited number is kept.
+    """The number of bodies that nothing needs is limited.
 
     Each look counts those of a row of before, except while a write is under way: crashes may begin one several times,
     and no look follows one that deletes the exemption. An operator's hold, release or restore counts nothing.
@@ -281,7 +281,7 @@ async def bodies_are_limited(book: Book) -> list[str]:
 
 
 async def a_put_back_reads_no_history(book: Book) -> list[str]:
-    """What an entry says is read alone: no request for one entry of a history reads others."""
+    """A request for one history entry reads no others."""
     return [
         f"{worker.line.requests[request]} requests {request}"
         for worker in book.end.cloud.workers
@@ -294,13 +294,13 @@ async def a_put_back_reads_no_history(book: Book) -> list[str]:
 
 
 async def nothing_follows_from_what_an_event_says(book: Book) -> list[str]:
-    """Nobody is believed or accused before the activity log was asked; and the history says by what it is known."""
+    """No deleter is accepted or accused before the activity log is asked, and the history names the source."""
     found = []
     for step in book:
         before, facts = step.before, step.entry.facts
         if before is None or not before.vouched:
             continue
-        who = str(facts.get("accepted", "")).endswith("deleted it, who may")
+        who = str(facts.get("accepted", "")).endswith("deleted it, which is allowed")
         accused = step.row.lost_by != "" and before.lost_by == "" and step.entry.event == "lost"
         earlier = [
             one for one in book.steps[step.one] if one.entry.seq < step.entry.seq and one.entry.facts.get("accepted")
@@ -311,7 +311,7 @@ async def nothing_follows_from_what_an_event_says(book: Book) -> list[str]:
 
 
 async def who_is_named_has_done_it(book: Book) -> list[str]:
-    """Who is accepted or accused by the activity log's word is who deleted it last before it was seen to be gone.
+    """The accepted or accused deleter is the last one in the activity log before the exemption was seen to be gone.
 
     What was deleted before it was last written is an earlier one, and what is deleted after that a later one, under its
     name.
@@ -320,7 +320,7 @@ async def who_is_named_has_done_it(book: Book) -> list[str]:
     for step in book:
         facts, row = step.entry.facts, step.row
         known, accepted = str(facts.get("known", "")), str(facts.get("accepted", ""))
-        by = accepted.partition(" deleted it")[0] if accepted.endswith("who may") else row.lost_by
+        by = accepted.partition(" deleted it")[0] if accepted.endswith("which is allowed") else row.lost_by
         if not by or not known or "was not read" in known or step.entry.event not in ("lost", "deleted"):
             continue
         journal = [one for one in book.end.cloud.arm.journal if one.id == step.one.key]
@@ -336,7 +336,7 @@ async def who_is_named_has_done_it(book: Book) -> list[str]:
 
 
 async def an_old_event_says_nothing(book: Book) -> list[str]:
-    """An event that announced an earlier loss is not believed of a later one."""
+    """The event of an earlier loss does not count for a later one."""
     found = []
     for steps in book.steps.values():
         losses: dict[str, int] = {}
@@ -352,7 +352,7 @@ async def an_old_event_says_nothing(book: Book) -> list[str]:
 
 
 async def a_loss_is_not_silenced(book: Book) -> list[str]:
-    """The loss of an approved exemption is notified, though another has its name, from another assignment."""
+    """The loss of an approved exemption is reported, even if one from another assignment has its name."""
     found = []
     for step in book:
         before, row = step.before, step.row
@@ -366,7 +366,7 @@ async def a_loss_is_not_silenced(book: Book) -> list[str]:
 
 
 async def a_bad_one_replaces_nothing(book: Book) -> list[str]:
-    """An exemption that is to be reverted does not replace a lost one."""
+    """An exemption that must be reverted does not replace a lost one."""
     found = []
     for step in book:
         why = str(step.entry.facts.get("why", ""))
@@ -390,7 +390,7 @@ def _is_bad(row: Row) -> bool:
 
 
 async def nobody_altered_the_register(book: Book) -> list[str]:
-    """Where no hand was in the register, nobody is notified that one was."""
+    """A manual change of the register is reported only if there was one."""
     ledger = getattr(book.end.people, "ledger", None)
     notices = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
     return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else notices

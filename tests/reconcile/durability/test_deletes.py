@@ -35,7 +35,7 @@ async def test_a_delete_by_who_may_is_accepted(world: World, who: str, more: dic
     assert (row.status, row.lost) == (Status.GONE, None)
     assert await world.body(one) is None
     assert await world.notice_kinds() == []
-    assert "who may" in (await world.history(one))[-1].facts["accepted"]
+    assert "which is allowed" in (await world.history(one))[-1].facts["accepted"]
 
 
 async def test_a_delete_by_somebody_else_is_notified_and_undone_after_the_wait(world: World) -> None:
@@ -136,7 +136,7 @@ async def test_what_prevents_it_is_recorded_once_and_ends_it(world: World) -> No
     assert await world.notice_kinds() == ["not-restored"]
     assert len(await world.notices()) == 1
     row = await world.row(one)
-    assert (row.status, row.settled) == (Status.GONE, "it has ended meanwhile")
+    assert (row.status, row.settled) == (Status.GONE, "it has expired meanwhile")
 
 
 async def test_todays_rules_go(world: World) -> None:

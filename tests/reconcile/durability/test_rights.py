@@ -79,7 +79,7 @@ async def test_what_was_there_before_the_guardrails_counts_as_seen_whoever_edite
     await scene.deleted_by(world, one, NAME)
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
-    assert (await world.row(one)).settled.endswith("who may")
+    assert (await world.row(one)).settled.endswith("which is allowed")
 
 
 async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: World) -> None:

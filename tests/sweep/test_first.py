@@ -1,6 +1,7 @@
 """The first sweep: what was there before the guardrails is adopted, notified once, and left alone."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ async def test_the_adoption_date_ends_it_too(tenant: Tenant) -> None:
 async def test_grace_starts_when_the_adoption_ends(tenant: Tenant, ends: str) -> None:
     world, one, grace = tenant.world, tenant.world.id(), timedelta(days=3)
     until = (world.clock.now() + timedelta(days=20)).replace(microsecond=0)
-    adoption = {"adoption": {"until": spell_time(until)}} if ends == "by its date" else {}
+    adoption: dict[str, Any] = {"adoption": {"until": spell_time(until)}} if ends == "by its date" else {}
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "3d"}}, **adoption)
     await world.bad(one)
     world.clock.advance(days=1)

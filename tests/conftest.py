@@ -48,7 +48,7 @@ def storage(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def over_http(request: pytest.FixtureRequest) -> bool:
-    """Whether ARM is asked over HTTP: where a test is marked `http`, and with TEST_ARM=http. Else the wire is memory."""
+    """Whether ARM is asked over HTTP: where a test is marked `http`, and with TEST_ARM=http; else in memory."""
     return bool(request.node.get_closest_marker("http")) or os.environ.get("TEST_ARM") == "http"
 
 

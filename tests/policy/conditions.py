@@ -77,9 +77,9 @@ def _capital(character: str) -> str:
 
 def as_text(value: Any) -> str | None:
     """Return a text, number or boolean as a text; None for everything else."""
-    if isinstance(value, bool):
-        return str(value)
-    return str(value) if isinstance(value, str | int | float) else None
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) else None
 
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:(?:\.\d{1,7})?Z|\.\d{7}[+-]\d\d:\d\d)", re.ASCII)
@@ -99,6 +99,8 @@ def as_time(text: str) -> datetime | None:
 
 
 def _equals(found: Any, wanted: Any, _: Reading) -> bool:
+    if isinstance(found, str) and isinstance(wanted, str):
+        return fold(found) == fold(wanted)
     if found is MISSING or found is None:
         return wanted is None or (found is None and wanted == "")
     if _is_number(found) and _is_number(wanted):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from jsonschema.protocols import Validator
@@ -42,7 +42,7 @@ def built(ruleset: Ruleset) -> dict[str, str]:
 def test_a_schema_accepts_right_and_refuses_wrong(schema: Validator) -> None:
     condition: dict[str, Any] = {"field": "type", "equals": "x"}
     assert schema.is_valid({"if": condition, "then": {"effect": "[parameters('effect')]"}})
-    for wrong in (
+    wrongs: tuple[Any, ...] = (
         {"if": condition, "then": {"effect": "refuse"}},
         {"if": {"field": "type", "equals": True}, "then": {"effect": "deny"}},
         {"if": {"field": "type", "like": "x", "equals": "x"}, "then": {"effect": "deny"}},
@@ -55,8 +55,9 @@ def test_a_schema_accepts_right_and_refuses_wrong(schema: Validator) -> None:
         {"if": {"not": condition, "field": "type"}, "then": {"effect": "deny"}},
         {"if": condition, "then": {"effect": "modify", "details": {"operations": []}}},
         {"if": condition, "then": {"effect": "audit"}, "else": {}},
-    ):
-        assert not schema.is_valid(cast("Any", wrong)), wrong
+    )
+    for wrong in wrongs:
+        assert not schema.is_valid(wrong), wrong
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -264,12 +264,12 @@ def _removed_by_a_sweep(at: Situation) -> datetime | None:
 def _refused(at: Situation, plan: Plan, base: Row) -> int:
     """Return how often in a row Azure did not let us change this content; once where an old row only says that.
 
-    What is not tried meanwhile, for it is Unknown, on hold, or left to a sweep, was not let through either.
+    What is not tried meanwhile, because it is Unknown, on hold, left to a sweep, or in audit mode, was not let through
+    either.
     """
     if at.blocked:
         return max(base.refused, 1)
-    removal = plan.answer == "remove" or _removed_by_a_sweep(at) is not None
-    wanted = plan.action is not None or plan.status is not Status.COMPLIANT or removal
+    wanted = plan.answer != "none" or plan.status is not Status.COMPLIANT or _removed_by_a_sweep(at) is not None
     return base.refused if wanted and base.content == at.content else 0
 
 

@@ -515,6 +515,14 @@ def refused_anew(tale: Tale, wrong: bool) -> None:
         tale.add(status=status, blocked="", facts={"plan": {"status": status, "answer": "none"}})
 
 
+def untagging_refused_anew(tale: Tale, wrong: bool) -> None:
+    """Between the two, nothing was to be changed any more; or an untagging was, which an operator's hold put off."""
+    for number in (1, 3):
+        notify_of_a_refusal(tale, number)
+        held = {"plan": {"status": Status.COMPLIANT, "answer": "untag" if wrong else "none"}}
+        tale.add("hold", status=Status.COMPLIANT, blocked="", facts=held)
+
+
 def removal_refused_anew(tale: Tale, wrong: bool) -> None:
     """Between the two, a ruleset was in force that removes nothing; or only a sweep was to remove it."""
     tale.earlier, tale.ruleset = (PLAIN,), ruled(expired={"delete_after_days": 0})
@@ -523,6 +531,15 @@ def removal_refused_anew(tale: Tale, wrong: bool) -> None:
         notify_of_a_refusal(tale, number, expires_on=START, ruleset=tale.ruleset.digest)
         kept = {"plan": {"status": Status.COMPLIANT, "answer": "none"}}
         tale.add(status=Status.COMPLIANT, blocked="", ruleset=looked_at, facts=kept)
+
+
+def ended_and_refused_anew(tale: Tale, wrong: bool) -> None:
+    """Between the two, a sweep left an ended exemption as it is, for it was restored; or another look did."""
+    tale.ruleset = ruled(expired={"delete_after_days": 0})
+    for number in (1, 3):
+        notify_of_a_refusal(tale, number, expires_on=START, ruleset=tale.ruleset.digest)
+        kept = {"plan": {"status": Status.COMPLIANT, "answer": "none"}, "hint": "event" if wrong else "sweep"}
+        tale.add(status=Status.COMPLIANT, blocked="", ruleset=tale.ruleset.digest, facts=kept)
 
 
 def notify_of_a_refusal(tale: Tale, number: int, **row: Any) -> None:
@@ -714,7 +731,14 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "rows_are_of_what_azure_showed": (row_of_nothing,),
     "dead_letters_are_limited": (dead_letters_without_end,),
     "an_accepted_delete_is_kept": (delete_undone,),
-    "cannot_act_is_of_the_list": (unknown_refusal, refusal_notified_again, refused_anew, removal_refused_anew),
+    "cannot_act_is_of_the_list": (
+        unknown_refusal,
+        refusal_notified_again,
+        refused_anew,
+        removal_refused_anew,
+        ended_and_refused_anew,
+        untagging_refused_anew,
+    ),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
     "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),
     "the_last_sweep_ended": (sweep_that_hangs,),

@@ -457,6 +457,33 @@ async def test_what_is_not_tried_for_a_while_is_not_notified_anew(world: World, 
     assert (await world.notice_kinds()).count("cannot-act") == 1
 
 
+@pytest.mark.parametrize("meanwhile", ["hold", "audit"])
+async def test_an_untagging_that_is_not_tried_for_a_while_is_not_notified_anew(world: World, meanwhile: str) -> None:
+    one = world.id()
+    await world.write(one, ALICE, metadata=NO_TICKET)
+    await world.look(one)
+    await world.write(one, metadata={**APPROVAL, "guardrails": await world.marker(one)})
+    deny(world)
+    await world.look(one)
+    enforced = world.ruleset
+    if meanwhile == "hold":
+        until = world.clock.now() + timedelta(days=2)
+        await world.reconciler.hold(one, OPERATOR, until=until, reason="it must stand")
+    else:
+        world.ruleset = rules("audit")
+    assert await days(world, one, 1) == []
+    row = await world.row(one)
+    assert (row.status, row.answer, row.refused) == (Status.COMPLIANT, "untag", 1)
+    world.ruleset = enforced
+    await days(world, one, 2)
+    assert (await world.row(one)).refused == 2
+    assert (await world.notice_kinds()).count("cannot-act") == 1
+    world.arm.access.reset()
+    await days(world, one, 8)
+    row = await world.row(one)
+    assert (row.status, row.refused, await world.marker(one)) == (Status.COMPLIANT, 0, None)
+
+
 async def test_an_edit_that_cannot_be_read_does_not_wait_for_the_next_try_of_what_azure_refused(world: World) -> None:
     world.ruleset = rules(on={"whole-initiative": "revert"})
     one = world.id()

@@ -140,14 +140,15 @@ def _is_at_rest(event: str) -> bool:
 def _needs_nothing(book: Book, step: Step) -> bool:
     """Whether a look found that nothing is to be changed: what Azure refuses after that was decided anew.
 
-    Where an exemption is to be removed it does not: a look that is no sweep's leaves that to the next sweep.
+    Where an exemption has ended, only a sweep's look finds that: every other look leaves its removal to the next sweep.
     """
     plan, row = step.entry.facts.get("plan") or {}, step.row
     if (plan.get("status"), plan.get("answer"), row.blocked) != (Status.COMPLIANT, "none", ""):
         return False
     ruleset = book.ruleset(step)
     wait = ruleset.delete_expired if ruleset and ruleset.mode is Mode.ENFORCE else None
-    return wait is None or row.expires_on is None or row.expires_on + wait > step.entry.at
+    ended = wait is not None and row.expires_on is not None and row.expires_on + wait <= step.entry.at
+    return not ended or step.entry.facts.get("hint") == "sweep"
 
 
 async def what_is_refused_is_tried_again(book: Book) -> list[str]:

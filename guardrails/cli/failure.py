@@ -1,13 +1,11 @@
 """What a command says when it fails, and its exit code then: a line for each error, whatever it was."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from guardrails.cli.program import missing, program
 from guardrails.cli.screen import complain
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, Retryable, defect
-from guardrails.exemption.counts import number_of
 
 INTERRUPTED: Final = 130
 TRACEBACK: Final = "--traceback"
@@ -55,7 +53,9 @@ def _line(error: GuardrailsError) -> str:
         return GuardrailsError.__str__(error)
     again = ""
     if isinstance(error, Retryable):
-        again = f"Run the command again after {number_of(max(1, math.ceil(error.delay)), 'second')}"
+        from guardrails.exemption.counts import number_of  # noqa: PLC0415 - --help starts without its package
+
+        again = f"Run the command again after {number_of(max(1, round(error.delay)), 'second')}"
     more = error.about("")
     more.remedy = REMEDIES.get(error.code, again)
     return GuardrailsError.__str__(more)

@@ -104,7 +104,7 @@ def _table(
         rows = [("-", one["status"], *["-"] * 7, one["id"]) for one in altered]
         screen.table(columns, [*rows, *map(_flat, shown)])
     if len(shown) < len(found):
-        screen.note(f"the first {len(shown)} of {len(found)} are shown; --all shows all, --since and others fewer")
+        screen.note(f"the first {len(shown):,} of {len(found):,} are shown; --all shows all, --since and others fewer")
 
 
 def _flat(one: Departure) -> tuple[Cell, ...]:

@@ -51,7 +51,11 @@ def _line(error: GuardrailsError) -> str:
     """Return what happened and what to do next, in one line."""
     if error.remedy:
         return GuardrailsError.__str__(error)
-    again = f"Run the command again after {error.delay:.0f} seconds" if isinstance(error, Retryable) else ""
+    again = ""
+    if isinstance(error, Retryable):
+        from guardrails.exemption.counts import number_of  # noqa: PLC0415 - --help starts without its package
+
+        again = f"Run the command again after {number_of(max(1, round(error.delay)), 'second')}"
     more = error.about("")
     more.remedy = REMEDIES.get(error.code, again)
     return GuardrailsError.__str__(more)

@@ -219,7 +219,7 @@ def _exemptions(
             elif before == content:
                 complaints.note(file, Problem(place, f"the same exemption as in {first}; judged once"))
             else:
-                said = f"differs from the same id in {first}; both are judged"
+                said = f"differs from the exemption with the same id in {first}; both are judged"
                 complaints.note(file, Problem(place, said))
                 yield exemption
 
@@ -310,9 +310,10 @@ def _sum_up(judged: list[Judged], screen: Screen) -> None:
             "pass the one of its URL with --api-version"
         )
     if names := sorted({source.name for source in lacking if not source.doubt}):
+        leave = "does not return" if len(names) == 1 else "do not return"
         screen.note(
-            f"{number_of(len(lacking) - doubtful, 'finding')} unknown because fields are missing from"
-            f" {' and '.join(names)}: save the answer of ARM with az rest (see exg judge --help)"
+            f"{number_of(len(lacking) - doubtful, 'finding')} unknown because {' and '.join(names)} {leave} all fields:"
+            " save the answer of ARM with az rest (see exg judge --help)"
         )
 
 

@@ -195,7 +195,7 @@ def _table(found: Sequence[Entry], altered: Sequence[Mapping[str, str]], screen:
         rows = [("-", one["status"], *["-"] * 6, one["id"], "-") for one in altered]
         screen.table(columns, [*rows, *map(_flat, shown)])
     if len(shown) < len(found):
-        screen.note(f"the first {len(shown)} of {len(found)} are shown; --all shows all, --kind fewer")
+        screen.note(f"the first {len(shown):,} of {len(found):,} are shown; --all shows all, --kind fewer")
 
 
 def _flat(one: Entry) -> tuple[Cell, ...]:

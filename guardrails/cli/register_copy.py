@@ -64,7 +64,7 @@ def export(name: str | None, screen: Screen) -> int:
     if name:
         less = f"; {number_of(pruned, 'body', 'bodies')} had been pruned" if pruned else ""
         screen.note(f"{number_of(count, 'row')} copied to {name}{less}")
-    _say(f"copied unchanged, but its history is wrong; {_VERIFY}", problems, screen)
+    _say(f"copied unchanged, but its rows are wrong; {_VERIFY}", problems, screen)
     return 1 if problems else 0
 
 
@@ -99,7 +99,7 @@ def _show(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
         screen.line("nothing was written: --dry-run")
     _say("not changed, because it has another history; --force replaces it", tally.refused, screen)
     _say("not changed, because it differs; --force replaces it", tally.rows_kept, screen)
-    _say("not changed, because its history in the copy is wrong; take another copy", tally.unsound, screen)
+    _say("not changed, because its rows in the copy are wrong; take another copy", tally.unsound, screen)
     _say("somebody else wrote it meanwhile; import again", tally.missed, screen)
     _say(f"not sound; {_VERIFY}", tally.problems, screen)
 

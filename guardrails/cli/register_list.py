@@ -91,7 +91,7 @@ def _table(found: Sequence[Found], altered: Sequence[Mapping[str, str]], screen:
         rows = [("-", one["status"], "-", "-", "-", "-", "-", "-", one["id"]) for one in altered]
         screen.table(columns, [*rows, *map(_flat, shown)])
     if len(shown) < len(found):
-        screen.note(f"the first {len(shown)} of {len(found)} are shown; --all shows all, --state and others fewer")
+        screen.note(f"the first {len(shown):,} of {len(found):,} are shown; --all shows all, --state and others fewer")
 
 
 def _flat(one: Found) -> tuple[Cell, ...]:

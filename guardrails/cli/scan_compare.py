@@ -71,7 +71,7 @@ def read_earlier(args: argparse.Namespace) -> Earlier:
     """Return the scan that --compare names. Raises Misconfigured (cannot-compare) where it cannot be compared."""
     name = args.compare
     if args.only:
-        raise _wrong(name, "--compare does not work with --only", "Leave out --only.")
+        raise _wrong(name, "--only leaves out a part of the scan, but --compare needs all of it", "Leave out --only.")
     try:
         earlier = Earlier.parse(_today(json.loads(Path(name).read_text(encoding="utf-8"))))
     except OSError as error:

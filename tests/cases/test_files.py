@@ -259,7 +259,7 @@ def test_a_part_of_an_exemption_is_refused_in_one_line(given: Give, saved: Any) 
     judged = given(saved)
     assert (judged.code, judged.found) == (2, {})
     assert judged.err.count("\n") == 1
-    assert "save it whole" in judged.err
+    assert "save the whole object" in judged.err
 
 
 @pytest.mark.parametrize("saved", [pytest.param(saved, id=name) for name, saved in NOT_CUT])
@@ -364,7 +364,7 @@ def test_a_page_of_a_longer_list_is_no_pass(given: Give) -> None:
     assert given({"value": [rest()]}, more=version).code == 0
     judged = given({"value": [rest()], "nextLink": "https://management.azure.com/more"}, more=version)
     assert (judged.code, judged.found) == (3, {})
-    assert "the list goes on" in judged.err
+    assert "the list has more pages" in judged.err
     judged = given({"value": [rest(expiresOn=None)], "nextLink": "https://x"}, more=version)
     assert judged.code == 1
 
@@ -390,5 +390,6 @@ def test_the_summary_says_once_how_to_settle_it(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr().err
     assert said.count("--api-version") == 1
     assert said.count("az rest") == 1
-    assert "2 findings unknown because a file does not say with which api-version it was read" in said
-    assert "returned by Get-AzPolicyExemption of Az.Resources before 7 or az policy exemption list: save" in said
+    assert "2 findings unknown because a file does not name its api-version" in said
+    names = "Get-AzPolicyExemption of Az.Resources before 7 and az policy exemption list"
+    assert f"because {names} do not return all fields: save" in said

@@ -197,7 +197,7 @@ async def test_a_second_sweep_at_once_is_refused(desk: Desk) -> None:
     await service.close()
     ran = await desk.run("sweep", "run")
     assert ran.code == 1
-    assert ran.out.startswith("a sweep is under way since")
+    assert ran.out.startswith("a sweep has been running since")
 
 
 def in_days(days: int) -> str:

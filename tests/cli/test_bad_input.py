@@ -97,7 +97,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
             "the following arguments are required: FILE. FILE: a JSON file; - for standard input (see python -m ",
         ),
         (("judge", "a.json", "--now", "tomorrow"), "'tomorrow' is not an ISO 8601 time such as 2027-06-30T00:00:00Z"),
-        (("judge", "a.json", "--now", ""), "it is blank"),
+        (("judge", "a.json", "--now", ""), "it is empty"),
         (("judge", "a.json", "--format", "xml"), "'xml' is not known. Give one of table, json (see python -m "),
         (("judge", "a.json", "--api-version", "latest"), "'latest' is not an api-version such as 2026-01-01-preview"),
         (("rules", "expird"), "expird: there is no such rule. Did you mean expired?"),
@@ -124,7 +124,7 @@ def test_every_mistake_of_a_broken_ruleset_is_shown_and_nothing_is_judged(
     ran = run(*command, "--ruleset", own)
     assert (ran.code, ran.out) == (2, "")
     first, *mistakes = ran.err.splitlines()
-    assert first.startswith("guardrails: own.yaml: the ruleset has 2 mistakes; nothing is done by it.")
+    assert first.startswith("guardrails: own.yaml: the ruleset has 2 mistakes; nothing was done.")
     assert [line.split(":")[1] for line in mistakes] == ["4", "5"]
 
 
@@ -134,7 +134,7 @@ def test_settings_that_are_missing_are_named(run: Run, monkeypatch: pytest.Monke
     ran = run("breaker")
     assert (ran.code, ran.out) == (2, "")
     assert len(ran.err.splitlines()) == 3
-    assert "AzureWebJobsStorage: no storage account" in ran.err
+    assert "AzureWebJobsStorage: there is no storage account" in ran.err
 
 
 @pytest.mark.parametrize("command", [("register", "list"), ("reverts",)], ids=" ".join)

@@ -227,11 +227,11 @@ async def test_a_terminal_shows_what_it_cannot_have_back(
     [
         (["deleted"], "the following arguments are required"),
         (["deleted", "list", "--since", "yesterday"], "is not an ISO 8601 time"),
-        (["restore", "x", "--at", "0"], "give the number of a history entry"),
-        (["restore", "x", "--at", "-1"], "give the number of a history entry"),
-        (["restore", "x", "--at", "newest"], "give the number of a history entry"),
-        (["restore", "x", "--at", "9" * 5000], "give the number of a history entry"),
-        (["restore", "x", "--at", "²"], "give the number of a history entry"),
+        (["restore", "x", "--at", "0"], "use the number of a history entry"),
+        (["restore", "x", "--at", "-1"], "use the number of a history entry"),
+        (["restore", "x", "--at", "newest"], "use the number of a history entry"),
+        (["restore", "x", "--at", "9" * 5000], "use the number of a history entry"),
+        (["restore", "x", "--at", "²"], "use the number of a history entry"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(run: Callable[..., Ran], argv: list[str], said: str) -> None:

@@ -103,7 +103,7 @@ def test_without_assignments_it_is_unknown_and_that_is_no_pass(run: Run, save: S
     assert "unknown: the assignment is unknown: it is in none of the files given with --assignments" in ran.out
     assert "answer: none" in ran.out
     assert ran.out.endswith("1 exemption: 0 pass, 0 violation, 1 unknown\n")
-    assert "give them with --assignments" in ran.err
+    assert "pass them with --assignments" in ran.err
     [one] = run("judge", save("a.json", body()), "--now", NOW, "--format", "json").json
     assert {(f["status"], bool(f["evidence"])) for f in one["findings"]} == {("unknown", False)}
 
@@ -174,7 +174,7 @@ def test_an_exemption_that_is_listed_twice_is_judged_once(judge: Any) -> None:
 def test_two_contents_with_one_id_are_both_judged(judge: Any) -> None:
     ran = judge(body(), body(expiresOn=None))
     assert [one["verdict"] for one in ran.json] == ["pass", "violation"]
-    assert "$[1]: says something else than the same id in" in ran.err
+    assert "$[1]: differs from the exemption with the same id in" in ran.err
 
 
 def test_an_empty_list_has_nothing_to_judge(judge: Any) -> None:

@@ -138,7 +138,7 @@ def test_a_list_goes_on_in_whatever_spelling(run: Run, save: Save, field: str) -
     path = "/subscriptions/1/providers/Microsoft.Authorization/policyExemptions?$skiptoken=2"
     ran = run("judge", save("exemptions.json", {"value": [], field: f"https://management.azure.com{path}"}))
     assert ran.code == 3
-    assert f"$.{field}: the list goes on" in ran.err
+    assert f"$.{field}: the list has more pages" in ran.err
     assert f"az rest --method get --url '{path}' > page-" in ran.err
 
 

@@ -113,7 +113,7 @@ def test_a_copy_that_is_not_sound_takes_the_place_of_nothing_sound(run: Run, fil
     assert (code, said) == (1, {"same": 2, "unsound": [named("a")]})
     assert filled.rows() == whole
     ran = run("register", "import", name)
-    assert f"{named('a')}: left as it is, for the copy of it is not sound" in ran.err
+    assert f"{named('a')}: not changed, because its rows in the copy are wrong" in ran.err
 
 
 def test_a_copy_that_is_not_sound_is_not_gone_on_to(run: Run, filled: Table, tmp_path: Path) -> None:

@@ -195,8 +195,8 @@ def test_a_row_that_was_rebuilt_is_trusted_and_says_so(run: Run, full: Shelf) ->
     [
         (["--state", "expiring-14"], "argument --state: 'expiring-14' is not known. Did you mean expiring?"),
         (["--rule", "EXG999"], "there is no rule 'EXG999'"),
-        (["--days-left", "-1"], "give a number of days"),
-        (["--days-left", "soon"], "give a number of days"),
+        (["--days-left", "-1"], "use a number of days"),
+        (["--days-left", "soon"], "use a number of days"),
         (["--now", "yesterday"], "is not an ISO 8601 time"),
     ],
 )
@@ -225,8 +225,8 @@ def test_ten_partitions_and_more_than_a_page_of_rows(run: Run, shelf: Shelf, mon
     assert short.out.count("violation") == 200
     counts = [run("register", "list", *MARK, "--all", "--scope", scopes[0]).out.count("violation")]
     assert counts == [sum(one.startswith(scopes[0]) for one in wanted) - 1]
-    assert f"the first 200 of {counts[0]} are shown; --all shows all" in short.err
-    assert f"{counts[0]} of 1250 exemptions in the register" in short.err
+    assert f"the first 200 of {counts[0]:,} are shown; --all shows all" in short.err
+    assert f"{counts[0]:,} of 1,250 exemptions in the register" in short.err
 
 
 @pytest.mark.parametrize("pattern", ["*/soon", "*soon", "x" * 2001])

@@ -58,9 +58,10 @@ def test_every_error_has_a_remedy_where_it_is_made_or_by_its_code_or_kind(
 @pytest.mark.parametrize(
     ("error", "then"),
     [
-        (Retryable("Azure is busy", code="arm-busy", delay=42), "Run it again in 42 s or more"),
+        (Retryable("Azure is busy", code="arm-busy", delay=42), "Run the command again after 42 seconds"),
+        (Retryable("Azure is busy", code="arm-busy", delay=1), "Run the command again after 1 second ["),
         (Retryable("Azure is busy", code="arm-busy", remedy="Wait"), "Azure is busy. Wait [arm-busy]"),
-        (Permanent("the scope is locked", code="cannot-act"), "a lock or a policy must be lifted by who set it"),
+        (Permanent("the scope is locked", code="cannot-act"), "ask the owner of a lock or a policy to remove it"),
         (Refused("the breaker is open", code="open", remedy="Close it"), "the breaker is open. Close it [open]"),
         (
             Misconfigured("settings are wrong", code="settings-broken", remedy="Fix them"),

@@ -227,7 +227,7 @@ async def test_what_is_unknown_today_would_not_be_reverted(desk: Desk) -> None:
 async def test_what_azure_does_not_say_now_is_not_judged(desk: Desk) -> None:
     await reverted(desk)
     desk.world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed", count=2)
-    for said in ("its assignment cannot be read now: AuthorizationFailed", "its assignment does not exist any more"):
+    for said in ("its assignment cannot be read now: AuthorizationFailed", "its assignment no longer exists"):
         ran = await desk.reverts("--format", "json")
         assert ran.code == 3
         (item,) = ran.json
@@ -430,9 +430,9 @@ async def test_what_the_register_cannot_vouch_for_is_listed_and_not_judged(desk:
     found = {item["id"].rpartition("/")[2]: item for item in ran.json}
     assert set(found) == {"body", "decided", "done", "row-gone", "nobody"}
     assert {(item["hindsight"], item["restore"]) for item in ran.json} == {("not-judged", None)}
-    assert "changed from outside" in found["body"]["problem"]
+    assert "somebody changed the register outside the service" in found["body"]["problem"]
     assert "the history is wrong from entry 1 on" in found["decided"]["problem"]
-    assert "changed from outside" in found["done"]["problem"]
+    assert "somebody changed the register outside the service" in found["done"]["problem"]
     assert found["row-gone"]["problem"] == "its row is missing in the register"
     assert "history entry 0000000002 does not name its exemption" in found["nobody"]["problem"]
     assert (await desk.reverts()).out.count("not judged: ") == 5

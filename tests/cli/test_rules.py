@@ -127,7 +127,7 @@ def test_registered_exemptions_that_version_2_would_match_no_more_are_shown(run:
         ("8:31", "**/policyExemptions/second", [named("second", FIRST)]),
     ]
     assert "old.yaml:6:13: exclusions[0].scope: '/subscriptions/*/policyExemptions/first' is in version 2 " in ran.err
-    assert "2 of 3 registered exemptions would be matched no more" in ran.err
+    assert "2 of 3 registered exemptions would no longer match" in ran.err
     text = run("rules", "--registered", "--ruleset", own).out.splitlines()
     assert text[0] == "old.yaml:6:13: exclusions[0].scope: /subscriptions/*/policyExemptions/first"
     assert text[1] == f"  {named('first')}"

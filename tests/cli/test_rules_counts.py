@@ -29,9 +29,8 @@ bypasses:
   accepted: [{scope: /subscriptions/s4, reason: r, expires: 2026-01-31}]
 """
 ENDED = (
-    "own.yaml:6:5: exclusions[1]: it ended 2026-06-30 and does not apply; take it out, or give it a later day\n"
-    "own.yaml:12:14: bypasses.accepted[0]: it ended 2026-01-31 and does not apply; take it out,"
-    " or give it a later day\n"
+    "own.yaml:6:5: exclusions[1]: it ended 2026-06-30 and does not apply; remove it, or set a later day\n"
+    "own.yaml:12:14: bypasses.accepted[0]: it ended 2026-01-31 and does not apply; remove it, or set a later day\n"
 )
 
 
@@ -93,7 +92,7 @@ def test_a_sweep_that_did_not_see_all_does_not_say_that_something_matches_none(
     ran = run("rules", "--counts", "--ruleset", own)
     assert ran.code == 0
     assert "matches none that was seen, ended 2026-06-30" in ran.out
-    assert "which could not see all: python -m guardrails sweep show" in ran.err
+    assert "which could not see all scopes: python -m guardrails sweep show" in ran.err
 
 
 def test_counts_by_another_ruleset_are_not_shown(run: Run, save: Save, shelf: Shelf) -> None:
@@ -106,7 +105,7 @@ def test_counts_by_another_ruleset_are_not_shown(run: Run, save: Save, shelf: Sh
     assert ran.out.count("unknown") == 4
     assert "ended 2026-06-30" in ran.out
     digests = [load_ruleset(Path(one)).digest for one in (own, other)]
-    assert f"counted by another ruleset, {digests[0]}; this is {digests[1]}" in ran.err
+    assert f"counted with another ruleset, {digests[0]}; this is {digests[1]}" in ran.err
     assert ran.err.rstrip().endswith("[not-counted]")
     ran = run("rules", "--counts", "--ruleset", other, "--format", "json")
     assert (ran.code, ran.json["sweep"]) == (1, None)
@@ -119,7 +118,7 @@ def test_before_the_first_count_it_says_what_to_do(run: Run, save: Save, shelf: 
         swept(shelf, None, seen=3)
     ran = run("rules", "--counts", "--ruleset", save("own.yaml", OWN))
     assert ran.code == 1
-    assert "no sweep has counted yet. Wait for the next, or: python -m guardrails sweep run" in ran.err
+    assert "no sweep has counted yet. Wait for the next sweep, or run: python -m guardrails sweep run" in ran.err
 
 
 def test_without_the_option_it_needs_no_register_and_says_what_has_ended(

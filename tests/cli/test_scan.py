@@ -103,7 +103,7 @@ async def test_what_has_ended_in_the_ruleset_is_said_but_where_standard_error_is
     )
     tenant.seed(VAULT, "one")
     ran = await tenant.scan("--ruleset", str(own), "--format", "json")
-    then = "it ended 2026-11-21 and does not apply; take it out, or give it a later day"
+    then = "it ended 2026-11-21 and does not apply; remove it, or set a later day"
     assert (ran.code, ran.err) == (0, f"own.yaml:4:14: exclusions[0]: {then}\n")
     ran = await tenant.scan("--ruleset", str(own), "--format", "csv")
     assert json.loads(ran.err)["ruleset"]
@@ -204,9 +204,9 @@ async def test_files_by_their_names_and_all_at_once(tenant: Tenant, tmp_path: Pa
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("--out", "report"), "does not say its form"),
+        (("--out", "report"), "the format of report is unknown"),
         (("--out", "no/such/folder/scan.html"), "cannot be written"),
-        (("--out", "."), "does not say its form"),
+        (("--out", "."), "the format of . is unknown"),
         (("--ruleset", "none.yaml"), "ruleset-broken"),
         (("--format", "xml"), "'xml' is not known. Give one of table, json, csv"),
     ],

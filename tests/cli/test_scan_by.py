@@ -120,7 +120,7 @@ async def test_a_file_that_no_scan_wrote_is_in_the_way(tenant: Tenant, tmp_path:
     (other / listed(found)[0]).write_text("mine", encoding="utf-8")
     ran = await tenant.scan("--by", "owner", "--out", str(other))
     assert (ran.code, ran.out) == (2, "")
-    assert "is there, and no scan wrote it" in ran.err
+    assert "exists, and no scan wrote it" in ran.err
     assert await asyncio.to_thread(files, other) == {listed(found)[0]: "mine"}
 
 
@@ -153,8 +153,8 @@ async def test_a_foreign_index_is_left_alone(tenant: Tenant, tmp_path: Path, ind
     ("argv", "said"),
     [
         (("--by", "owner"), "Name it with --out DIR"), (("--by", "owner", "--out", "a", "--out", "b"), "one folder"),
-        (("--by", "owner", "--out", "no/such"), "cannot become one"),
-        (("--by", "owner", "--out", "setup.cfg/x"), "cannot become one"),
+        (("--by", "owner", "--out", "no/such"), "is not a folder and cannot be created"),
+        (("--by", "owner", "--out", "setup.cfg/x"), "is not a folder and cannot be created"),
         (("--by", "owner", "--out", "out", "--format", "table"), "--by does not write table"),
         (("--by", "owner", "--out", "out", "--compare", "x.json"), "--by and --compare"),
         (("--by", "initiative", "--out", "out"), "'initiative' is not known"),

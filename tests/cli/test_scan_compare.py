@@ -144,8 +144,9 @@ async def test_a_file_that_is_no_scan_is_refused_before_azure_is_asked(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("--only", "violation"), "--only lists a part"), (("--format", "csv"), "not made as csv"),
-        (("--out", "x.html"), "not made as html"), (("--exclude", CORP), "it was made with no --exclude"),
+        (("--only", "violation"), "--only leaves out a part"), (("--format", "csv"), "a comparison has no format csv"),
+        (("--out", "x.html"), "a comparison has no format html"),
+        (("--exclude", CORP), "it was made with no --exclude"),
         (("--subscription", "s"), "it was made with no --subscription"),
         (("--management-group", "corp"), "it was made with no --management-group"),
     ],

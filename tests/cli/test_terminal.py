@@ -124,7 +124,7 @@ def test_an_id_that_is_copied_with_its_line_breaks_is_the_id(width: int, full: S
 def test_history(width: int, full: Shelf) -> None:
     assert full
     seen = look(width, "history", named(LONG, ACCOUNT), "--verify")
-    seen.check("judged", "2026-11-02T09:30:00Z", "sweep", "sound: 1 entries, ")
+    seen.check("judged", "2026-11-02T09:30:00Z", "sweep", "sound: 1 entry, ")
 
 
 @narrow

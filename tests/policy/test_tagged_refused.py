@@ -126,7 +126,9 @@ BAD: dict[str, tuple[object, str]] = {
         definition(policyRule=rule("deny", {"field": "[[concat('tags[', 'x', ']')]", "exists": "false"})),
         "an expression starts with `[[`, as in an ARM template",
     ),
-    "an ARM template": ({"$schema": "x", "resources": [definition()]}, "an ARM template; use only the definition in it"),
+    "an ARM template": (
+        {"$schema": "x", "resources": [definition()]}, "an ARM template; use only the definition in it",
+    ),
     "an initiative": ({"properties": {"policyDefinitions": []}}, "an initiative; use its definitions"),
     "an array": ([definition()], "it has no JSON object; a file must have one policy definition"),
     "null": (None, "it has no JSON object"),

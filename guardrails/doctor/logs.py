@@ -21,7 +21,7 @@ _GUIDE: Final = "docs/doctor.md#the-log"
 _NAME: Final = f"Set {SETTING} to the resource id of the Application Insights component, an output of the deployment"
 _READ: Final = f"Use a login that may read it, such as one with the role Log Analytics Reader: {_GUIDE}"
 _START: Final = f"The app writes a record at each start and each day. Check whether it runs, then check again: {_GUIDE}"
-_LOST: Final = f"Until a record arrives, only the alert about dead letters works: {_GUIDE}"
+_LOST: Final = f"Until a record arrives, only the alerts sweep-late and dead-letters work: {_GUIDE}"
 
 
 async def logs(world: World) -> list[Finding]:

@@ -40,12 +40,13 @@ async def _queue(world: World, name: str) -> Finding:
         return unknown("the queue does not exist yet", _NOT_THERE, about=name)
     if not waiting.count:
         return passed("nothing waits", about=name)
-    more = " or more" if waiting.count == MOST_PEEKED else ""
-    seen = f"{number_of(waiting.count, 'message')}{more} {'waits' if waiting.count == 1 and not more else 'wait'}"
+    seen = number_of(waiting.count, "message waits", "messages wait")
+    if waiting.count == MOST_PEEKED:
+        seen = f"{MOST_PEEKED} or more messages wait"
     seconds = 0.0
     if waiting.since is not None:
         seconds = max((world.clock.now() - waiting.since).total_seconds(), 0.0)
-        seen += f", the oldest for {seconds:.0f} seconds"
+        seen += f", the oldest for {number_of(round(seconds), 'second')}"
     if seconds > LONG:
         remediation = f"Check again after some minutes. {_STOPPED}"
         return unknown(f"{seen}: the functions do not run, or have only just started", remediation, about=name)
@@ -57,7 +58,8 @@ async def dead_letters(world: World) -> list[Finding]:
     found = await world.service.register.dead_letters()
     if not found:
         return [passed("no dead letters")]
-    seen = f"{number_of(len(found), 'dead letter')} for an operator, the oldest since {spell_time(found[0].at)}"
+    waiting = number_of(len(found), "dead letter waits", "dead letters wait")
+    seen = f"{waiting} for an operator, the oldest since {spell_time(found[0].at)}"
     return [passed(seen, remediation="exg dead-letters list")]
 
 

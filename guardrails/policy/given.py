@@ -157,7 +157,7 @@ def _one(file: str, value: object, tag: str) -> tuple[Given | None, list[str]]:
 
 def _wrong_name(name: object) -> Iterator[str]:
     if not isinstance(name, str):
-        yield "`name` is not a text"
+        yield "`name` is not a string"
     elif name.lower().endswith(SUFFIX):
         yield f"its name ends with {SUFFIX!r}: it already has the check; use the definition without it"
     elif _FORBIDDEN.search(name) or name != name.strip() or not re.search(r"[A-Za-z0-9]", name):
@@ -180,7 +180,7 @@ def _wrong_texts(properties: Mapping[str, Any]) -> Iterator[str]:
         yield "`metadata` is not an object"
     for key in ("displayName", "description"):
         if not isinstance(properties.get(key) or "", str):
-            yield f"`{key}` is not a text"
+            yield f"`{key}` is not a string"
     mode = properties.get("mode")
     if mode is not None and str(mode).lower() not in _MODES:
         yield f"its mode {mode!r} sees no tags; only `All` and `Indexed` do"

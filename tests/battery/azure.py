@@ -183,7 +183,7 @@ class Cloud:
     calm_since: datetime = START
     digests: dict[str, frozenset[str]] = field(default_factory=dict)
     ticking: bool = False
-    _told: tuple[float, datetime] = (0.0, START)
+    _latest: tuple[float, datetime] = (0.0, START)
     _ticks: int = 0
     _raised: int = 0
 
@@ -209,9 +209,9 @@ class Cloud:
 
     def now(self) -> datetime:
         """Return Azure's time, UTC."""
-        if self._told[0] != self.loop.seconds:
-            self._told = self.loop.seconds, START + timedelta(seconds=self.loop.seconds)
-        return self._told[1]
+        if self._latest[0] != self.loop.seconds:
+            self._latest = self.loop.seconds, START + timedelta(seconds=self.loop.seconds)
+        return self._latest[1]
 
     def _arm_time(self) -> datetime:
         self._ticks += 1  # no two writes at one time

@@ -45,15 +45,15 @@ class SkewedClock:
         self._loop = loop
         self._start = start
         self.skew = skew
-        self._told = 0.0, skew, start + skew
+        self._latest = 0.0, skew, start + skew
 
     def now(self) -> datetime:
         """Return the time, UTC."""
-        seconds, skew, told = self._told
+        seconds, skew, time = self._latest
         if seconds != self._loop.seconds or skew is not self.skew:
-            told = self._start + timedelta(seconds=self._loop.seconds) + self.skew
-            self._told = self._loop.seconds, self.skew, told
-        return told
+            time = self._start + timedelta(seconds=self._loop.seconds) + self.skew
+            self._latest = self._loop.seconds, self.skew, time
+        return time
 
 
 class LineChannels:

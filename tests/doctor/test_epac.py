@@ -41,7 +41,7 @@ async def test_what_is_put_back_there_may_be_deleted_by_its_next_run(clinic: Cli
     result = await clinic.check("epac")
     assert result.state is State.UNKNOWN
     first, second = result.findings
-    assert "EPAC manages 1 of the assignments" in first.seen
+    assert "EPAC manages 1 of the visible assignments" in first.seen
     assert "With the strategy full EPAC's next run deletes" in first.seen
     assert "`authors`" in first.remediation
     assert "ownedOnly" in first.remediation
@@ -86,7 +86,7 @@ async def test_where_nothing_is_put_back_that_is_said(clinic: Clinic, why: str) 
         rewrite(clinic, ("mode: collateral", "mode: never"))
     result = await clinic.check("epac")
     assert result.state is State.PASS
-    assert "nothing is put back unless an operator asks for it" in result.detail
+    assert "the service restores nothing unless an operator asks for it" in result.detail
     assert result.findings[0].remediation
 
 

@@ -26,7 +26,7 @@ async def test_a_subscription_that_was_never_onboarded(clinic: Clinic) -> None:
     result = await clinic.check("events")
     assert states(result) == {"": State.PASS, "2 management groups": State.PASS, OTHER: State.FAIL}
     assert result.findings[0].seen == "1 of 2 subscriptions send their events"
-    assert result.detail.count("no event subscription leads to it") == 3
+    assert result.detail.count("no event subscription sends events to it") == 3
     onboard(clinic.cloud, OTHER)
     assert (await clinic.check("events")).state is State.PASS
 
@@ -38,9 +38,9 @@ async def test_a_topic_of_something_else_does_not_count(clinic: Clinic) -> None:
 
 SPOILT: list[tuple[dict[str, Any], str]] = [
     ({"provisioningState": "Failed"}, "its state is Failed"),
-    ({"deadLetterWithResourceIdentity": None}, "no dead letters"),
-    ({"destination": {"endpointType": "WebHook", "properties": {}}}, "no event subscription leads to it"),
-    ({"destination": None}, "no event subscription leads to it"),
+    ({"deadLetterWithResourceIdentity": None}, "it has no dead-letter destination"),
+    ({"destination": {"endpointType": "WebHook", "properties": {}}}, "no event subscription sends events to it"),
+    ({"destination": None}, "no event subscription sends events to it"),
     ({"filter": {}}, "no filter on data.operationName"),
     ({"filter": None}, "no filter on data.operationName"),
     (

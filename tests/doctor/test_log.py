@@ -87,8 +87,8 @@ async def test_where_none_arrived_it_fails_and_says_what_that_means(clinic: Clin
     answers(clinic, row)
     result = await clinic.check("log")
     assert result.state is State.FAIL
-    assert "none of the service's own records" in result.detail
-    assert "No alert" in result.findings[0].remediation
+    assert "no record of the service arrived" in result.detail
+    assert "only the alerts sweep-late and dead-letters work" in result.findings[0].remediation
 
 
 async def test_an_empty_answer_is_none(clinic: Clinic) -> None:

@@ -60,7 +60,7 @@ async def test_without_counts_of_this_ruleset_it_is_unknown(clinic: Clinic) -> N
     clinic.ruleset.write_text(clinic.ruleset.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     result = await clinic.check("matches")
     assert result.state is State.UNKNOWN
-    assert "counted by another ruleset" in result.detail
+    assert "counted with another ruleset" in result.detail
     assert result.findings[0].remediation
 
 

@@ -110,7 +110,7 @@ async def test_waiting_dead_letters_are_reported(clinic: Clinic) -> None:
     )
     result = await clinic.check("dead-letters")
     assert result.state is State.PASS
-    assert result.detail == "1 wait for an operator, the oldest since 2026-11-02T00:00:00Z"
+    assert result.detail == "1 dead letter waits for an operator, the oldest since 2026-11-02T00:00:00Z"
 
 
 async def test_an_open_breaker_fails(clinic: Clinic) -> None:
@@ -146,7 +146,7 @@ async def test_a_sweep_in_progress_does_not_count(clinic: Clinic) -> None:
 async def test_a_sweep_that_did_not_see_all_says_so(clinic: Clinic) -> None:
     await clinic.swept(timedelta(minutes=1), {"missing": ["the subscription x"]})
     result = await clinic.check("sweep")
-    assert result.detail.endswith("1 parts of the tenant could not be seen")
+    assert result.detail.endswith("; 1 part of the tenant could not be seen")
     assert result.findings[0].remediation == "exg sweep show"
 
 

@@ -34,11 +34,11 @@ def test_every_spelling_is_read(listed: Any, members: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("listed", "said"),
     [
-        (None, "does not say"),
-        ([], "does not say"),
-        ("", "does not say"),
-        ({"value": [], "Count": 0}, "does not say"),
-        (7, "does not say"),
+        (None, "does not list its policies"),
+        ([], "does not list its policies"),
+        ("", "does not list its policies"),
+        ({"value": [], "Count": 0}, "does not list its policies"),
+        (7, "does not list its policies"),
         ("System.Object[]", "-Depth 10"),
         ("@{policyDefinitionReferenceId=requireTls} @{policyDefinitionReferenceId=keys}", "-Depth 10"),
         (["@{policyDefinitionReferenceId=requireTls; policyDefinitionId=x}"], "-Depth 10"),
@@ -98,8 +98,8 @@ def test_what_a_policy_says_of_itself_is_read_in_any_casing(said: Any, policy: P
         ({"metadata": "System.Object", "policyRule": {}}, "-Depth 10"),
         ({"metadata": [{"category": "Storage"}]}, "-Depth 10"),
         ({"metadata": 7}, "-Depth 10"),
-        ({}, "neither its metadata nor its rule"),
-        ({"displayName": "names only"}, "neither its metadata nor its rule"),
+        ({}, "neither metadata nor a rule"),
+        ({"displayName": "names only"}, "neither metadata nor a rule"),
     ],
     ids=str,
 )

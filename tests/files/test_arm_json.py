@@ -121,7 +121,7 @@ def test_the_command_for_the_next_page_is_named(field: str, link: str, command: 
     (note,) = read_text(json.dumps({"value": [A], "resultTruncated": "true", field: link})).notes
     assert note.rest.startswith("page-")
     assert note.rest.endswith(".json")
-    assert note.message.endswith(f"saved under this name: {command} > {note.rest}")
+    assert note.message.endswith(f"Pass the next page too. Save it under this name: {command} > {note.rest}")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_command_for_the_next_page_is_named(field: str, link: str, command: 
 def test_a_link_that_cannot_be_followed_is_reported_and_not_shown(link: object) -> None:
     (note, *_) = read_text(json.dumps({"value": [A], "nextLink": link or [1]})).notes
     assert note.rest == ""
-    assert note.message.endswith("nothing usable here leads to the next: ask again, for the whole list")
+    assert note.message.endswith("the file does not lead to the next one: ask again for the whole list")
 
 
 def test_pages_in_an_array_are_reported_too() -> None:

@@ -42,11 +42,11 @@ BAD: dict[str, tuple[object, str]] = {
     },
     "a parameter that cannot deny": (
         definition(parameters={"effect": {**EFFECT, "allowedValues": ["Audit", "Disabled"]}}),
-        "its effect can be Audit, Disabled, and so cannot deny",
+        "its effect can be Audit, Disabled, which cannot deny",
     ),
     "a parameter that can be nothing": (
         definition(parameters={"effect": {**EFFECT, "allowedValues": []}}),
-        "its effect can be nothing, and so cannot deny",
+        "its effect can be nothing, which cannot deny",
     ),
     "allowed values that are no list": (
         definition(parameters={"effect": {**EFFECT, "allowedValues": 1}}),
@@ -91,7 +91,7 @@ BAD: dict[str, tuple[object, str]] = {
         definition(policyRule=rule("deny", {"not": {"field": "tags", "containsKey": "policyExceptionId"}})),
         "it already has its own check",
     ),
-    "its own output": (definition("no-storage-unless-excepted"), "it already carries the check"),
+    "its own output": (definition("no-storage-unless-excepted"), "it already has the check"),
     "a taken parameter": (
         definition(parameters={"effect": EFFECT, "EXEMPTIONtagname": {"type": "String"}}),
         "its parameter 'EXEMPTIONtagname' has a name that the check needs",
@@ -115,10 +115,10 @@ BAD: dict[str, tuple[object, str]] = {
     "a parameter without a type": (definition(parameters={"effect": {}}), "its parameter 'effect' has no `type`"),
     "metadata of a parameter in a text": (
         definition(parameters={"effect": {**EFFECT, "metadata": "x"}}),
-        "`metadata` of its parameter 'effect' is no object",
+        "`metadata` of its parameter 'effect' is not an object",
     ),
     "metadata in a text": (definition(metadata="{}"), "`metadata` is not an object"),
-    "a name for people that is no text": (definition(displayName=1), "`displayName` is no text"),
+    "a name for people that is no text": (definition(displayName=1), "`displayName` is not a string"),
     "a data-plane mode": (
         definition(mode="Microsoft.Kubernetes.Data"), "its mode 'Microsoft.Kubernetes.Data' sees no tags",
     ),
@@ -126,15 +126,17 @@ BAD: dict[str, tuple[object, str]] = {
         definition(policyRule=rule("deny", {"field": "[[concat('tags[', 'x', ']')]", "exists": "false"})),
         "an expression starts with `[[`, as in an ARM template",
     ),
-    "an ARM template": ({"$schema": "x", "resources": [definition()]}, "an ARM template; give the definition in it"),
-    "an initiative": ({"properties": {"policyDefinitions": []}}, "an initiative; give the definitions in it"),
+    "an ARM template": (
+        {"$schema": "x", "resources": [definition()]}, "an ARM template; use only the definition in it",
+    ),
+    "an initiative": ({"properties": {"policyDefinitions": []}}, "an initiative; use its definitions"),
     "an array": ([definition()], "it has no JSON object; a file must have one policy definition"),
-    "null": (None, "it holds no JSON object"),
+    "null": (None, "it has no JSON object"),
     "an empty object": ({}, "it has no `policyRule`"),
     "properties in a list": ({"properties": []}, "`properties` is not an object"),
     "a name that ARM refuses": (definition("a/b"), "'a/b' cannot be the name of a policy definition"),
     "a name of signs": (definition("--"), "'--' cannot be the name of a policy definition"),
-    "a number for a name": ({**definition(), "name": 7}, "`name` is not a text"),
+    "a number for a name": ({**definition(), "name": 7}, "`name` is not a string"),
     "a long name": (
         definition("n" * 49), "its name has 49 characters; with '-unless-excepted' behind it, it may have 48",
     ),

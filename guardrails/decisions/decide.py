@@ -330,7 +330,7 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
 
 
 _PRETENDED = "its last writer is not one of that owner's authors, or only added the claim by an edit"
-_GAP = "only its metadata says so, and anybody can write that; name its `authors` in the ruleset"
+_GAP = "by its metadata alone, which anybody can write; name its `authors` in the ruleset"
 _ENDS = {
     (PutBack, False): "its last compliant state is put back",
     (PutBack, True): "the state that its owner wrote last is put back",

@@ -29,11 +29,11 @@ class Habit(StrEnum):
 
 
 WHY: Final[Mapping[Habit, str]] = {
-    Habit.CLAIMED_OWNER: "it was written to say that it belongs to a protected owner, or to whom else may delete it:"
-    " that is a claim of its writer, and protects nothing",
-    Habit.TOGGLING: "it is changed to and fro between violations, which wins no time: the grace used counts on",
-    Habit.FLOOD: "it is rewritten again and again: its reverts are held to a budget, and those of others go on",
-    Habit.FORGED_ID: "an event named it by an id that is not its own: the event was not followed",
+    Habit.CLAIMED_OWNER: "an edit says that it belongs to a protected owner, or names others who may delete it; this is"
+    " only a claim of the writer, and it protects nothing",
+    Habit.TOGGLING: "edits change it back and forth between violations; this gains no time: the grace used so far counts",
+    Habit.FLOOD: "it is rewritten again and again; a budget limits its reverts, and those of others go on",
+    Habit.FORGED_ID: "an event named it by an id that is not its own; the service ignored the event",
 }
 
 DONE: Final[Mapping[Habit, str]] = {

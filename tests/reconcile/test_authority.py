@@ -42,7 +42,7 @@ async def test_a_new_one_that_claims_an_owner_without_authors_is_alerted_and_the
     one = world.id()
     await world.bad(one, writer, metadata=OWNED)
     assert ((await world.look(one)).did, await world.notice_kinds()) == ("", ["violation"])
-    assert "by what its metadata claim and nothing else" in await whys(world)
+    assert "it belongs to EPAC by its metadata alone, which anybody can write" in await whys(world)
     assert world.writes() == 0
 
 
@@ -55,7 +55,7 @@ async def test_an_edit_that_adds_the_claim_protects_nothing(world: World, actor:
     assert (await world.look(one)).did == "put-back"
     assert fingerprint(await world.body(one) or {}) == good
     assert await world.notice_kinds() == ["evasion-attempted", "reverted"]
-    assert "it claims to belong to EPAC, which protects nothing" in await whys(world)
+    assert "it claims to belong to EPAC; this does not protect it" in await whys(world)
 
 
 async def test_a_bad_one_is_tagged_whoever_it_says_it_is_of(world: World) -> None:
@@ -138,7 +138,7 @@ async def test_made_anew_with_its_name_it_inherits_nothing(world: World) -> None
     await world.forget()
     await world.bad(one, metadata=OWNED)
     assert (await world.look(one)).did == ""
-    assert "by what its metadata claim and nothing else" in await whys(world)
+    assert "it belongs to EPAC by its metadata alone, which anybody can write" in await whys(world)
     await world.bad(one, PIPELINE, metadata=OWNED, displayName="as the tool has it")
     assert (await world.look(one)).did == "put-back", "it is who made it that is known to write it"
 

@@ -138,7 +138,7 @@ async def test_what_is_put_back_after_its_target_is_judged_by_its_policies(world
     for one in (kept, sealed):
         await world.look(one, "queue")
     assert await world.body(kept) is not None
-    assert "against today's rules" in (await world.row(sealed)).settled
+    assert "it breaks the present rules: EXG305 category-forbidden" in (await world.row(sealed)).settled
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ async def test_an_old_row_put_back_shows_in_verify_and_stops_the_next_commit(emp
 
     assert await empty.register.verify(EXEMPTION) == ["the current row is at entry 1, the history ends with 2"]
     stale = await empty.register.read(EXEMPTION)
-    with pytest.raises(Permanent, match="entry 2 is there") as caught:
+    with pytest.raises(Permanent, match="entry 2 exists, but the row does not name it") as caught:
         await empty.register.commit(EXEMPTION, stale, empty.row(), Entry(empty.clock.now(), "judged", {}))
     assert caught.value.code == "register-altered"
 

@@ -113,7 +113,7 @@ async def test_it_shows_findings_evidence_the_fix_and_what_was_not_read() -> Non
     text = " ".join(Tags(html(report)).text.split())
     for shown in (
         "Violations 1 50 %", "EXG102 it ends more than 12 months after it was written", "2027-11-21T09:00:00Z",
-        "Bring expiresOn to at most 12 months after the write.", "management group x is not visible",
+        "Set expiresOn to at most 12 months after the write.", "management group x is not visible",
         "prod / partner-ingestion", "data-platform@contoso.com", "SEC-1234", "left out 7",
         "no violation", "129 days left", "31 Mar 2027 UTC", "May 2028", "Not complete: 1 gap", "approved by",
     ):  # fmt: skip
@@ -147,7 +147,7 @@ async def test_a_rule_is_explained_where_there_is_no_network_and_linked_where_it
     text = html(report)
     assert '<a href="#EXG101">' in text
     assert '<tr id="EXG101">' in text
-    assert "An exemption must end." in text
+    assert "An exemption must have an expiry." in text
     assert "rules/expiry-missing.md" not in text
     report.docs = "https://git.contoso.com/guardrails/docs/"
     assert 'href="https://git.contoso.com/guardrails/docs/rules/expiry-missing.md"' in html(report)

@@ -250,8 +250,8 @@ async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(tena
     world.clock.advance(hours=1)
     report = await tenant.sweep()
     assert {one.gone for one in await every(tenant)} == {None}
-    assert any("cannot be seen any more" in text for text in report.missing)
-    assert any("2 bypasses left" in text for text in report.remarks)
+    assert any("can no longer be seen" in text for text in report.missing)
+    assert any("2 bypasses kept as in the register" in text for text in report.remarks)
 
 
 async def test_of_an_assignment_that_cannot_be_read_nothing_is_taken_for_gone(tenant: Tenant) -> None:

@@ -60,5 +60,5 @@ async def test_of_hundreds_of_containers_that_cannot_be_seen_the_first_are_named
     world.arm.control._put_permissions({US_OID: []})
     world.clock.advance(hours=1)
     report = await tenant.sweep()
-    assert sum("cannot be seen any more" in text for text in report.missing) == NAMED
+    assert sum("can no longer be seen" in text for text in report.missing) == NAMED
     assert {one.gone for one in await every(tenant)} == {None}

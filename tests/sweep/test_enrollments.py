@@ -326,7 +326,7 @@ async def test_none_shown_where_some_are_waited_for_is_said_once_a_sweep_and_is_
     seed(tenant.world)
     report = await tenant.sweep()
     (note,) = [one for one in report.remarks if "Enroll" in one]
-    assert note.startswith("2 rows of policy assignments with the enforcement mode Enroll, and none of policy enr")
+    assert note.startswith("2 rows of policy assignments with the enforcement mode Enroll, and no policy enrollments")
     details = {one.bypass.detail for one in await every(tenant)}
     assert details == {"Enroll: only where a scope is enrolled"}
     await enroll(tenant.world)

@@ -239,7 +239,7 @@ async def test_a_row_whose_id_a_hand_was_in_is_found_by_its_history(tenant: Tena
     world.ids.discard(other)
 
 
-async def test_a_row_that_does_not_say_whose_it_is_is_named(tenant: Tenant) -> None:
+async def test_a_row_that_does_not_name_its_exemption_is_named(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     await world.known(one)
     await swept(tenant)
@@ -248,7 +248,7 @@ async def test_a_row_that_does_not_say_whose_it_is_is_named(tenant: Tenant) -> N
     for seq in range(1, (await world.history(one))[-1].seq + 1):
         await world.table.delete_entity(address(one).partition, address(one).history(seq))
     report = await tenant.sweep()
-    assert any("does not say whose it is" in text for text in report.remarks)
+    assert any("does not name its exemption" in text for text in report.remarks)
     world.sound = False
 
 

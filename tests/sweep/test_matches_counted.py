@@ -152,7 +152,7 @@ def test_without_counts_of_this_ruleset_nothing_is_known_and_what_has_ended_is_s
 def test_what_has_ended_is_named_with_its_line_and_the_ruleset_stays_valid() -> None:
     accepted = "bypasses:\n  accepted:\n  - {scope: /subscriptions/s1, reason: r, expires: 2026-11-21T12:00:00Z}\n"
     ruleset = parse_ruleset(RULES + LISTS + accepted, "r.yaml")
-    then = "and does not apply; take it out, or give it a later day"
+    then = "and does not apply; remove it, or set a later day"
     assert ruleset.ended(AT) == (
         f"r.yaml:7:5: exclusions[1]: it ended 2026-06-30 {then}",
         f"r.yaml:13:5: overrides[1]: it ended 2026-06-30 {then}",
@@ -168,7 +168,7 @@ def test_an_override_that_matches_everything_is_said_to_be_pointless_and_is_used
     text = RULES.replace("2", str(version)) + f"overrides:\n- {{scope: '{scope}', rules: {{expired: tag}}}}\n"
     ruleset = parse_ruleset(text, "r.yaml")
     (said,) = (one for one in ruleset.warnings if "version" not in one)
-    assert said.startswith(f"r.yaml:5:11: overrides[0].scope: '{scope}' matches everything; leave it out, or say ")
+    assert said.startswith(f"r.yaml:5:11: overrides[0].scope: '{scope}' matches everything; leave it out, or use ")
     assert count(ruleset, exemption("web")).overrides == (1,)
 
 

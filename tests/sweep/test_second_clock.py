@@ -177,7 +177,7 @@ async def test_a_register_that_takes_no_writes_for_a_day_makes_no_second_message
         tenant.world.watch.before |= dict.fromkeys(("sweeps.begin", "sweeps.expect"), away)
         await hands.go_on(1 / 6)
         assert len(hands.sent()) == 1
-    assert "the second clock's next message is on its way, and the register does not know it" in caplog.text
+    assert "the next message of the second clock is in the queue, but the register could not record it" in caplog.text
     tenant.world.watch.before.clear()
     await hands.go_on(2.1)
     assert len(hands.sent()) == 1
@@ -248,7 +248,7 @@ async def test_a_start_without_storage_says_so_and_goes_on(
     tenant.world.queues.down = True
     with caplog.at_level(logging.WARNING, logger="guardrails"):
         await tenant.intake.start()
-    assert "the second clock could not be wound up" in caplog.text
+    assert "the message of the second clock could not be scheduled" in caplog.text
     tenant.world.queues.down = False
     await tenant.intake.start()
     assert len(hands.sent()) == 1
@@ -371,7 +371,7 @@ async def test_storage_that_is_away_keeps_the_message_with_the_host_and_a_timer_
     tenant.world.queues.down = True
     with caplog.at_level(logging.WARNING, logger="guardrails"):
         assert await tenant.intake.sweep() is not None
-    assert "the second clock could not be wound up" in caplog.text
+    assert "the message of the second clock could not be scheduled" in caplog.text
     tenant.world.queues.down = False
     await tenant.intake.sweep()
     (message,) = hands.sent()

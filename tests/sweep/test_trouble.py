@@ -67,7 +67,7 @@ async def test_a_subscription_that_cannot_be_seen_is_notified_once_and_not_taken
         tenant.world.clock.advance(minutes=10)
         report = await tenant.sweep()
         assert report.queued == {}
-        assert any("cannot be seen any more" in text for text in report.missing)
+        assert any("can no longer be seen" in text for text in report.missing)
         assert any("5 exemptions kept as in the register" in text for text in report.remarks)
     assert await tenant.world.notice_kinds() == ["sweep-partial"]
     assert len(await tenant.world.notices()) == 1

@@ -148,7 +148,7 @@ async def test_todays_rules_go(world: World) -> None:
         on={"never-exempt": {"response": "alert", "options": {"assignments": [places.ASSIGNMENT]}}}
     )
     await scene.target_written(world, one)
-    assert "against today's rules" in (await world.row(one)).settled
+    assert "it breaks the present rules: EXG304 never-exempt" in (await world.row(one)).settled
 
 
 async def test_an_assignment_that_is_gone_ends_it(world: World) -> None:
@@ -296,7 +296,7 @@ async def test_what_the_ruleset_says_when_it_may_come_back_counts(world: World) 
     await scene.recreate_target(world)
     world.ruleset = scene.keeping(durability={"mode": "never"})
     await scene.target_written(world, one)
-    assert "the ruleset does not put it back" in (await world.row(one)).settled
+    assert "the ruleset no longer restores it" in (await world.row(one)).settled
     assert await world.body(one) is None
 
 

@@ -212,7 +212,10 @@ def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     reports = "" if found.by_caller else f"report a violation (`{found.name}`)"
     refuses = f"refuse the write (`{found.denial}`)" if found.deny else ""
     does = " and ".join(filter(None, (reports, refuses)))
-    return f"A policy can {does}. It does not see: {' '.join(found.leaves)}"
+    unsure = [text for text in found.leaves if text.startswith("Perhaps ")]
+    unseen = [text for text in found.leaves if text not in unsure]
+    texts = [f"A policy can {does}.", *(["It does not see:", *unseen] if unseen else [])]
+    return " ".join([*texts, *(f"It may not see {text.removeprefix('Perhaps ')}" for text in unsure)])
 
 
 def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str:

@@ -9,7 +9,7 @@ control that nobody has assessed.
 Example: `storage-baseline-v2` replaced the assignment `storage-baseline`, and the exemptions of the old one stayed
 behind.
 
-Instead: if one is still needed, ask for an exemption from the new assignment.
+Instead: if the target still needs an exemption, ask for one from the new assignment.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-assignment-id

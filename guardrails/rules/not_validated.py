@@ -3,7 +3,7 @@
 What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or no value, passes.
 
 Why: without validation, somebody can exempt a scope before an assignment applies to it, for example before a
-subscription moves. The control is then off from the start, and nobody saw it on.
+subscription moves. The control is then off from the start.
 
 Example: an exemption from an assignment that will exist next year. No list of an assignment's exemptions shows it.
 

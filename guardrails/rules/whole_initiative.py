@@ -1,4 +1,4 @@
-"""An exemption must name the policies that it needs.
+"""An exemption must name the policies that it switches off.
 
 What it does: for an assignment of an initiative, finds out which of its policies the exemption switches off: those of
 the reference ids, except those that resource selectors of kind policyDefinitionReferenceId leave out. If these are all
@@ -91,7 +91,7 @@ RULE = Rule(
     name="whole-initiative",
     severity=Severity.HIGH,
     soc2=("CC5.2", "CC6.1"),
-    remediation="List only the policies that it needs in policyDefinitionReferenceIds.",
+    remediation="In policyDefinitionReferenceIds, list only the policies that the target cannot comply with.",
     check=check,
     control="A policy cannot look up the assigned definition, or count the policies of an initiative.",
     good=(

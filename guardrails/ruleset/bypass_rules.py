@@ -11,7 +11,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Declared
 
 _RESOURCES_ONLY: Final = "A policy looks at resources; a sweep and a scan look at assignments."
-_TAGGED: Final = "Of tags, the policy `audit-exception-tags` reports those that are incomplete."
+_TAGGED: Final = "The policy `audit-exception-tags` reports incomplete exception tags."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ REVIEW_MISSING: Final = BypassRule(
     text="""A bypass must have a review date that has not passed.
 
 What it does: reads the review date in the assignment's metadata. A missing date, or a date before today, is a
-violation. On the day itself, the bypass passes. Text that is no date is unknown. Tags need no review date, because they
-have an end.
+violation. On the day itself, the bypass passes. If the text is not a date, the result is unknown. Tags need no review
+date, because they have an end.
 
 Why: people edit an assignment for many reasons, and nobody checks then what it no longer covers. Somebody must look, on
 a recorded day.
@@ -117,7 +117,8 @@ END_MISSING: Final = BypassRule(
     control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must have an end date.
 
-What it does: looks for an end in the assignment's metadata, or in the expiry tag. Text that is no time is unknown.
+What it does: looks for an end in the assignment's metadata, or in the expiry tag. If the text is not a time, the result
+is unknown.
 
 Why: Azure never ends a bypass. Without an end, the control stays off, and nobody is asked whether the reason still
 holds.
@@ -137,7 +138,7 @@ ENDED: Final = BypassRule(
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
     remediation="Remove the bypass, or have it approved again with a later end.",
-    control="A policy that lets tags past does not know their end; nor does an assignment know its own.",
+    control="The generated policies do not read the end in a tag, and Azure reads no end in an assignment's metadata.",
     text="""A bypass that has ended must be removed.
 
 What it does: compares the end of the bypass with the present time. If the end cannot be read, and `bypass-end-missing`
@@ -161,7 +162,7 @@ NOT_APPROVED: Final = BypassRule(
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
     remediation="Take the tags away, or have the exception approved and list its id under `bypasses: approved`.",
-    control="The policies that `policy build` makes let approved ids past and no others.",
+    control="The tag-driven policies from `policy build` accept only approved ids.",
     text="""An exception tag must name an approved exception.
 
 What it does: compares the id in the tag with the approved ids in the ruleset. As in Azure Policy, letter case does not

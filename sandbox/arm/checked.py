@@ -72,7 +72,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "GET policyAssignments": Checked(
         "policy-2025: getPolicyAssignment; powershell: Backcompat-PolicyAssignmentEnforcementMode",
-        "api-versions before 2024-05-01 ignore `$expand`; the first api-version with `instanceId`",
+        "which api-versions ignore `$expand` (here: all before 2024-05-01), and which is the first with `instanceId`",
         "seeded assignments have no `instanceId`; `notScopes` is there only if the body has it",
     ),
     "LIST policyAssignments": Checked("policy-2025: listPolicyAssignments", "the order and size of pages"),
@@ -138,7 +138,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "GET policySetDefinitions/versions": Checked(
         "policy-2025: getBuiltInPolicySetDefinitionVersion, getPolicySetDefinitionVersionAtManagementGroup",
-        "a missing version gives the code that a recording shows for a write of an assignment",
+        "the error code for a missing version; a recording shows this code only for a write of an assignment",
     ),
     "LIST policySetDefinitions/versions": Checked(
         "policy: listPolicySetDefinitionVersionsByManagementGroup", "as for policyDefinitions/versions", _MEMBERS
@@ -155,9 +155,9 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "POST acquirePolicyToken": Checked(
         "policy: acquirePolicyToken; learn: Policy Tokens",
-        "the answers to invalid tokens; the name of the required permission. A token is valid for one write. Addresses "
-        "are decoded before they are compared. If the change reference is missing, the answer is 200 with the result "
-        "`Failed`",
+        "the answers to invalid tokens; the name of the required permission. A token is valid for one write. The "
+        "addresses in the token and of the write are percent-decoded, then compared. If the change reference is "
+        "missing, the answer is 200 with the result `Failed`",
         "no `requestDetails`, claims or evaluation details",
     ),
     "GET locks": Checked(
@@ -182,7 +182,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "LIST deployments": Checked("", "everything"),
     "PUT deployments": Checked(
         "deployments: PutDeploymentResourceGroup; cli: test_group_deployment_lite",
-        "the first error ends the deployment and is its answer",
+        "the deployment ends at the first error, and returns this error",
         "`provisioningState` is Succeeded in the first answer; no hash, providers or duration",
     ),
     "DELETE deployments": Checked("", "everything"),
@@ -232,14 +232,14 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "five providers only, without aliases",
     ),
     "GET activityLog": Checked(
-        "insights: GetActivityLogsFiltered", "the code for other filters",
+        "insights: GetActivityLogsFiltered", "the error code for a filter without a time span and one resource",
         "only the fields that the service reads: no eventName, httpRequest, level or subStatus; no pages",
     ),
     "POST resourceGraph": Checked(
         "graph: ResourcesFirstPageQuery; learn: work with data, get resource changes; issues: rows of exemptions and "
         "of versions",
-        "the codes of refused queries, except ResponsePayloadTooLarge and RateLimiting. If a resource selector has "
-        "conditions on users or groups, a row leaves out these conditions and still shows the other ones",
+        "the codes of refused queries, except ResponsePayloadTooLarge and RateLimiting. A row of an "
+        "exemption lacks the conditions of resource selectors on users or groups, and shows the other conditions",
         "simple queries only; the format is always objectArray",
     ),
 }  # fmt: skip

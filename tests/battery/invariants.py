@@ -180,7 +180,7 @@ async def no_violation_remains(end: End) -> list[str]:
 
 
 async def what_undo_promises_is_kept(end: End) -> list[str]:
-    """Every body that undo promises can be restored."""
+    """Every body that `exg restore` is to write can be restored."""
     found = []
     for one, row in end.rows.items():
         if row.undo is None:

@@ -50,7 +50,11 @@ def test_what_it_names_is_there() -> None:
     actions = {action for role in roles for action in role["permissions"][0]["actions"]}
     assert set(re.findall(r"`(Microsoft\.[\w./]+/\w+)`", UPGRADING)) - actions == set()
     parameters = {*names(code("main"), "param"), *names(code("management-group"), "param")}
-    rows = [line for line in UPGRADING.splitlines() if "`main.bicep`" in line or line.startswith("| | refused")]
+    rows = [
+        line
+        for line in UPGRADING.splitlines()
+        if "`main.bicep`" in line or line.startswith("| | A deployment is refused")
+    ]
     said = {word for row in rows for word in re.findall(r"`([a-z]+[A-Z]\w*)`", row)}
     assert len(said) > 4
     assert said - parameters == set()

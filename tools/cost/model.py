@@ -50,7 +50,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "bad": "share of these writes that the service reverts. A revert costs the most and raises one more event",
     "due": "scheduled checks of each exemption, by a message on the queue",
     "reminders": "other notices per exemption, such as reminders and digests",
-    "targets": "events about targets that the event subscription's filter lets through, per subscription and day",
+    "targets": "events about targets per onboarded subscription and day, after the filter of the event subscription",
     "writes": "writes and deletes of any resource, per subscription and day; each is one event and two filter matches",
     "entries": "history entries of each exemption after a year",
     "memory_gb": "memory of an instance in GB (`instanceMemoryMB`)",

@@ -128,7 +128,7 @@ async def a_fight_is_slowed_down(book: Book) -> list[str]:
 
 
 async def nothing_is_held_for_nothing(book: Book) -> list[str]:
-    """A revert waits for a budget only if as many other reverts were begun within the hour.
+    """A revert waits for a budget only if other reverts of the last hour have used it up.
 
     Nothing is said of an hour in which the register was lost: the histories of others, which have their reverts, may
     not have come back. Its own has, up to what it says of the wait.

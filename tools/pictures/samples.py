@@ -109,9 +109,7 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
         "the last sweep began at 2026-11-21 10:10 UTC, 2.3 hours ago",
         "this one was begun by the second clock, and not by the timer",
     ),
-    "evasion-attempted": (
-        "an edit says that it belongs to a protected owner; this only claims it, and protects nothing",
-    ),
+    "evasion-attempted": (WHY[Habit.CLAIMED_OWNER],),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),
 }

@@ -196,8 +196,8 @@ enrollment that covers less than before (fewer policies, or other resource selec
 difference. An enrollment at a scope above can replace it.
 
 The rule finds nothing if the assignment is gone or has another mode, if the scope is gone, or if the initiative no
-longer has the policy. If Azure does not list the enrollments at the scope, the rule treats no enrollment as removed. A scan
-cannot find a removed enrollment, because only the register keeps the earlier ones.
+longer has the policy. If Azure does not list the enrollments at the scope, the rule treats no enrollment as removed. A
+scan cannot find a removed enrollment, because only the register keeps the earlier ones.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment. Nothing in
 Azure shows that the policy ever applied there.

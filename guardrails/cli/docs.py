@@ -246,8 +246,8 @@ def _cases(rule: Rule) -> Iterator[str]:
     written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
     written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
     yield (
-        f"Each case changes a compliant exemption of a storage account. It was written on {written:%Y-%m-%d} and ends"
-        f" on {end[:10]}. The date of the judgement is {now:%Y-%m-%d}."
+        "Each case changes a compliant exemption of a storage account. The exemption was written on"
+        f" {written:%Y-%m-%d} and ends on {end[:10]}. The date of the judgement is {now:%Y-%m-%d}."
     )
     for title, cases in (("Pass", rule.good), ("Violation", rule.bad), ("Unknown", rule.unclear)):
         if cases:

@@ -5,7 +5,7 @@ creator in systemData. The rule also finds a match in other letter case, as "Nam
 without the domain. If the exemption names several approvers, one other person is enough. A missing approver passes
 unless `required` is `true`.
 
-The author writes the approver's name, and the rule asks nobody.
+The author writes the approver's name. The rule cannot check whether that person approved.
 
 Why: separation of duties: nobody approves their own request.
 

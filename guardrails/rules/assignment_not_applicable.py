@@ -10,8 +10,8 @@ sweep, and the service asks Azure again before a revert.
 
 The service cannot tag such an exemption, because Azure refuses every write of it.
 
-Why: the exemption does nothing now. If the subscription moves back, or the exclusion ends, it switches off a control
-that nobody has assessed.
+Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, the exemption switches off a
+control that nobody has assessed.
 
 Example: a subscription moved from `landing-zones` to `sandboxes`, with its exemptions from assignments at
 `landing-zones`.

@@ -3,7 +3,7 @@
 What it does: counts the calendar months from the start of the exemption to its present expiry. The start is its
 creation in Azure, or the time when the register first saw it, whichever is earlier.
 
-More than `months` is a violation if the register also saw an earlier expiry. Dates that differ by at most
+A result of more than `months` is a violation if the register also saw an earlier expiry. Dates that differ by at most
 `tolerance_days` count as one date. If the register has no dates, or only one, the exemption passes: `expiry-too-far`
 judges a single date.
 

@@ -7,8 +7,7 @@ are empty by default, and every exemption then passes.
 Why: for a few controls, no risk is acceptable: audit logs, the key of the backups, the policies that guard exemptions.
 An exemption from the guardrails' own policies switches the guardrails off.
 
-Example: a policy sends activity logs to the security team's workspace, and the team that it watches is exempted from
-it.
+Example: a policy sends activity logs to the security team's workspace. A team is exempted from this policy.
 
 Instead: the change of the list is reviewed.
 

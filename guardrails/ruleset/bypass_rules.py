@@ -96,8 +96,8 @@ What it does: reads the review date in the assignment's metadata. A missing date
 violation. On the day itself, the bypass passes. If the text is not a date, the result is unknown. Tags need no review
 date, because they have an end.
 
-Why: people edit an assignment for many reasons, and nobody checks then what it no longer covers. Somebody must look, on
-a recorded day.
+Why: people who edit an assignment rarely check which scopes and policies it no longer covers. Somebody must look, on a
+recorded day.
 
 Example: a resource group has been in `notScopes` for three years, and its workload is gone.
 
@@ -196,8 +196,8 @@ enrollment that covers less than before (fewer policies, or other resource selec
 difference. An enrollment at a scope above can replace it.
 
 The rule finds nothing if the assignment is gone or has another mode, if the scope is gone, or if the initiative no
-longer has the policy. If Azure does not list the enrollments at the scope, the rule takes none as removed. A scan
-cannot find a removed enrollment, because only the register keeps the earlier ones.
+longer has the policy. If Azure does not list the enrollments at the scope, the rule treats no enrollment as removed. A
+scan cannot find a removed enrollment, because only the register keeps the earlier ones.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment. Nothing in
 Azure shows that the policy ever applied there.

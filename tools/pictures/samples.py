@@ -9,6 +9,7 @@ from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.assess import assess
+from guardrails.decisions.evasion import WHY, Habit
 from guardrails.decisions.fix import NOTHING, fix_of
 from guardrails.decisions.notify import about, expiry, review, service
 from guardrails.decisions.row import Row, Status

@@ -11,6 +11,7 @@ from guardrails.bypasses.row import Partitions
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
+from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
 from guardrails.decisions.watch import Run, Watch
@@ -361,6 +362,27 @@ class Bypasses(Protocol):
 
     def rows(self, refused: Callable[[Permanent], object] | None = None) -> AsyncIterator[KeptBypass]:
         """Yield all of them, those that are gone too. One that cannot be read goes to `refused`."""
+
+
+class Record(Protocol):
+    """What auditors ask for: every sweep, and every ruleset in force. Raises Retryable."""
+
+    async def begin(self, sweep: RecordedSweep, ruleset: UsedRuleset, before: Run) -> tuple[Tip, RecordedSweep]:
+        """Record that a sweep begins, and the ruleset in force; return both as they are kept. One read, one write.
+
+        `before`: the run as its lease has it.
+        """
+
+    async def end(
+        self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]
+    ) -> tuple[Tip, RecordedSweep]:
+        """Record that a sweep ended, as the newest of the chain; return both as they are kept. One write."""
+
+    async def use(self, ruleset: UsedRuleset, now: datetime) -> None:
+        """Record the ruleset in force when the app starts. One read, unless it changed."""
+
+    async def prune(self, tip: Tip, before: datetime) -> Tip:
+        """Delete sweeps that began before a time, a limited number; no request where that was done."""
 
 
 class Queues(Protocol):

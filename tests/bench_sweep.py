@@ -149,7 +149,15 @@ class Bench:
         outward = queues.connect(connection_string=connection, over=self.queue)
         world = World(arm, register, outward, clock)
         ruleset = parse_ruleset(rules) if rules else load_ruleset()
-        self._sweeper = Sweeper(world, graph, register.sweeps, lambda: ruleset, self._say, bypasses=register.bypasses)
+        self._sweeper = Sweeper(
+            world,
+            graph,
+            register.sweeps,
+            lambda: ruleset,
+            self._say,
+            bypasses=register.bypasses,
+            record=register.record,
+        )
         self._parts = (arm, graph, register, outward, identity)
 
     async def _say(self, notice: Notice) -> None:

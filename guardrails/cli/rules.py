@@ -1,8 +1,8 @@
 """List the rules and what follows from each; with CODE or NAME, explain one.
 
 The ruleset is checked first: every mistake in it is shown, with its line and what would be right. Exclusions and
-overrides that have ended are named, too. With --registered and --counts the register is read; 1 with --counts: no sweep
-has counted by this ruleset.
+overrides that have ended are named, too. With --registered, --counts and --as-of the register is read; 1 with --counts:
+no sweep has counted by this ruleset; with --as-of: the record does not reach back that far, or is damaged.
 """
 
 import argparse
@@ -10,10 +10,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from guardrails.cli.options import add_format, add_ruleset, ruleset_of
+from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, options_of, rule_named, to_plain
 from guardrails.cli.screen import Screen
-from guardrails.errors import Permanent
+from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import modern
 from guardrails.exemption.times import spell_time
@@ -43,11 +43,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--counts", action="store_true",
         help="how many registered exemptions each exclusion, override and owner matches, by the last sweep",
     )  # fmt: skip
+    online.add_argument(
+        "--as-of", type=moment, metavar="TIME", help="print the ruleset that was in force then, as the record has it"
+    )
     add_format(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """List them all, or explain one."""
+    """List them all, or explain one; or print the ruleset of a time."""
+    if args.as_of:
+        return _as_of(args, screen)
     ruleset, now = ruleset_of(args), datetime.now(UTC)
     for one in (*ruleset.warnings, *ruleset.ended(now)):
         screen.note(one)
@@ -67,6 +72,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     else:
         _list(ruleset, bound, screen)
     return 0
+
+
+def _as_of(args: argparse.Namespace, screen: Screen) -> int:
+    if args.rule or args.ruleset:
+        message = "--as-of prints the ruleset that the record has, and takes no rule and no --ruleset"
+        raise Misconfigured(message, code="not-with-as-of", remedy="Leave them out")
+    from guardrails.cli import rules_as_of  # noqa: PLC0415 - all else here is offline
+
+    return rules_as_of.run(args.as_of, args.format, screen)
 
 
 type Bound = BoundRule | BoundRule[BypassRule]

@@ -37,6 +37,7 @@ from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.pruning import Pruning, kept_until, no_body
 from guardrails.register.rate_limits import RateLimits
+from guardrails.register.record import Record
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
@@ -81,6 +82,7 @@ class TableRegister:
             ports.DigestItems, ports.Sweeps.
         backup, reinstate: full copies of the table, and putting them back.
         bypasses: the bypasses of policies: ports.Bypasses.
+        record: what auditors ask for: ports.Record.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -100,6 +102,7 @@ class TableRegister:
         self.backup = Backup(self._table)
         self.reinstate = Reinstate(self._table, self.backup)
         self.bypasses = Bypasses(self._table)
+        self.record = Record(self._table)
 
     async def __aenter__(self) -> Self:
         return self

@@ -71,6 +71,7 @@ class Report:
         altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
         late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
         open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
+        clock_differs: whether our clock and Azure's are too far apart. No part of what is kept.
     """
 
     started: datetime
@@ -89,6 +90,7 @@ class Report:
     altered: list[str] = field(default_factory=list)
     late: str = ""
     open_since: datetime | None = None
+    clock_differs: bool = False
 
     @classmethod
     def after(cls, run: Run) -> "Report":
@@ -131,6 +133,14 @@ class Report:
             "altered": self.altered[:NAMED],
             "late": self.late,
         }
+
+    def kept(self) -> dict[str, Any]:
+        """Return what the record keeps of it: all that it says of this sweep, and nothing that the next one needs."""
+        said = self.to_json()
+        said["left_out"] = said.pop("odd")  # stored name
+        for name in ("told", "bypasses_told"):  # stored name
+            del said[name]
+        return said
 
 
 @dataclass(slots=True, eq=False)
@@ -228,7 +238,8 @@ class Pass:
         if page.missing:
             self.report.missing.append(page.missing)
             self._siblings.hole = self._siblings.hole or page.lost
-        if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
+        if abs(page.skew) > _SKEW and not self.report.clock_differs:
+            self.report.clock_differs = True
             ahead = "ahead of" if page.skew > 0 else "behind"
             self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is judged by ours")
         now, around = self.world.clock.now(), self._around

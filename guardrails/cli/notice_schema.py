@@ -54,6 +54,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.EVASION_ATTEMPTED: "somebody tries to escape a rule, to silence a notice or to stop the service for others;"
     " sent once an exemption and habit",
     Kind.SWEEP_LATE: "no sweep came by for twice the time that its schedule allows; one has begun now",
+    Kind.RECORD_DIGEST: "a sweep is in the record: its number and its hash, an anchor outside of our own store; only"
+    " for routes that name this kind",
 }
 """What each kind says, one line of markdown."""
 

@@ -1,4 +1,4 @@
-"""What the register knows: list its rows, export them, show one; show bypasses as well; put a full copy back.
+"""What the register knows: list its rows, export them, show one; verify them; show bypasses; put a full copy back.
 
 Filters say which rows; a row must pass all that are given. Expiry states and days left are those of now, or of --now.
 Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
@@ -6,7 +6,7 @@ Exit code 1: a row was changed from outside and cannot be trusted; it is listed 
 
 import argparse
 
-from guardrails.cli import register_bypasses, register_copy, register_export, register_list
+from guardrails.cli import register_bypasses, register_copy, register_export, register_list, register_verify
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
@@ -16,13 +16,16 @@ from guardrails.wiring import Service
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|bypasses", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|bypasses|verify", required=True)
     register_list.arguments(actions.add_parser("list", help="list the rows, the worst first"))
     show = actions.add_parser("show", help="show the current row of one exemption")
     add_id(show)
     add_format(show)
     register_export.arguments(actions.add_parser("export", help="write all that is known of each row"))
     register_copy.import_arguments(actions.add_parser("import", help="put a full copy back: `export --full`"))
+    register_verify.arguments(
+        actions.add_parser("verify", help="check every history, and that nothing of them was left out")
+    )
     register_bypasses.arguments(actions.add_parser("bypasses", help="exemptions and bypasses, the worst first"))
 
 
@@ -35,6 +38,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             return register_export.run(args, screen)
         case "import":
             return register_copy.run_import(args, screen)
+        case "verify":
+            return register_verify.run(args, screen)
         case "bypasses":
             return register_bypasses.run(args, screen)
         case _:

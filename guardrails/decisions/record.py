@@ -43,6 +43,7 @@ class Tip:
         seq, hash, run: number, hash and row of the newest sweep that ended; 0 and "" where none did.
         ruleset, mode: sha256 and mode of the ruleset in force; "" where none is known.
         used: when that was last used.
+        step: the number of the newest step of heads that a sweep which ended recorded; see guardrails.decisions.heads.
         changes: how often the ruleset in force changed, the first included.
         containers: the digest of the list of containers that the newest sweep saw.
         kept: up to when older sweeps have been deleted; None where none were.
@@ -57,6 +58,7 @@ class Tip:
     seq: int = 0
     hash: str = ""
     run: str = ""
+    step: int = 0
     ruleset: str = ""
     mode: str = ""
     used: datetime | None = None

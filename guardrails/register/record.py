@@ -6,6 +6,9 @@
     record     ruleset~SHA256         the text of a ruleset, compressed; `ruleset~SHA256~N` has what is beyond one row
     record     containers~SHA256      the containers that sweeps saw, likewise: JSON, a list of names
     record     run~STARTED~HOLDER     a sweep: written when it begins, and again when it ends
+    record     heads                  how far the heads of all exemptions' histories have come, and their digests
+    record     heads~XX               those of which ExemptionId.hash begins so; see guardrails.decisions.heads
+    record     past~STEP              what a step of them replaced
 
 All names are before `state~`: a sweep scans the table from there on.
 """
@@ -18,6 +21,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from guardrails.decisions.heads import KeptHeads, Step
+from guardrails.decisions.heads import after as after_step
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, UsedRuleset, gaps_before, hash_of
 from guardrails.decisions.watch import Run
 from guardrails.errors import Permanent, Retryable
@@ -26,20 +31,23 @@ from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import BODY_ROW_BYTES, Value, join_bytes, split_bytes, unpack
 from guardrails.register.keys import RECORD, starting_with
 from guardrails.register.record_rows import (
+    CHAIN,
+    HEADS,
     in_force_columns,
     last_before,
+    read_heads,
     read_in_force,
     read_run,
     read_tip,
     run_columns,
     run_row,
     stamp,
+    step_of,
     tip_columns,
 )
 from guardrails.register.table import Entity, Rejected, Table, Write
 
 _LOG: Final = logging.getLogger(__name__)
-_CHAIN: Final = "chain"
 _TRIES: Final = 5
 _DELETES: Final = 98
 """Sweeps that are deleted at once: a transaction takes 100 writes, and the chain's row is one."""
@@ -92,6 +100,7 @@ class Record:
             seq, text = tip.seq + 1, canonical_json(dict(said))
             kept = replace(sweep, said=said, seq=seq, previous=tip.hash, hash=hash_of(text, seq, tip.hash))
             after = replace(tip, seq=seq, hash=kept.hash, run=sweep.row, containers=digest)
+            after = replace(after, step=max(tip.step, step_of(kept)))
             if tip.ruleset == ruleset.sha256:
                 after = replace(after, used=used)
             if lost:
@@ -112,6 +121,34 @@ class Record:
         after, writes = await self._using(tip, ruleset, now, "start")
         if writes:
             await self._moved(after, writes)  # who was faster had the same file
+
+    async def heads(self, tip: Tip) -> KeptHeads:
+        """Return the heads of all exemptions' histories as the record has them. One read, in pages of 4 MiB."""
+        where = f"PartitionKey eq '{RECORD}' and RowKey ge 'heads' and RowKey lt 'heads~~'"
+        rows = {row["RowKey"]: row async for row in self._table.query(where)}
+        return read_heads(rows, tip.step)
+
+    async def keep_heads(self, kept: KeptHeads, step: Step, lost: int, now: datetime) -> KeptHeads | None:
+        """Change them by one step; None where somebody else did since they were read. One write."""
+        done = after_step(kept, step, lost)
+        columns: dict[str, Value] = {"step": done.step, "digests": done.digests, "lost": lost, "at": spell_time(now)}
+        anew = ",".join(f"{number:02x}" for number in step.anew)
+        undo: dict[str, Value] = {
+            "at": spell_time(now),
+            "anew": anew,
+            **split_bytes("undo", zlib.compress(step.undo, 6)),
+        }
+        how = Write("replace", HEADS, columns, kept.etag) if kept.etag else Write("create", HEADS, columns)
+        writes = [
+            how,
+            *(Write("put", f"heads~{number:02x}", split_bytes("heads", data)) for number, data in step.buckets.items()),
+            Write("put", f"past~{done.step:010d}", undo),
+        ]
+        try:
+            etags = await self._table.transact(RECORD, writes, "record")
+        except Rejected:
+            return None
+        return replace(done, etag=etags[0])
 
     async def prune(self, tip: Tip, before: datetime) -> Tip:
         """Delete sweeps that began before a time, a hundred at the most; return where the record is then.
@@ -205,7 +242,7 @@ class Record:
     async def _moved(self, tip: Tip, writes: Sequence[Write]) -> Tip | None:
         """Do writes and move the tip, all or none; None where somebody else did since it was read."""
         columns = tip_columns(tip)
-        how = Write("replace", _CHAIN, columns, tip.etag) if tip.etag else Write("create", _CHAIN, columns)
+        how = Write("replace", CHAIN, columns, tip.etag) if tip.etag else Write("create", CHAIN, columns)
         try:
             etags = await self._table.transact(RECORD, [how, *writes], "record")
         except Rejected:
@@ -213,7 +250,7 @@ class Record:
         return replace(tip, etag=etags[0])
 
     async def _tip(self) -> Tip | None:
-        found = await self._table.get(RECORD, _CHAIN)
+        found = await self._table.get(RECORD, CHAIN)
         tip = None if found is None else read_tip(found)
         if tip is not None and tip.problem:
             _LOG.error("the record's chain was changed from outside: %s", tip.problem)

@@ -6,15 +6,18 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from guardrails.decisions.heads import BUCKETS, EMPTY, KeptHeads, digests_of
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, hash_of
 from guardrails.decisions.watch import Run
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time
-from guardrails.register.columns import Value, join_text, read_object, split_text
+from guardrails.register.columns import Value, join_bytes, join_text, read_object, split_text
 
+CHAIN: Final = "chain"
+HEADS: Final = "heads"
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _TIMES: Final = ("began", "begun", "used", "kept")
-_NUMBERS: Final = ("seq", "changes")
+_NUMBERS: Final = ("seq", "changes", "step")
 _TEXTS: Final = ("newest", "hash", "run", "ruleset", "mode", "containers", "cut")
 _HEX: Final = re.compile("[0-9a-f]{64}")
 
@@ -135,3 +138,28 @@ def _checked_tip(found: Mapping[str, Any]) -> Tip:
     if not all(isinstance(said[name], str) for name in _TEXTS):
         raise TypeError("it has a text that is none")
     return Tip(**said, etag=found["odata.etag"])
+
+
+def step_of(sweep: RecordedSweep) -> int:
+    """Return the step of the heads that a sweep recorded; 0 where it recorded none."""
+    heads = sweep.said.get("heads")
+    step = heads.get("step") if isinstance(heads, Mapping) else None
+    return step if isinstance(step, int) else 0
+
+
+def read_heads(rows: Mapping[str, Mapping[str, Any]], least: int) -> KeptHeads:
+    """Return the heads by their rows. What does not fit its digest is `damaged`.
+
+    `least`: the step that a sweep which ended recorded. Rows of before that were put back by a hand; all are damaged.
+    """
+    buckets = tuple(join_bytes("heads", rows.get(f"heads~{number:02x}", {})) for number in range(BUCKETS))
+    found, own = rows.get(HEADS, {}), digests_of(buckets)
+    step, digests, lost = found.get("step"), found.get("digests"), found.get("lost")
+    etag = str(found.get("odata.etag") or "")
+    if type(step) is not int or not isinstance(digests, bytes) or len(digests) != 32 * BUCKETS or step < least:
+        if not found and not least and buckets == EMPTY:
+            return KeptHeads()
+        newest = max(least, step if type(step) is int else 0)
+        return KeptHeads(buckets, newest, own, damaged=(*range(BUCKETS),), etag=etag)
+    wrong = tuple(n for n, at in enumerate(range(0, 32 * BUCKETS, 32)) if own[at : at + 32] != digests[at : at + 32])
+    return KeptHeads(buckets, step, digests, lost if type(lost) is int else 0, wrong, etag)

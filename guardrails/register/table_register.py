@@ -16,6 +16,7 @@ from guardrails.decisions import bodies
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import GraceUse
+from guardrails.decisions.heads import head
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.decisions.watch import Watch
@@ -343,18 +344,19 @@ class TableRegister:
             else:
                 yield exemption, int(seq)
 
-    async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch]]:
-        """Yield what a sweep must know of every row: its partition, ExemptionId.hash, and the watch.
+    async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
+        """Yield what a sweep must know of every row: its partition, ExemptionId.hash, the watch, and the head.
 
         One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
         """
-        async for found in self._table.query("RowKey ge 'state~'", ("watch", "status")):
+        async for found in self._table.query("RowKey ge 'state~'", ("watch", "status", "seq", "head")):
             key = found["RowKey"].removeprefix("state~")
             if _KEY.fullmatch(key):
                 watch = Watch.parse(str(found.get("watch") or ""))
                 if not watch.begun and found.get("status") == Status.CANNOT_ACT:  # of before those were tried again
                     watch = watch._replace(at=1, begun=True)
-                yield intern(found["PartitionKey"]), bytes.fromhex(key), watch
+                newest = head(found.get("seq"), found.get("head"))
+                yield intern(found["PartitionKey"]), bytes.fromhex(key), watch, newest
             else:
                 _LOG.error("row %s of the register is none of ours", found["RowKey"])
 

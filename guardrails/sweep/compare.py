@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.decisions.adoption import was_before
+from guardrails.decisions.heads import Scanned
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
@@ -154,6 +155,7 @@ class Pass:
     ruleset: Ruleset
     mode: Mode
     report: Report
+    heads: Scanned = field(default_factory=Scanned)
     _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
     _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
     _covered: Mapping[str, datetime] = field(default_factory=dict)
@@ -229,8 +231,10 @@ class Pass:
         return covered
 
     async def _load(self) -> None:
-        async for container, key, watch in self.world.register.watches():
+        async for container, key, watch, head in self.world.register.watches():
             self._known[key] = (container, watch)
+            self.heads.add(key, head)
+        self.heads.whole = True
         self.report.known = len(self._known)
 
     def _take(self, page: Page) -> None:

@@ -90,14 +90,18 @@ class Sweeper:
             log.info("no sweep: another one is under way")
             return None
         report, mode = Report.after(run), self._mode(ruleset)
-        recording = Recording(self._record, self._world.clock, run, ruleset, mode, by=by, months=self._months)
+        recording = Recording(
+            self._record, self._world.clock, run, ruleset, mode, say=self._say, by=by, months=self._months
+        )
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
             await recording.begin()
             try:
                 await self._notify_late(run, by, report)
-                around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
+                one = Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report)
+                around = await one.go()
                 seen = frozenset(around.containers)
+                await recording.heads(one.heads, report)
                 found = await self._bypasses_in(around, ruleset, report)
                 whole = await self._notify(run, report)
                 await self._notify_of_bypasses(found, report)

@@ -14,6 +14,7 @@ WRITES = {
     "register.breaker_notified", "register.take_outbox", "queues.send", "sweeps.begin", "sweeps.end", "sweeps.cover",
     "sweeps.expect", "bypasses.write", "bypasses.mark_gone", "bypasses.forget",
     "record.begin", "record.end", "record.prune", "record.use",
+    "record.keep_heads",
 }  # fmt: skip
 """Where a process can die. A read changes nothing: to die at one is to die before the write that follows."""
 

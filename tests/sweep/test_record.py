@@ -1,5 +1,6 @@
 """The record of sweeps: each is in it, whatever becomes of it, and what it could not record is named."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 from guardrails import __version__
 from guardrails.decisions.record import RecordedSweep
 from guardrails.errors import Retryable
+from guardrails.register.keys import address
 from guardrails.register.record import Record
+from guardrails.register.table import Write
 from guardrails.sweep.record import months_before
 from tests.conftest import VirtualClock
 from tests.reconcile.ports import Died
+from tests.reconcile.world import ROUTE, rules
 from tests.sweep.conftest import Tenant
 
 YEAR = timedelta(days=365)
@@ -126,12 +130,12 @@ async def test_events_ask_nothing_of_the_record(tenant: Tenant) -> None:
     assert not [name for name in world.watch.calls if name.startswith("record.")]
 
 
-async def test_an_unchanged_sweep_asks_twice(tenant: Tenant) -> None:
+async def test_an_unchanged_sweep_asks_few_times(tenant: Tenant) -> None:
     await tenant.settled()
     tenant.world.watch.calls.clear()
     await tenant.sweep()
     asked = {name: count for name, count in tenant.world.watch.calls.items() if name.startswith("record.") and count}
-    assert asked == {"record.begin": 1, "record.end": 1, "record.prune": 1}
+    assert asked == {"record.begin": 1, "record.heads": 1, "record.end": 1, "record.prune": 1}
 
 
 async def test_sweeps_are_kept_for_as_long_as_the_setting_says(tenant: Tenant) -> None:
@@ -156,6 +160,65 @@ async def test_a_clock_that_is_wrong_deletes_nothing(tenant: Tenant) -> None:
         report = await tenant.sweep()
         assert report.clock_differs
     assert len(await recorded(tenant)) == 3
+
+
+ANCHORED = {**ROUTE, "route": "anchor", "kinds": ["record-digest"]}
+
+
+async def test_what_the_record_has_come_to_is_in_the_log_and_with_a_route_that_asks_for_it(
+    tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await tenant.world.known(tenant.world.id())
+    await tenant.sweep()
+    assert "record-digest" not in await tenant.world.notice_kinds()
+    tenant.world.ruleset = rules(notices=[ROUTE, ANCHORED])
+    tenant.world.clock.advance(hours=1)
+    await tenant.sweep()
+    last = (await recorded(tenant))[-1]
+    facts = [json.loads(one.getMessage()) for one in caplog.records if '"event": "record"' in one.getMessage()]
+    assert (len(facts), facts[-1]["hash"], facts[-1]["sweep"], facts[-1]["exemptions"]) == (2, last.hash, 2, 1)
+    sent = [one for one in await tenant.world._drain("notices") if one["notice"]["kind"] == "record-digest"]
+    assert [one["route"] for one in sent] == ["anchor"]
+    assert sent[0]["notice"]["why"] == [f"sweep 2: {last.hash}"]
+
+
+async def test_what_the_register_lacks_is_found_by_the_next_sweep_and_reported_once(tenant: Tenant) -> None:
+    world, kept, gone = tenant.world, tenant.world.id("kept"), tenant.world.id("gone")
+    for one in (kept, gone):
+        await world.known(one)
+    await tenant.settled()
+    place = address(gone)
+    async for row in world.register._table.query(f"PartitionKey eq '{place.partition}'"):
+        if place.key in row["RowKey"]:
+            await world.register._table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+    for _ in range(3):
+        world.clock.advance(hours=1)
+        await tenant.sweep()
+        await tenant.work()
+    heads = [one.said["heads"] for one in await recorded(tenant)]
+    kinds = await world.notice_kinds()
+    assert kinds.count("register-altered") == 1
+    assert [(one["lost"], one["back"]) for one in heads[-3:]] == [(1, 0), (0, 1), (0, 0)]
+
+
+async def test_an_exemption_that_is_left_out_and_not_there_any_more_stays_counted(tenant: Tenant) -> None:
+    world, gone = tenant.world, tenant.world.id("gone")
+    await world.known(gone)
+    await tenant.settled()
+    await world.delete(gone)
+    await tenant.settled()
+    place = address(gone)
+    async for row in world.register._table.query(f"PartitionKey eq '{place.partition}'"):
+        if place.key in row["RowKey"]:
+            await world.register._table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+    for _ in range(3):
+        world.clock.advance(hours=1)
+        await tenant.sweep()
+    heads = [one.said["heads"] for one in sorted(await recorded(tenant), key=lambda one: one.seq)]
+    assert [one["lost"] for one in heads[-3:]] == [1, 1, 1]
+    assert heads[-1]["digest"] == heads[-4]["digest"]
+    assert (await world.notice_kinds()).count("register-altered") == 1
 
 
 @pytest.mark.parametrize(

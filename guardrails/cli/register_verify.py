@@ -62,8 +62,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
                     lacks = found.record.compare(bytes.fromhex(key), entries_of(history))
                     found.problems += [f"{name_of(own, key)}: {text}" for text in lacks]
                 progress(found.exemptions, 0)
-            for key in sorted(left):
-                found.problems += [f"exemption {key.hex()}: {text}" for text in found.record.compare(key, set())]
+            for gone in sorted(left):
+                found.problems += [f"exemption {gone.hex()}: {text}" for text in found.record.compare(gone, set())]
             return found
 
         found = with_service(work)

@@ -52,6 +52,8 @@ _ENTRY_BYTES: Final = 960 * 1024
 _DELETES: Final = 90
 _BODY: Final = "body~"
 _KEY: Final = re.compile("[0-9a-f]{40}")
+_WATCHED: Final = ("watch", "status", "seq", "head")
+"""What a sweep reads of every row."""
 _VERIFY_ROUNDS: Final = 5
 _VERIFY: Final = "`exg history ID --verify` lists what is wrong; fix or delete those rows in the table"
 
@@ -349,7 +351,7 @@ class TableRegister:
 
         One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
         """
-        async for found in self._table.query("RowKey ge 'state~'", ("watch", "status", "seq", "head")):
+        async for found in self._table.query("RowKey ge 'state~'", _WATCHED):
             key = found["RowKey"].removeprefix("state~")
             if _KEY.fullmatch(key):
                 watch = Watch.parse(str(found.get("watch") or ""))

@@ -81,8 +81,8 @@ class Recording:
                 text = "heads in the record were changed from outside, and are made anew: exg register verify"
                 report.altered.append(text)
             if found.lost > self._kept.lost or found.back:
-                counts = f"{found.lost} exemptions are missing, {found.back} have fewer history entries or others"
-                report.altered.append(f"the register lacks what the record has: {counts}; exg register verify has more")
+                lacks = f"{found.lost} exemptions are missing, {found.back} have fewer history entries or others"
+                report.altered.append(f"the register lacks what the record has: {lacks}; exg register verify has more")
             kept: KeptHeads | None = self._kept
             marks = [Step({})] if found.lost != self._kept.lost and not found.steps else []
             for step in (*found.steps, *marks):

@@ -98,8 +98,8 @@ class Vault:
             async with self._table() as table:
                 async for one in table.list_entities():
                     await table.delete_entity(one["PartitionKey"], one["RowKey"])
-                for one in rows.values():
-                    await table.upsert_entity(one)
+                for row_ in rows.values():
+                    await table.upsert_entity(row_)
 
         self.do(work)
 

@@ -194,7 +194,7 @@ def _month(data: Data, size: int) -> dict[str, float]:
 def record_bytes(data: Data, size: int) -> float:
     """Return what the record takes at the end of a year: a row a sweep, a head an exemption, and each one replaced."""
     assumed = data.assumed
-    return 12 * assumed.sweeps * data.counts["bytes"]["run"] + HEAD * size * (1 + assumed.entries)
+    return float(12 * assumed.sweeps * data.counts["bytes"]["run"] + HEAD * size * (1 + assumed.entries))
 
 
 def assumptions(data: Data) -> list[tuple[str, float]]:

@@ -227,8 +227,15 @@ class Intake:
         return await self._sweep("the timer")
 
     async def start(self) -> None:
-        """The app starts: see that the second clock goes, for the timer may never call. One read, most times."""
+        """The app starts: see that the second clock goes, for the timer may never call; record the ruleset in force.
+
+        Two reads, most times.
+        """
         await self._second_clock.wind(sweeping=False)
+        try:
+            await self._sweeper.start()
+        except Misconfigured as error:
+            await self._ruleset_broken(error)
 
     async def age(self) -> timedelta | None:
         """Return how long ago the last sweep that ended began; None where none did. Raises Retryable.

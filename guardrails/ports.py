@@ -10,7 +10,9 @@ from guardrails.bypasses.row import Known as KnownBypass
 from guardrails.bypasses.row import Partitions
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import GraceUse
+from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
+from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
 from guardrails.decisions.watch import Run, Watch
@@ -266,8 +268,11 @@ class Register(Protocol):
     async def close_breaker(self, now: datetime) -> None:
         """Close the breaker and forget the reverts that opened it."""
 
-    def watches(self) -> AsyncIterator[tuple[str, bytes, Watch]]:
-        """Yield what a sweep must know of every row: its container, ExemptionId.hash, and the watch."""
+    def watches(self) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
+        """Yield what a sweep must know of every row: its container, ExemptionId.hash, the watch, and the head.
+
+        The head is that of guardrails.decisions.heads; b"" where the row does not say it.
+        """
 
     async def id_of(self, container: str, key: bytes) -> str:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
@@ -361,6 +366,33 @@ class Bypasses(Protocol):
 
     def rows(self, refused: Callable[[Permanent], object] | None = None) -> AsyncIterator[KeptBypass]:
         """Yield all of them, those that are gone too. One that cannot be read goes to `refused`."""
+
+
+class Record(Protocol):
+    """What auditors ask for: every sweep, and every ruleset in force. Raises Retryable."""
+
+    async def begin(self, sweep: RecordedSweep, ruleset: UsedRuleset, before: Run) -> tuple[Tip, RecordedSweep]:
+        """Record that a sweep begins, and the ruleset in force; return both as they are kept. One read, one write.
+
+        `before`: the run as its lease has it.
+        """
+
+    async def end(
+        self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]
+    ) -> tuple[Tip, RecordedSweep]:
+        """Record that a sweep ended, as the newest of the chain; return both as they are kept. One write."""
+
+    async def use(self, ruleset: UsedRuleset, now: datetime) -> None:
+        """Record the ruleset in force when the app starts. One read, unless it changed."""
+
+    async def heads(self, tip: Tip) -> KeptHeads:
+        """Return the heads of all exemptions' histories as the record has them. One read: a page of 4 MiB or more."""
+
+    async def keep_heads(self, kept: KeptHeads, step: Step, lost: int, now: datetime) -> KeptHeads | None:
+        """Change them by one step; None where somebody else did since they were read. One write."""
+
+    async def prune(self, tip: Tip, before: datetime) -> Tip:
+        """Delete sweeps that began before a time, a limited number; no request where that was done."""
 
 
 class Queues(Protocol):

@@ -217,6 +217,8 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         ruleset,
         dead_letters.notify,
         bypasses=register.bypasses,
+        record=register.record,
+        months=settings.kept_months,
         audit_only=settings.mode == "audit",
         late=second_clock.late,
     )

@@ -2,6 +2,7 @@
 
 python -m tests.bench_sweep 10000        what `make bench` does, for one size
 python -m tests.bench_sweep 10000 rules  the same without and with the rules that look at all exemptions
+python -m tests.bench_sweep 10000 record the same without and with the record
 """
 
 import asyncio
@@ -13,17 +14,21 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any, Final
+from unittest.mock import patch
 
 import aiohttp
 from azure.identity.aio import ManagedIdentityCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.graph import Graph
+from guardrails.decisions.heads import KeptHeads
+from guardrails.decisions.record import RecordedSweep, Tip
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
 from guardrails.reconcile.visit import World
@@ -131,15 +136,38 @@ async def seed(arm: str, size: int) -> None:
                 chunk = []
 
 
+class Unrecorded:
+    """A record that keeps nothing, and asks for nothing."""
+
+    async def begin(self, sweep: RecordedSweep, *_: object) -> tuple[Tip, RecordedSweep]:
+        return Tip(sweep.started), sweep
+
+    async def end(self, tip: Tip, sweep: RecordedSweep, *_: object) -> tuple[Tip, RecordedSweep]:
+        return tip, sweep
+
+    async def use(self, *_: object) -> None:
+        raise NotImplementedError
+
+    async def heads(self, _: Tip) -> KeptHeads:
+        return KeptHeads()
+
+    async def keep_heads(self, *_: object) -> None:
+        raise NotImplementedError
+
+    async def prune(self, tip: Tip, *_: object) -> Tip:
+        return tip
+
+
 class Bench:
     """A sweeper over the tenant that the environment leads to, with a table of its own.
 
     Args:
         rules: the ruleset's text.
         table: the register's name.
+        recorded: whether sweeps are recorded.
     """
 
-    def __init__(self, rules: str = "", table: str = "bench") -> None:
+    def __init__(self, rules: str = "", table: str = "bench", *, recorded: bool = True) -> None:
         clock, connection, self.arm_address = SystemClock(), os.environ["BENCH_STORAGE"], os.environ["BENCH_ARM"]
         self.table, self.queue, self.notices = Recorder(), Recorder(), list[str]()
         identity = ManagedIdentityCredential()
@@ -149,7 +177,11 @@ class Bench:
         outward = queues.connect(connection_string=connection, over=self.queue)
         world = World(arm, register, outward, clock)
         ruleset = parse_ruleset(rules) if rules else load_ruleset()
-        self._sweeper = Sweeper(world, graph, register.sweeps, lambda: ruleset, self._say, bypasses=register.bypasses)
+        self._recorded = recorded
+        self._sweeper = Sweeper(
+            world, graph, register.sweeps, lambda: ruleset, self._say, bypasses=register.bypasses,
+            record=register.record if recorded else Unrecorded(),
+        )  # fmt: skip
         self._parts = (arm, graph, register, outward, identity)
 
     async def _say(self, notice: Notice) -> None:
@@ -159,19 +191,20 @@ class Bench:
         """Sweep; return the processor's time that it took, in seconds, and the report."""
         gc.collect()
         cpu = time.process_time()
-        report = await self._sweeper.sweep()
+        with nullcontext() if self._recorded else patch.object(table_register, "_WATCHED", ("watch", "status")):
+            report = await self._sweeper.sweep()
         return time.process_time() - cpu, _checked(report)
 
     async def close(self) -> None:
         await asyncio.gather(*(part.close() for part in self._parts))
 
 
-async def sweep_twice() -> None:
-    """Sweep the tenant twice, and print what it took as JSON."""
+async def sweep_thrice() -> None:
+    """Sweep the tenant three times, and print what it took as JSON."""
     bench = Bench()
     figures: dict[str, Any] = {}
     async with aiohttp.ClientSession() as http:
-        for name in ("first", "unchanged"):
+        for name in ("first", "second", "unchanged"):  # the second records the histories that the first began
             bench.table.take()
             bench.queue.take()
             bench.notices.clear()
@@ -192,23 +225,37 @@ async def sweep_twice() -> None:
     print(json.dumps(figures))
 
 
-async def sweep_with_and_without() -> None:
+async def rules_off_and_on() -> None:
     """Sweep the tenant in turns without and with the rules that look at all exemptions; print what each takes."""
     text = DEFAULT_PATH.read_text(encoding="utf-8")
     without = re.sub(r"^  (duplicate|assignment-not-applicable): alert", r"  \1: off", text, flags=re.MULTILINE)
     if text.count(": off") + 2 != without.count(": off"):
         raise RuntimeError("the shipped ruleset does not have both rules on")
-    benches = [Bench(without, "without"), Bench(text, "with")]
+    await _in_turns(Bench(without, "without"), Bench(text, "with"))
+
+
+async def record_off_and_on() -> None:
+    """Sweep the tenant in turns without and with the record; print what each takes."""
+    await _in_turns(Bench(table="without", recorded=False), Bench(table="with"))
+
+
+async def _in_turns(*benches: Bench) -> None:
+    """Sweep the tenant with each in turns; print the processor's time and the requests to the table of each."""
     first = [(await bench.sweep())[0] for bench in benches]
-    taken: list[list[float]] = [[], []]
+    for bench in benches:
+        await bench.sweep()  # records what the first began
+    taken: list[list[float]] = [[] for _ in benches]
+    requests: list[list[int]] = [[] for _ in benches]
     for _ in range(_TIMES):
-        for bench, times in zip(benches, taken, strict=True):
+        for bench, times, asked in zip(benches, taken, requests, strict=True):
+            bench.table.take()
             cpu, report = await bench.sweep()
             if report.queued:
                 raise RuntimeError(f"something was left to do: {report.queued}")
             times.append(cpu)
+            asked.append(sum(bench.table.take()))
     await asyncio.gather(*(bench.close() for bench in benches))
-    print(json.dumps({"first": first, "unchanged": taken}))
+    print(json.dumps({"first": first, "unchanged": taken, "requests": requests}))
 
 
 def _checked(report: Report | None) -> Report:
@@ -248,19 +295,23 @@ async def measure(size: int, what: str = "twice") -> dict[str, Any]:
         await _end(cloud)
 
 
-async def rules_ratio(size: int) -> float:
-    """Return how many times the processor's time an unchanged sweep takes with the rules that look at all exemptions.
+async def ratio(size: int, what: str) -> tuple[float, int]:
+    """Return how many times the processor's time an unchanged sweep takes with something, and requests it makes more.
 
     The median of several pairs of sweeps, one right after the other: a machine that does more besides slows down both.
     """
-    off, on = (await measure(size, "rules"))["unchanged"]
-    return float(median(with_them / without for without, with_them in zip(off, on, strict=True)))
+    found = await measure(size, what)
+    (off, on), (fewer, more) = found["unchanged"], found["requests"]
+    times = float(median(with_it / without for without, with_it in zip(off, on, strict=True)))
+    return times, max(one - other for other, one in zip(fewer, more, strict=True))
 
 
 async def figures() -> list[tuple[str, float, str]]:
     """Return the figures for 10,000 and 100,000 exemptions; the second sweep must find nothing to do."""
     out = []
-    out.append(("sweep_rules_cpu_ratio", await rules_ratio(10_000), "times"))
+    out.append(("sweep_rules_cpu_ratio", (await ratio(10_000, "rules"))[0], "times"))
+    cost, requests = await ratio(100_000, "record")
+    out += [("record_sweep_cost", cost, "times"), ("record_sweep_requests", requests, "requests")]
     for size, name in ((10_000, "10k"), (100_000, "100k")):
         found = await measure(size)
         first, again = found["first"], found["unchanged"]
@@ -272,7 +323,7 @@ async def figures() -> list[tuple[str, float, str]]:
             (f"sweep_mib_{name}", found["mib"], "MiB"),
         ]
         if size == 100_000:
-            lease = 2  # the run's row: taken, and given back with the report; what is more is the heartbeat
+            lease = 4  # the run's row and the record's: begun, and ended with the report; what is more is the heartbeat
             beats = int(again["seconds"] // 40)
             out += [
                 ("sweep_unchanged_writes", again["table_writes"] - lease - beats + again["queue_writes"], "writes"),
@@ -287,4 +338,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         print(json.dumps(asyncio.run(measure(int(sys.argv[1]), *sys.argv[2:])), indent=1))
     else:
-        asyncio.run(sweep_with_and_without() if os.environ.get("BENCH_WHAT") == "rules" else sweep_twice())
+        works = {"rules": rules_off_and_on, "record": record_off_and_on}
+        asyncio.run(works.get(os.environ.get("BENCH_WHAT", ""), sweep_thrice)())

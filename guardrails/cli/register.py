@@ -1,4 +1,4 @@
-"""Read the register: list, show and export its rows; list bypasses; restore a full copy.
+"""Read the register: list, show, export and verify its rows; list bypasses; restore a full copy.
 
 If you give several filters, a row must match all of them. Expiry states and days left are as of now, or as of --now.
 Exit code 1: somebody changed a row outside the service. Filters never hide such a row; its status is `altered`.
@@ -6,7 +6,7 @@ Exit code 1: somebody changed a row outside the service. Filters never hide such
 
 import argparse
 
-from guardrails.cli import register_bypasses, register_copy, register_export, register_list
+from guardrails.cli import register_bypasses, register_copy, register_export, register_list, register_verify
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
@@ -16,13 +16,16 @@ from guardrails.wiring import Service
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|bypasses", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|bypasses|verify", required=True)
     register_list.arguments(actions.add_parser("list", help="list the rows, worst first"))
     show = actions.add_parser("show", help="show the current row of one exemption")
     add_id(show)
     add_format(show)
     register_export.arguments(actions.add_parser("export", help="export every row as JSON lines or CSV"))
     register_copy.import_arguments(actions.add_parser("import", help="restore a full copy, made by `export --full`"))
+    register_verify.arguments(
+        actions.add_parser("verify", help="verify every history, and find what was left out of the record")
+    )
     register_bypasses.arguments(actions.add_parser("bypasses", help="list exemptions and bypasses, worst first"))
 
 
@@ -35,6 +38,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             return register_export.run(args, screen)
         case "import":
             return register_copy.run_import(args, screen)
+        case "verify":
+            return register_verify.run(args, screen)
         case "bypasses":
             return register_bypasses.run(args, screen)
         case _:

@@ -1,9 +1,11 @@
 """List the rules with their responses, or explain one rule.
 
-The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
-that has ended. --registered and --counts read the register.
 
-Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset. 2: the ruleset has mistakes.
+The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
+that has ended. --registered, --counts and --as-of read the register.
+
+Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset; with --as-of, the record does not reach
+back to that time, or is damaged. 2: the ruleset has mistakes.
 """
 
 import argparse
@@ -11,10 +13,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from guardrails.cli.options import add_format, add_ruleset, ruleset_of
+from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, options_of, rule_named, to_plain
 from guardrails.cli.screen import Screen
-from guardrails.errors import Permanent
+from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import modern
@@ -47,11 +49,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--counts", action="store_true",
         help="show how many exemptions each exclusion, override and owner matched at the last sweep",
     )  # fmt: skip
+    online.add_argument(
+        "--as-of", type=moment, metavar="TIME", help="print the ruleset that was in force then, as the record has it"
+    )
     add_format(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """List them all, or explain one."""
+    """List them all, or explain one; or print the ruleset of a time."""
+    if args.as_of:
+        return _as_of(args, screen)
     ruleset, now = ruleset_of(args), datetime.now(UTC)
     for one in (*ruleset.warnings, *ruleset.ended(now)):
         screen.note(one)
@@ -71,6 +78,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     else:
         _list(ruleset, bound, screen)
     return 0
+
+
+def _as_of(args: argparse.Namespace, screen: Screen) -> int:
+    if args.rule or args.ruleset:
+        message = "--as-of prints the ruleset that the record has, and takes no rule and no --ruleset"
+        raise Misconfigured(message, code="not-with-as-of", remedy="Leave them out")
+    from guardrails.cli import rules_as_of  # noqa: PLC0415 - all else here is offline
+
+    return rules_as_of.run(args.as_of, args.format, screen)
 
 
 type Bound = BoundRule | BoundRule[BypassRule]

@@ -1,12 +1,14 @@
-"""Show the result of the last sweep, or run a sweep now, as the timer does.
+"""Show the result of the last sweep, list the recorded sweeps, or run a sweep now, as the timer does.
 
 `run` adopts exemptions that are older than the guardrails. It puts each drifted exemption on the reconcile queue, and
-the functions process the queue. Exit code 1: another sweep is running, or part of the tenant could not be read.
+the functions process the queue. Exit code 1: another sweep is running, or part of the tenant could not be read; with
+`list`: no sweep ran for some time, or the record lacks something.
 """
 
 import argparse
 from typing import Any
 
+from guardrails.cli import sweep_list
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
@@ -16,12 +18,16 @@ from guardrails.wiring import Service
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("action", nargs="?", choices=("show", "run"), default="show", help="default: show")
+    parser.add_argument("action", nargs="?", choices=("show", "run", "list"), default="show", help="default: show")
+    sweep_list.arguments(parser)
     add_format(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Sweep, or look; show the report."""
+    """Sweep, or look; show the report, or what the record has."""
+    if args.action == "list":
+        return sweep_list.run(args, screen)
+    sweep_list.refuse(args)
     with screen.progress("sweep"):
         document = screen.form.from_stored(with_service(_run if args.action == "run" else _look))
     if args.format == "json":

@@ -203,7 +203,7 @@ def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]
     return Notice(
         id=f"service-{kind}-{key}",
         kind=kind,
-        severity=str(Severity.HIGH),
+        severity=str(SEVERITIES[kind][0]),
         at=at,
         title=TITLES[kind],
         exemption={},
@@ -239,6 +239,16 @@ def late(last: datetime, since: str, *, by: str, at: datetime) -> Notice:
     why += [f"this one was begun by {by}"] if by else []
     key = "".join(one for one in since if one.isalnum())[:40]
     return service(Kind.SWEEP_LATE, key, at=at, done="A sweep has begun. It finds what happened meanwhile.", why=why)
+
+
+def record_digest(seq: int, started: datetime, digest: str, exemptions: int | None, *, at: datetime) -> Notice:
+    """Return the notice that a sweep is in the record, as an anchor: its number, when it began (UTC), and its hash.
+
+    `exemptions`: of how many it recorded the history; None where it recorded none.
+    """
+    histories = "no histories" if exemptions is None else f"the histories of {exemptions:,} exemptions"
+    done = f"The record has the sweep of {read_time(started)}, and {histories}."
+    return service(Kind.RECORD_DIGEST, f"{seq}-{digest[:16]}", at=at, done=done, why=(f"sweep {seq}: {digest}",))
 
 
 def altered(wrong: Sequence[str], *, at: datetime) -> Notice:

@@ -32,6 +32,7 @@ URGENT: Final = frozenset(
         Kind.HOLD,
         Kind.EVASION_ATTEMPTED,
         Kind.SWEEP_LATE,
+        Kind.RECORD_DIGEST,
     }
 )
 """Kinds that are never collected."""

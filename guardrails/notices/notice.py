@@ -44,15 +44,20 @@ class Kind(StrEnum):
     HOLD_ENDING = "hold-ending"
     EVASION_ATTEMPTED = "evasion-attempted"
     SWEEP_LATE = "sweep-late"
+    RECORD_DIGEST = "record-digest"
 
 
 SERVICE: Final = frozenset(
     {
         Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST, Kind.ADOPTED,
         Kind.SWEEP_PARTIAL, Kind.BYPASS_FOUND, Kind.BUDGET_REACHED, Kind.SWEEP_LATE,
+        Kind.RECORD_DIGEST,
     }
 )  # fmt: skip
 """Kinds about the service itself, or about many exemptions: their `exemption` is {}."""
+
+ON_REQUEST: Final = frozenset({Kind.RECORD_DIGEST})
+"""Kinds that only a route gets which names them: nobody else wants one an hour."""
 
 _ANY = tuple(Severity)
 _HIGH = (Severity.HIGH,)
@@ -88,6 +93,7 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.HOLD_ENDING: (Severity.MEDIUM,),
     Kind.EVASION_ATTEMPTED: _HIGH,
     Kind.SWEEP_LATE: _HIGH,
+    Kind.RECORD_DIGEST: (Severity.INFO,),
 }
 """The severities that a notice of a kind can have, worst first."""
 
@@ -122,6 +128,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
     Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
     Kind.SWEEP_LATE: "No sweep for too long",
+    Kind.RECORD_DIGEST: "The digest of the record",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -155,6 +162,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.HOLD_ENDING: "Fix the exemption before the hold ends. To hold it longer: exg hold ID",
     Kind.EVASION_ATTEMPTED: "Ask who wrote it. What was done to it: exg history ID",
     Kind.SWEEP_LATE: "Check that the timer runs; where it stopped, deploy again. To sweep now: exg sweep",
+    Kind.RECORD_DIGEST: "Keep it where the guardrails cannot write. To check by it: exg register verify --anchor HASH",
 }
 
 

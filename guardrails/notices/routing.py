@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.patterns import glob, modern, text_glob
 from guardrails.exemption.severity import Severity
-from guardrails.notices.notice import Notice
+from guardrails.notices.notice import ON_REQUEST, Notice
 
 CHATS: Final = ("teams", "slack")
 """Channels that people read."""
@@ -50,7 +50,7 @@ class Route:
 
     def wants(self, notice: Notice) -> bool:
         """Whether a notice goes this way by its own merits; see `Ruleset.default_routes` for what is left over."""
-        if self.kinds and notice.kind not in self.kinds:
+        if notice.kind not in self.kinds and (self.kinds or notice.kind in ON_REQUEST):
             return False
         if Severity(notice.severity).rank > Severity(self.min_severity).rank:
             return False

@@ -19,7 +19,8 @@ from azure.data.tables import EdmType, EntityProperty
 from guardrails.errors import Misconfigured
 from guardrails.exemption.times import spell_time
 from guardrails.register.columns import ENTRY, join_bytes
-from guardrails.register.keys import Address, starting_with
+from guardrails.register.keys import RECORD, Address, starting_with
+from guardrails.register.record_rows import CHAIN, HEADS
 from guardrails.register.table import Entity, Table
 from guardrails.register.verify import problems_of
 
@@ -63,8 +64,14 @@ class Backup:
         rows = {found["RowKey"]: found async for found in self._table.query(f"PartitionKey eq '{quoted}'")}
         return (await self._whole(name, rows))[0]
 
+    async def record(self) -> dict[str, Entity]:
+        """Return the rows of the record, as they were at one moment: a sweep may write meanwhile."""
+        return await self.partition(RECORD)
+
     async def _whole(self, partition: str, rows: dict[str, Entity]) -> tuple[dict[str, Entity], list[str]]:
         problems: list[str] = []
+        if partition == RECORD:
+            return await self._still(rows), problems
         for key, first in by_exemption(rows).items():
             place, own, tries = Address(partition, key), first, _TRIES
             while (wrong := soundness(place, own)) and tries:
@@ -75,6 +82,15 @@ class Backup:
                 rows |= own
             problems += [f"{name_of(own, key)}: {problem}" for problem in wrong]
         return dict(sorted(rows.items())), problems
+
+    async def _still(self, rows: dict[str, Entity]) -> dict[str, Entity]:
+        """Return the rows of the record, read again while its two rows that all others follow change."""
+        for _ in range(_TRIES):
+            now = {name: await self._table.get(RECORD, name) for name in (CHAIN, HEADS)}
+            if now == {name: rows.get(name) for name in (CHAIN, HEADS)}:
+                break
+            rows = {row["RowKey"]: row async for row in self._table.query(f"PartitionKey eq '{RECORD}'")}
+        return rows
 
     async def _one(self, place: Address) -> dict[str, Entity]:
         found: dict[str, Entity] = {}

@@ -114,15 +114,18 @@ def pack(body: Mapping[str, Any]) -> Packed:
     return Packed(hashlib.sha256(raw).hexdigest(), zlib.compress(raw, 6), len(raw))
 
 
-def unpack(data: bytes, digest: str) -> bytes:
-    """Return the JSON that `pack` compressed. Raises ValueError where it is damaged or not what `digest` says."""
+def unpack(data: bytes, digest: str, *, what: str = "body", by: str = "that its history entry gives") -> bytes:
+    """Return what was compressed, such as by `pack`. Raises ValueError where it is damaged or not what `digest` says.
+
+    `what` it is, and `by` which words its digest is known, are for the error.
+    """
     stream = zlib.decompressobj()
     try:
         raw = stream.decompress(data, BODY_LIMIT)
     except zlib.error as error:
-        raise ValueError(f"the stored body cannot be decompressed: {error}") from error
+        raise ValueError(f"the stored {what} cannot be decompressed: {error}") from error
     if stream.unconsumed_tail or not stream.eof:
-        raise ValueError("the stored body is incomplete or too long")
+        raise ValueError(f"the stored {what} is incomplete or too long")
     if hashlib.sha256(raw).hexdigest() != digest:
-        raise ValueError("the stored body does not have the digest that its history entry gives")
+        raise ValueError(f"the stored {what} does not have the digest {by}")
     return raw

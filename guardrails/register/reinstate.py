@@ -23,7 +23,7 @@ from guardrails.register.backup import (
     soundness,
 )
 from guardrails.register.group_commit import GroupCommit
-from guardrails.register.keys import BREAKER, GRACE, RATE_LIMITS, SWEEP, UNSEEN, Address
+from guardrails.register.keys import BREAKER, GRACE, RATE_LIMITS, RECORD, SWEEP, UNSEEN, Address
 from guardrails.register.probe import PARTITION as DOCTOR
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
@@ -32,8 +32,8 @@ _CHUNK_BYTES: Final = MOST_BYTES // 4
 """Of columns, in a transaction: quotes and other alphabets take several times as much in the request."""
 _LEFT_OUT: Final = frozenset({RATE_LIMITS, DOCTOR})
 """Rate limits say which messages are on the queues, which are not in the copy; the doctor deletes its row."""
-_OF_NOW: Final = frozenset({BREAKER[0], SWEEP[0], UNSEEN[0]})
-"""What is there is newer and stays: a copy must not close a breaker, nor take a lease from who sweeps."""
+_OF_NOW: Final = frozenset({BREAKER[0], SWEEP[0], UNSEEN[0], RECORD})
+"""What is there is newer and stays: a copy must not close a breaker, take a lease from who sweeps, or cut a record."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from guardrails.decisions import bodies
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import GraceUse
+from guardrails.decisions.heads import head
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.decisions.watch import Watch
@@ -37,6 +38,7 @@ from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.pruning import Pruning, kept_until, no_body
 from guardrails.register.rate_limits import RateLimits
+from guardrails.register.record import Record
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
@@ -50,6 +52,8 @@ _ENTRY_BYTES: Final = 960 * 1024
 _DELETES: Final = 90
 _BODY: Final = "body~"
 _KEY: Final = re.compile("[0-9a-f]{40}")
+_WATCHED: Final = ("watch", "status", "seq", "head")
+"""What a sweep reads of every row."""
 _VERIFY_ROUNDS: Final = 5
 _VERIFY: Final = "`exg history ID --verify` lists what is wrong; fix or delete those rows in the table"
 
@@ -81,6 +85,7 @@ class TableRegister:
             ports.DigestItems, ports.Sweeps.
         backup, reinstate: full copies of the table, and putting them back.
         bypasses: the bypasses of policies: ports.Bypasses.
+        record: what auditors ask for: ports.Record.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -100,6 +105,7 @@ class TableRegister:
         self.backup = Backup(self._table)
         self.reinstate = Reinstate(self._table, self.backup)
         self.bypasses = Bypasses(self._table)
+        self.record = Record(self._table)
 
     async def __aenter__(self) -> Self:
         return self
@@ -340,18 +346,19 @@ class TableRegister:
             else:
                 yield exemption, int(seq)
 
-    async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch]]:
-        """Yield what a sweep must know of every row: its partition, ExemptionId.hash, and the watch.
+    async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
+        """Yield what a sweep must know of every row: its partition, ExemptionId.hash, the watch, and the head.
 
         One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
         """
-        async for found in self._table.query("RowKey ge 'state~'", ("watch", "status")):
+        async for found in self._table.query("RowKey ge 'state~'", _WATCHED):
             key = found["RowKey"].removeprefix("state~")
             if _KEY.fullmatch(key):
                 watch = Watch.parse(str(found.get("watch") or ""))
                 if not watch.begun and found.get("status") == Status.CANNOT_ACT:  # of before those were tried again
                     watch = watch._replace(at=1, begun=True)
-                yield intern(found["PartitionKey"]), bytes.fromhex(key), watch
+                newest = head(found.get("seq"), found.get("head"))
+                yield intern(found["PartitionKey"]), bytes.fromhex(key), watch, newest
             else:
                 _LOG.error("row %s of the register is none of ours", found["RowKey"])
 

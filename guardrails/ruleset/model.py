@@ -177,6 +177,7 @@ class Ruleset:
         retired: those of the warnings that are about old names.
         patterns: every pattern in the file.
         limits: which rules apply where, with which options, and what follows a violation.
+        text: the file's text, of which `digest` is.
     """
 
     digest: str
@@ -206,6 +207,7 @@ class Ruleset:
     warnings: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
     patterns: tuple[Written, ...] = ()
+    text: str = field(default="", repr=False)
     _excluding: list[Scopes] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
@@ -349,6 +351,7 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         warnings=loaded.warnings,
         retired=loaded.retired,
         patterns=loaded.patterns,
+        text=text,
         **_over_time(data),
     )
 

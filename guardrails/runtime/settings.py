@@ -17,6 +17,8 @@ RETIRED: Final = {"GUARDRAILS_FACTS_MINUTES": "GUARDRAILS_CACHE_MINUTES"}
 
 _LOG = logging.getLogger("guardrails")
 _HOURLY = "0 10 * * * *"
+_LEAST_MONTHS: Final = 13
+"""The least number of months that the record keeps sweeps: a year under audit, and the month in which it is audited."""
 
 
 def _setting(name: str, default: str, doc: str, *, secret: bool = False, sample: str = "") -> Any:
@@ -107,6 +109,11 @@ class Settings:
     )
     sweep_schedule: str = _setting(
         "GUARDRAILS_SWEEP_SCHEDULE", _HOURLY, "Schedule of the sweep: second minute hour day month weekday, in UTC."
+    )
+    record_months: str = _setting(
+        "GUARDRAILS_RECORD_MONTHS",
+        "25",
+        "Months that the record keeps sweeps; at least 13, so that an audit of a year finds all of it.",
     )
     doctor_at_start: str = _setting(
         "GUARDRAILS_DOCTOR_AT_START", "", "`false`: the app checks itself once a day. Otherwise also at each start."
@@ -207,6 +214,12 @@ class Settings:
         ):
             if not _is_number(number) or not 0 < float(number) <= most:
                 problems.append(f"{name}: '{number}' is not a number above 0 and at most {most:,g}")
+        if not (
+            self.record_months.isascii() and self.record_months.isdigit() and _LEAST_MONTHS <= self.kept_months <= 1200
+        ):
+            problems.append(
+                f"GUARDRAILS_RECORD_MONTHS: '{self.record_months}' is not a whole number from {_LEAST_MONTHS} to 1200"
+            )
         try:
             _ = self.sweep_period
         except ValueError as error:
@@ -223,6 +236,11 @@ class Settings:
     def sweep_period(self) -> timedelta:
         """The longest time between two sweeps by their schedule."""
         return longest_gap(self.sweep_schedule or _HOURLY)
+
+    @property
+    def kept_months(self) -> int:
+        """For how many months the record keeps sweeps."""
+        return int(self.record_months)
 
     @property
     def table_endpoint(self) -> str:

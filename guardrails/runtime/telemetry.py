@@ -61,6 +61,7 @@ class Fact(StrEnum):
     QUEUE_AGE = "queue_age"
     SWEEP = "sweep"
     SWEEP_BROKEN = "sweep_broken"
+    RECORD = "record"
     POISON = "poison"
     BREAKER = "breaker"
     RULESET_BROKEN = "ruleset_broken"

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.decisions.adoption import was_before
+from guardrails.decisions.heads import Scanned
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
@@ -72,6 +73,7 @@ class Report:
         altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
         late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
         open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
+        clock_differs: whether our clock and Azure's are too far apart. No part of what is kept.
     """
 
     started: datetime
@@ -90,6 +92,7 @@ class Report:
     altered: list[str] = field(default_factory=list)
     late: str = ""
     open_since: datetime | None = None
+    clock_differs: bool = False
 
     @classmethod
     def after(cls, run: Run) -> "Report":
@@ -133,6 +136,14 @@ class Report:
             "late": self.late,
         }
 
+    def kept(self) -> dict[str, Any]:
+        """Return what the record keeps of it: all that it says of this sweep, and nothing that the next one needs."""
+        said = self.to_json()
+        said["left_out"] = said.pop("odd")  # stored name
+        for name in ("told", "bypasses_told"):  # stored name
+            del said[name]
+        return said
+
 
 @dataclass(slots=True, eq=False)
 class Pass:
@@ -145,6 +156,7 @@ class Pass:
     ruleset: Ruleset
     mode: Mode
     report: Report
+    heads: Scanned = field(default_factory=Scanned)
     _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
     _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
     _covered: Mapping[str, datetime] = field(default_factory=dict)
@@ -220,8 +232,10 @@ class Pass:
         return covered
 
     async def _load(self) -> None:
-        async for container, key, watch in self.world.register.watches():
+        async for container, key, watch, head in self.world.register.watches():
             self._known[key] = (container, watch)
+            self.heads.add(key, head)
+        self.heads.whole = True
         self.report.known = len(self._known)
 
     def _take(self, page: Page) -> None:
@@ -229,7 +243,8 @@ class Pass:
         if page.missing:
             self.report.missing.append(page.missing)
             self._siblings.hole = self._siblings.hole or page.lost
-        if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
+        if abs(page.skew) > _SKEW and not self.report.clock_differs:
+            self.report.clock_differs = True
             ahead = "ahead of" if page.skew > 0 else "behind"
             self.report.remark(
                 f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; the service judges expiry by its own clock"

@@ -22,12 +22,13 @@ from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
-from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
+from guardrails.ports import Bypasses, Inventory, Record, Surroundings, Sweeps
 from guardrails.reconcile.defer import breaker_open
 from guardrails.reconcile.visit import World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.bypasses import Tally, sweep_bypasses
 from guardrails.sweep.compare import NAMED, Pass, Report
+from guardrails.sweep.record import Recording, record_ruleset
 
 log = logging.getLogger("guardrails")
 
@@ -47,6 +48,8 @@ class Sweeper:
         ruleset: returns the ruleset in force; raises Misconfigured.
         say: queues a notice about the service.
         bypasses: what is known of the bypasses of policies.
+        record: what auditors ask for.
+        months: for how many months the record keeps sweeps.
         audit_only: whether a setting holds the mode at audit.
         late: the age of the last sweep from which a notice says that sweeps are late.
     """
@@ -60,6 +63,8 @@ class Sweeper:
         say: Callable[[Notice], Coroutine[Any, Any, object]],
         *,
         bypasses: Bypasses,
+        record: Record,
+        months: int = 25,
         audit_only: bool = False,
         late: timedelta = timedelta.max,
     ) -> None:
@@ -67,6 +72,8 @@ class Sweeper:
         self._inventory = inventory
         self._sweeps = sweeps
         self._bypasses = bypasses
+        self._record = record
+        self._months = months
         self._ruleset = ruleset
         self._say = say
         self._audit_only = audit_only
@@ -83,27 +90,44 @@ class Sweeper:
         if run is None:
             log.info("no sweep: another one is running")
             return None
-        report = Report.after(run)
+        report, mode = Report.after(run), self._mode(ruleset)
+        recording = Recording(
+            self._record, self._world.clock, run, ruleset, mode, say=self._say, by=by, months=self._months
+        )
         async with self._lease(run) as held:
-            whole = False
+            whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
+            await recording.begin()
             try:
                 await self._notify_late(run, by, report)
-                mode = Mode.AUDIT if self._audit_only else ruleset.mode
-                around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
+                one = Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report)
+                around = await one.go()
+                seen = frozenset(around.containers)
+                await recording.heads(one.heads, report)
                 found = await self._bypasses_in(around, ruleset, report)
                 whole = await self._notify(run, report)
                 await self._notify_of_bypasses(found, report)
+                broken = ""
             except* GuardrailsError as errors:
                 first = _first(errors)
+                broken = str(first)
                 report.missing.append(f"the sweep stopped: {first}")
                 await self._notify_partial(report)
                 raise first from None
             finally:
                 ruleset.limits.forget()
                 report.seconds = time.monotonic() - began
+                await recording.end(report, seen, broken)
                 await self._sweeps.end(held(), self._world.clock.now(), report.to_json(), whole=whole)
         log.info("sweep: %s", report.to_json())
         return report
+
+    async def start(self) -> None:
+        """The app starts: record the ruleset in force. Raises Misconfigured."""
+        ruleset = self._ruleset()
+        await record_ruleset(self._record, self._world.clock, ruleset, self._mode(ruleset))
+
+    def _mode(self, ruleset: Ruleset) -> Mode:
+        return Mode.AUDIT if self._audit_only else ruleset.mode
 
     @asynccontextmanager
     async def _lease(self, run: Run) -> AsyncIterator[Callable[[], Run]]:

@@ -215,7 +215,7 @@ async def close_breaker(stage: Stage) -> None:
 
 READS: Final = (
     "reverts", "deleted list", "history {}", "register list", "register show {}", "register export --out {file}",
-    "register bypasses", "sweep show", "targets", "breaker show", "dead-letters list",
+    "register bypasses", "register verify", "sweep show", "sweep list", "targets", "breaker show", "dead-letters list",
     "dead-letters show {dead_letter}", "notices failed", "notices routes", "notices show {digest}", "rules --counts",
     "policy would-refuse",
 )  # fmt: skip

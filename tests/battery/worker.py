@@ -172,7 +172,8 @@ class Worker:
         parts: dict[str, Any] = {
             "Arm": self.service.world.arm, "ActivityLog": self.service.world.log,
             "Inventory": self.service.sweeper._inventory, "Register": register, "Sweeps": self.service.sweeper._sweeps,
-            "Bypasses": self.service.sweeper._bypasses, "Queues": self.service.world.queues,
+            "Bypasses": self.service.sweeper._bypasses, "Record": self.service.sweeper._record,
+            "Queues": self.service.world.queues,
             "Channels": self.service.courier._channels, "RateLimits": self.service.courier._rate_limits,
             "DigestItems": self.service.courier._digest_items,
         }  # fmt: skip

@@ -30,7 +30,7 @@ def small(**triggers: dict[str, int]) -> Data:
     counts: dict[str, Any] = {
         "triggers": {name: {**NOTHING, **triggers.get(name, {})} for name in TRIGGERS},
         "sweeps": {"1000": {"arm": 0, "table": 3, "queue": 0, "seconds": 5.0}},
-        "bytes": {"state": 1000, "history": 500},
+        "bytes": {"state": 1000, "history": 500, "run": 2000},
     }
     prices = {name: {**price, "price": 1.0, "free": 0} for name, price in real.prices["prices"].items()}
     assumed = replace(Assumed(), changes=1.0, bad=0.25, due=0.5, reminders=0.1, targets=2, writes=10, entries=4)
@@ -58,7 +58,10 @@ def test_a_bill_by_hand() -> None:
     assert of(lines, "Functions, Flex Consumption, on demand: executions").quantity == (times + 720) / 1e6
     assert of(lines, "Functions, Flex Consumption, on demand: execution time").quantity == 2 * (times + 720 * 5)
     assert of(lines, "Table Storage: operations").quantity == (250 * 4 + 750 * 2 + 720 * 3) / 1e4
-    assert of(lines, "Table Storage, ZRS").quantity == 1000 * (1000 + 4 * 500) / 1e9
+    assert (
+        of(lines, "Table Storage, ZRS").quantity
+        == (1000 * (1000 + 4 * 500) + 12 * 720 * 2000 + 56 * 1000 * (1 + 4)) / 1e9
+    )
     polls = 4 * 30 * 86400 / 2
     assert of(lines, "Queue").quantity == (250 * 2 + (500 + 350) * 3 + polls) / 1e4
     assert of(lines, "Event Grid").quantity == (10 * 10 * 30 * 3 + 1000 + 250 + 600) / 1e6

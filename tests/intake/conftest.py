@@ -160,7 +160,13 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             chance=lambda: 0.5,
         )
         sweeper = Sweeper(
-            world, cast(Any, None), register.sweeps, ruleset, dead_letters.notify, bypasses=register.bypasses
+            world,
+            cast(Any, None),
+            register.sweeps,
+            ruleset,
+            dead_letters.notify,
+            bypasses=register.bypasses,
+            record=register.record,
         )
         second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(

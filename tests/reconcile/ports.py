@@ -13,6 +13,8 @@ WRITES = {
     "arm.put", "arm.delete", "arm.tag_scope", "register.commit", "register.sent", "register.take_revert",
     "register.breaker_notified", "register.take_outbox", "queues.send", "sweeps.begin", "sweeps.end", "sweeps.cover",
     "sweeps.expect", "bypasses.write", "bypasses.mark_gone", "bypasses.forget",
+    "record.begin", "record.end", "record.prune", "record.use",
+    "record.keep_heads",
 }  # fmt: skip
 """Where a process can die. A read changes nothing: to die at one is to die before the write that follows."""
 

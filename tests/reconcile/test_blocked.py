@@ -288,7 +288,7 @@ async def test_a_row_of_before_waits_a_day_from_now_then_a_week(world: World, st
     world.clock.advance(days=90)
     await world.forget()
     if status is Status.CANNOT_ACT:  # nothing in the row's watch says that there is something to do
-        (watch,) = [watch async for _, _, watch in world.register.watches()]
+        (watch,) = [watch async for _, _, watch, _ in world.register.watches()]
         assert (watch.at, watch.begun) == (1, True)
     await world.look(one, "sweep")
     assert world.writes() == 0

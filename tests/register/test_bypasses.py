@@ -79,7 +79,7 @@ async def test_rows_are_where_their_exemptions_are_and_people_can_query_them(emp
         ("tag", "high", "EXG501", "2026-11-02T09:30:00Z", ""),
         ("not-scope", "high", "EXG501", "2026-11-02T09:30:00Z", ""),
     }
-    watches = [key async for _, key, _ in empty.register.watches()]
+    watches = [key async for _, key, _, _ in empty.register.watches()]
     assert watches == [], "no exemption is taken for one of them, nor one of them for an exemption"
 
 

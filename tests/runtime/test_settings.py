@@ -155,6 +155,14 @@ def test_the_sample_names_every_setting_and_can_be_read() -> None:
     assert Settings.read(sample) == Settings.read(STORAGE)
 
 
+@pytest.mark.parametrize("months", ["12", "0", "-13", "13.5", "x", "", "1201"])
+def test_a_record_of_less_than_13_months_is_a_mistake(months: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        Settings.read({**STORAGE, "GUARDRAILS_RECORD_MONTHS": months})
+    assert any("GUARDRAILS_RECORD_MONTHS" in problem for problem in caught.value.problems)
+    assert Settings.read({**STORAGE, "GUARDRAILS_RECORD_MONTHS": "13"}).kept_months == 13
+
+
 def test_the_docs_list_every_setting() -> None:
     listed = set(re.findall(r"`([A-Za-z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
     assert {item.metadata["name"] for item in fields(Settings)} <= listed

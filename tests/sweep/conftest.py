@@ -84,8 +84,11 @@ async def tenant(world: World) -> AsyncIterator[Tenant]:
     sweeps = watched("sweeps", world.register.sweeps, world.watch)
     dead_letters = DeadLetterQueue(ports.register, ports.queues, world.clock, lambda: world.ruleset)
     bypasses = watched("bypasses", world.register.bypasses, world.watch)
+    record = watched("record", world.register.record, world.watch)
     second_clock = SecondClock(sweeps, ports.queues, world.clock, timedelta(hours=1))
-    sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, dead_letters.notify, bypasses=bypasses)
+    sweeper = Sweeper(
+        ports, graph, sweeps, lambda: world.ruleset, dead_letters.notify, bypasses=bypasses, record=record
+    )
     intake = Intake(world.reconciler, ports, cast(Any, None), dead_letters, sweeper, second_clock=second_clock)
     yield Tenant(world, graph, sweeper, intake, world.register.sweeps)
     await graph.close()

@@ -123,7 +123,10 @@ async def triggers() -> dict[str, Any]:
         log.setLevel(logging.INFO)
         counter = Counter(sandbox, service, table, queue, lines)
         await _do(counter, service)
-        rows = await _rows(sandbox.azurite.connection_string)
+        rows = await _rows(sandbox.azurite.connection_string, "state", "history")
+        for _ in range(3):
+            await service.intake.sweep()
+        rows |= await _rows(sandbox.azurite.connection_string, "run")
     return {"triggers": counter.counts, "bytes": rows}
 
 
@@ -154,9 +157,9 @@ async def _target(raw: str) -> None:
     await function_app.on_scope_changed.build().get_user_function()(raw)
 
 
-async def _rows(connection: str) -> dict[str, float]:
-    """Return the bytes of the state row and of a history entry, as Azure counts them: a mean of all that are there."""
-    sizes: dict[str, list[int]] = {"state": [], "history": []}
+async def _rows(connection: str, *kinds: str) -> dict[str, float]:
+    """Return the bytes of rows of some kinds, as Azure counts them: a mean of all that are there."""
+    sizes: dict[str, list[int]] = {kind: [] for kind in kinds}
     async with TableClient.from_connection_string(connection, "guardrails") as table:
         async for row in table.list_entities():
             kind = row["RowKey"].partition("~")[0]

@@ -16,6 +16,8 @@ HOST: Final = ROOT / "host.json"
 SIZES: Final = (1_000, 10_000, 100_000)
 SECONDS: Final = 30 * 24 * 3600
 HOURS: Final = 730
+HEAD: Final = 56
+"""Bytes of the newest entry of an exemption's history in the record, and of one that a later entry replaced."""
 _UNITS: Final = {"million": 1e6, "10,000 operations": 1e4}
 
 
@@ -179,13 +181,20 @@ def _month(data: Data, size: int) -> dict[str, float]:
         "executions": executions,
         "gb_seconds": seconds * assumed.memory_gb,
         "table": sum(count * done[name]["table"] for name, count in times.items()) + assumed.sweeps * sweep["table"],
-        "stored_bytes": size * (data.counts["bytes"]["state"] + assumed.entries * data.counts["bytes"]["history"]),
+        "stored_bytes": size * (data.counts["bytes"]["state"] + assumed.entries * data.counts["bytes"]["history"])
+        + record_bytes(data, size),
         "queue": sum(count * done[name]["queue"] for name, count in times.items())
         + messages * 3
         + assumed.queues * SECONDS / data.poll_seconds,
         "events": incoming * 3 + changes + bad + targets,
         "log_bytes": text + records * assumed.record_bytes,
     }
+
+
+def record_bytes(data: Data, size: int) -> float:
+    """Return what the record takes at the end of a year: a row a sweep, a head an exemption, and each one replaced."""
+    assumed = data.assumed
+    return float(12 * assumed.sweeps * data.counts["bytes"]["run"] + HEAD * size * (1 + assumed.entries))
 
 
 def assumptions(data: Data) -> list[tuple[str, float]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, monitor, options
+from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, monitor, options, record_bytes
 
 PAGE: Final = ROOT / "docs" / "cost.md"
 _TEXT: Final = Path(__file__).with_name("page.md")
@@ -41,6 +41,8 @@ def render(data: Data) -> str:
         ),
         state=f"{counts['bytes']['state']:,}",
         history=f"{counts['bytes']['history']:,}",
+        run=f"{counts['bytes']['run']:,}",
+        record=", ".join(f"{record_bytes(data, size) / 1e6:,.0f} MB with {size:,} exemptions" for size in SIZES),
         sweeps=_table(
             ["exemptions", "ARM and Resource Graph", "table", "queue", "seconds"],
             [

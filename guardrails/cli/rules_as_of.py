@@ -1,0 +1,54 @@
+"""`rules --as-of TIME`: the ruleset that was in force at a time, by the record. Its text goes to standard output."""
+
+from datetime import datetime
+
+from guardrails.cli.online import with_service
+from guardrails.cli.register_text import writing
+from guardrails.cli.screen import Screen
+from guardrails.decisions.record import Held, held_at
+from guardrails.errors import Permanent
+from guardrails.exemption.times import read_time, spell_time
+from guardrails.wiring import Service
+
+
+def run(at: datetime, form: str, screen: Screen) -> int:
+    """Show it. Raises Permanent: not-recorded, where the record does not reach back; register-altered."""
+
+    async def work(service: Service) -> tuple[Held, str, datetime | None]:
+        if at > service.world.clock.now():
+            raise Permanent("that time is to come", code="not-recorded", remedy="Give a time until now")
+        changes = await service.register.record.changes()
+        held = held_at(changes, at)
+        if held is None:
+            first = min((one.at for one in changes), default=None)
+            begins = f"it begins at {read_time(first)}" if first else "no sweep has begun it yet"
+            raise Permanent(
+                f"the record does not reach back to {read_time(at)}: {begins}", code="not-recorded",
+                remedy="Rows of exemptions hold the digest of the ruleset that judged them: `exg history ID`",
+            )  # fmt: skip
+        text, _, last = await service.register.record.ruleset(held.ruleset.sha256)
+        return held, text, last if held.until is None else None
+
+    held, text, last = with_service(work)
+    one = held.ruleset
+    if form == "json":
+        screen.json(
+            {
+                "ruleset": one.sha256[:12],
+                "sha256": one.sha256,
+                "mode": one.mode,
+                "from": spell_time(one.at),
+                "until": spell_time(held.until) if held.until else None,
+                "last_used": spell_time(last) if last else None,
+                "unsure": list(held.unsure),
+                "text": text,
+            }
+        )
+        return 0
+    with writing(None) as write:
+        write(text)
+    until = f"until {read_time(held.until)}" if held.until else "and is in force"
+    screen.note(f"ruleset {one.sha256[:12]} (sha256 {one.sha256}), mode {one.mode}: from {read_time(one.at)} {until}")
+    for doubt in held.unsure:
+        screen.note(doubt)
+    return 0

@@ -1,0 +1,235 @@
+"""The record that auditors ask for: every sweep that began, and which ruleset was in force when. Pure.
+
+Sweeps that ended are a chain: the hash of each covers what it says, and the hash of the one that ended before it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from guardrails.exemption.times import read_time, spell_time
+
+LATE: Final = timedelta(minutes=10)
+"""How much later than by its schedule a sweep may begin before the time between is a gap."""
+
+FIRST: Final = "the record begins with this sweep: what was before is not in it"
+
+
+@dataclass(frozen=True)
+class UsedRuleset:
+    """A ruleset that is in force: the text of its file, and the mode in force, which a setting may hold at audit."""
+
+    text: str
+    mode: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 of the text's UTF-8, in hex; a ruleset's digest is its beginning."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where the record has come to. Times are UTC.
+
+    Attributes:
+        began: when the record began.
+        begun, newest: when the newest sweep in it began, and the name of its row; None and "" where there is none.
+        seq, hash, run: number, hash and row of the newest sweep that ended; 0 and "" where none did.
+        ruleset, mode: sha256 and mode of the ruleset in force; "" where none is known.
+        used: when that was last used.
+        step: the number of the newest step of heads that a sweep which ended recorded; see guardrails.decisions.heads.
+        changes: how often the ruleset in force changed, the first included.
+        containers: the digest of the list of containers that the newest sweep saw.
+        kept: up to when older sweeps have been deleted; None where none were.
+        cut: hash of the newest sweep that was deleted: what the oldest one that is kept follows.
+        problem: what is wrong with the row that says all this, which is then made anew; "" where nothing is.
+        etag: the guard for the next change.
+    """
+
+    began: datetime
+    begun: datetime | None = None
+    newest: str = ""
+    seq: int = 0
+    hash: str = ""
+    run: str = ""
+    step: int = 0
+    ruleset: str = ""
+    mode: str = ""
+    used: datetime | None = None
+    changes: int = 0
+    containers: str = ""
+    kept: datetime | None = None
+    cut: str = ""
+    problem: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSweep:
+    """A sweep as the record has it.
+
+    Attributes:
+        started: when it began, UTC.
+        holder: a name for who did it.
+        said: what it says, as JSON: `by`, `version`, `ruleset`, `mode`, `gaps`; once it ended `report` and more.
+        ended: when it ended, UTC; None while it is under way, where it died, or its end could not be written.
+        seq: its number among those that ended; 0 for others.
+        previous, hash: of the chain; "" for others.
+        row: the name of its row.
+        problem: what is wrong with its row; "" where nothing is.
+    """
+
+    started: datetime
+    holder: str
+    said: Mapping[str, Any] = field(default_factory=dict)
+    ended: datetime | None = None
+    seq: int = 0
+    previous: str = ""
+    hash: str = ""
+    row: str = ""
+    problem: str = ""
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether it is from before the record, and only its report was still known."""
+        return self.said.get("taken_over") is True
+
+    @property
+    def state(self) -> str:
+        """What became of it: `ended`, `broke-off` where it says so itself, `died`, or `damaged`."""
+        if self.problem:
+            return "damaged"
+        if self.ended is None and not self.taken_over:
+            return "died"
+        return "broke-off" if self.said.get("broke_off") else "ended"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "started": spell_time(self.started),
+            "ended": spell_time(self.ended) if self.ended else None,
+            "state": self.state,
+            "seq": self.seq or None,
+            "hash": self.hash or None,
+            **dict(self.said),
+            **({"problem": self.problem} if self.problem else {}),
+        }
+
+
+def hash_of(said: str, seq: int, previous: str) -> str:
+    """Return the hash of a sweep that ended: the sha256, in hex, of this JSON in ASCII, `said` as it is in the table.
+
+    {"previous":PREVIOUS,"said":SAID,"seq":SEQ}
+    """
+    text = f'{{"previous":{json.dumps(previous)},"said":{said},"seq":{seq}}}'
+    return hashlib.sha256(text.encode("ascii", "backslashreplace")).hexdigest()
+
+
+def gaps_before(tip: Tip | None, started: datetime, before: datetime | None) -> list[str]:
+    """Return what the record lacks when a sweep begins, a sentence each.
+
+    Args:
+        tip: where the record has come to; None where there is none.
+        started: when the sweep begins, UTC.
+        before: when the sweep before it began, as the lease of sweeps has it; None where there was none.
+    """
+    if tip is None or (tip.begun is None and not tip.problem):
+        last = f"; the last sweep before it began at {read_time(before)}" if before else ""
+        return [FIRST + last]
+    found = [f"the record's own row was changed from outside, and is made anew: {tip.problem}"] if tip.problem else []
+    if before is not None and tip.begun is not None and before > tip.begun:
+        found.append(f"a sweep that began at {read_time(before)} is not in the record: it could not be written")
+    if tip.begun is not None and started < tip.begun:
+        found.append(f"the clock went back: the sweep before this one began at {read_time(tip.begun)} by the clock")
+    return found
+
+
+class Gap(NamedTuple):
+    """A time in which no sweep ended that the record knows of: from, to (UTC), and why in one sentence."""
+
+    start: datetime
+    end: datetime
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {"from": spell_time(self.start), "to": spell_time(self.end), "why": self.why}
+
+
+def gaps_in(sweeps: Sequence[RecordedSweep], period: timedelta, start: datetime, end: datetime) -> list[Gap]:
+    """Return the times between `start` and `end` in which no sweep began that ended, longer than a schedule allows.
+
+    Args:
+        sweeps: those of the record, in the order of their beginnings; some from before `start`, too, where there are.
+        period: the longest time between two sweeps by their schedule.
+        start, end: what is asked about, UTC.
+    """
+    marks = [one for one in sweeps if one.state == "ended"]
+    times = [one.started for one in marks if start <= one.started <= end]
+    earlier = max((one.started for one in marks if one.started < start), default=None)
+    edges = [earlier or start, *times, end]
+    found = []
+    for one, after in pairwise(edges):
+        if after - one <= period + LATE:
+            continue
+        others = [f"{read_time(other.started)} ({other.state})" for other in sweeps if one < other.started < after]
+        why = f"sweeps that did not end well: {', '.join(others[:10])}" if others else "no sweep began"
+        found.append(Gap(max(one, start), after, why))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """From when a ruleset was in force.
+
+    Attributes:
+        seq: the number of this change; the first is 1.
+        at: when it was first used, UTC, by the clock of who used it.
+        sha256, mode: see UsedRuleset.
+        by: what found it: `sweep`, or `start` of the app.
+        before: when the one before it was last known to be used, UTC; None for the first.
+    """
+
+    seq: int
+    at: datetime
+    sha256: str
+    mode: str
+    by: str
+    before: datetime | None = None
+
+
+class Held(NamedTuple):
+    """Which ruleset held at a time: `until` is None while it is in force; `unsure` says what is not known of that."""
+
+    ruleset: InForce
+    until: datetime | None
+    unsure: tuple[str, ...]
+
+
+def held_at(changes: Iterable[InForce], at: datetime) -> Held | None:
+    """Return what held at a time (UTC); None where the record does not reach back that far.
+
+    Changes count in the order in which they were written, for a clock may go back.
+    """
+    ordered = sorted(changes, key=lambda one: one.seq)
+    found = max((number for number, one in enumerate(ordered) if one.at <= at), default=None)
+    if found is None:
+        return None
+    one, after = ordered[found], ordered[found + 1] if found + 1 < len(ordered) else None
+    unsure = []
+    if after is not None and after.before is not None and after.before < at:
+        unsure.append(
+            f"it was last used at {read_time(after.before)} as far as is recorded, and the one after it first at"
+            f" {read_time(after.at)}: the change came between"
+        )
+    if after is not None and after.at < one.at:
+        unsure.append("the clock went back when the ruleset changed: the times overlap")
+    if one.seq != found + 1:
+        unsure.append("changes of the ruleset are missing from the record")
+    return Held(one, after.at if after else None, tuple(unsure))

@@ -1,0 +1,165 @@
+"""The rows of the record, as columns and back. Pure. What is in them: guardrails.register.record."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from guardrails.decisions.heads import BUCKETS, EMPTY, KeptHeads, digests_of
+from guardrails.decisions.record import InForce, RecordedSweep, Tip, hash_of
+from guardrails.decisions.watch import Run
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import parse_time, spell_time
+from guardrails.register.columns import Value, join_bytes, join_text, read_object, split_text
+
+CHAIN: Final = "chain"
+HEADS: Final = "heads"
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_TIMES: Final = ("began", "begun", "used", "kept")
+_NUMBERS: Final = ("seq", "changes", "step")
+_TEXTS: Final = ("newest", "hash", "run", "ruleset", "mode", "containers", "cut")
+_HEX: Final = re.compile("[0-9a-f]{64}")
+
+
+def run_row(started: datetime, holder: str) -> str:
+    """Return the name of a sweep's row."""
+    return f"run~{stamp(started)}~{holder}"
+
+
+def stamp(time: datetime) -> str:
+    """Return a time (UTC) as it is in the name of a row, to the second; later ones sort behind."""
+    return f"{time:%Y%m%dT%H%M%SZ}"
+
+
+def run_columns(sweep: RecordedSweep) -> dict[str, Value]:
+    """Return the columns of a sweep's row."""
+    return {
+        "started": spell_time(sweep.started),
+        "ended": spell_time(sweep.ended) if sweep.ended else "",
+        "holder": sweep.holder,
+        "seq": sweep.seq,
+        "previous": sweep.previous,
+        "hash": sweep.hash,
+        **split_text("said", canonical_json(dict(sweep.said))),
+    }
+
+
+def read_run(row: str, found: Mapping[str, Any]) -> RecordedSweep:
+    """Read a sweep's row. What is wrong with it is said in its `problem`; its time is then that of its name."""
+    try:
+        return _checked_run(row, found)
+    except (ValueError, KeyError, TypeError) as error:
+        wrong = f"it has no column {error}" if isinstance(error, KeyError) else str(error)
+        return RecordedSweep(_time_in(row), str(found.get("holder")), row=row, problem=wrong)
+
+
+def _checked_run(row: str, found: Mapping[str, Any]) -> RecordedSweep:
+    text, seq = join_text("said", found), number(found["seq"])
+    started, ended = parse_time(found["started"]), parse_time(found["ended"])
+    sweep = RecordedSweep(
+        started or NEVER, found["holder"], read_object(text), ended, seq, found["previous"], found["hash"], row
+    )
+    if run_row(sweep.started, sweep.holder) != row:
+        raise ValueError("it does not say what its name says")
+    if seq and hash_of(text, seq, sweep.previous) != sweep.hash:
+        raise ValueError("its hash does not fit its content")
+    if (ended is not None) != bool(seq):
+        raise ValueError("it has an end and no number, or a number and no end")
+    return sweep
+
+
+def _time_in(row: str) -> datetime:
+    """Return the time in the name of a sweep's row."""
+    try:
+        return parse_time(row.split("~")[1]) or NEVER
+    except (ValueError, IndexError):
+        return NEVER
+
+
+def number(value: object) -> int:
+    """Return a number in a row. Raises TypeError."""
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no number")
+    return value
+
+
+def last_before(run: Run) -> RecordedSweep | None:
+    """Return the last sweep from before the record, of which the report is still known; None where there is none."""
+    try:
+        started = parse_time(run.report.get("started"))
+    except ValueError:
+        return None
+    said = {"taken_over": True, "report": dict(run.report)}
+    return RecordedSweep(started, "before", said, row=run_row(started, "before")) if started else None
+
+
+def in_force_columns(change: InForce) -> dict[str, Value]:
+    """Return the columns of a row that says from when a ruleset was in force."""
+    before = spell_time(change.before) if change.before else ""
+    return {
+        "at": spell_time(change.at), "sha256": change.sha256, "mode": change.mode, "by": change.by, "before": before
+    }  # fmt: skip
+
+
+def read_in_force(row: str, found: Mapping[str, Any]) -> InForce:
+    """Read such a row. Raises ValueError, KeyError, TypeError."""
+    at, sha256 = parse_time(found["at"]), found["sha256"]
+    if at is None or not _HEX.fullmatch(sha256):
+        raise ValueError("it has no time, or no digest")
+    seq, before = int(row.rpartition("~")[2]), parse_time(found["before"])
+    return InForce(seq, at, sha256, str(found["mode"]), str(found["by"]), before)
+
+
+def tip_columns(tip: Tip) -> dict[str, Value]:
+    """Return the columns of the row that says where the record has come to."""
+    said = {one.name: getattr(tip, one.name) for one in fields(Tip)}
+    return {
+        **{name: spell_time(said[name]) if said[name] else "" for name in _TIMES},
+        **{name: said[name] for name in (*_NUMBERS, *_TEXTS)},
+    }
+
+
+def read_tip(found: Mapping[str, Any]) -> Tip:
+    """Read it. One that a hand was in says what is wrong in its `problem`, and nothing else."""
+    try:
+        return _checked_tip(found)
+    except (ValueError, KeyError, TypeError) as error:
+        wrong = f"it has no column {error}" if isinstance(error, KeyError) else str(error)
+        return Tip(NEVER, problem=wrong, etag=found["odata.etag"])
+
+
+def _checked_tip(found: Mapping[str, Any]) -> Tip:
+    said: dict[str, Any] = {name: parse_time(found[name]) for name in _TIMES}
+    said |= {name: number(found[name]) for name in _NUMBERS}
+    said |= {name: found[name] for name in _TEXTS}
+    if said["began"] is None:
+        raise ValueError("it does not say when the record began")
+    if not all(isinstance(said[name], str) for name in _TEXTS):
+        raise TypeError("it has a text that is none")
+    return Tip(**said, etag=found["odata.etag"])
+
+
+def step_of(sweep: RecordedSweep) -> int:
+    """Return the step of the heads that a sweep recorded; 0 where it recorded none."""
+    heads = sweep.said.get("heads")
+    step = heads.get("step") if isinstance(heads, Mapping) else None
+    return step if isinstance(step, int) else 0
+
+
+def read_heads(rows: Mapping[str, Mapping[str, Any]], least: int) -> KeptHeads:
+    """Return the heads by their rows. What does not fit its digest is `damaged`.
+
+    `least`: the step that a sweep which ended recorded. Rows of before that were put back by a hand; all are damaged.
+    """
+    buckets = tuple(join_bytes("heads", rows.get(f"heads~{number:02x}", {})) for number in range(BUCKETS))
+    found, own = rows.get(HEADS, {}), digests_of(buckets)
+    step, digests, lost = found.get("step"), found.get("digests"), found.get("lost")
+    etag = str(found.get("odata.etag") or "")
+    if type(step) is not int or not isinstance(digests, bytes) or len(digests) != 32 * BUCKETS or step < least:
+        if not found and not least and buckets == EMPTY:
+            return KeptHeads()
+        newest = max(least, step if type(step) is int else 0)
+        return KeptHeads(buckets, newest, own, damaged=(*range(BUCKETS),), etag=etag)
+    wrong = tuple(n for n, at in enumerate(range(0, 32 * BUCKETS, 32)) if own[at : at + 32] != digests[at : at + 32])
+    return KeptHeads(buckets, step, digests, lost if type(lost) is int else 0, wrong, etag)

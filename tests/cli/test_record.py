@@ -1,0 +1,152 @@
+"""sweep list and rules --as-of: what the record has, and what it says of what it has not."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.decisions.record import RecordedSweep, UsedRuleset
+from guardrails.decisions.watch import Run as Lease
+from guardrails.register.record import Record
+from guardrails.register.table_register import connect
+from tests.conftest import VirtualClock
+
+from .conftest import Run
+from .shelf import Shelf
+
+HOUR = timedelta(hours=1)
+NOW = datetime.now(UTC).replace(microsecond=0)
+RULES = UsedRuleset("version: 2\nmode: audit\n# ä \x1b[31m\n", "audit")
+OTHER = UsedRuleset("version: 2\nmode: enforce\n", "enforce")
+
+
+def recorded(shelf: Shelf, *sweeps: tuple[float, UsedRuleset, dict[str, Any] | None]) -> None:
+    """Have sweeps in the record: how many hours ago, by which ruleset, and what is said at the end; None: it died."""
+
+    async def one(record: Record, number: int, ago: float, ruleset: UsedRuleset, said: dict[str, Any] | None) -> None:
+        at = NOW - ago * HOUR
+        before = NOW - sweeps[number - 1][0] * HOUR if number else None
+        made = {"version": "0.1.0", "ruleset": ruleset.sha256, "mode": ruleset.mode}
+        tip, sweep = await record.begin(
+            RecordedSweep(at, f"h{number}", made), ruleset, Lease(at, "h", None, before=before)
+        )
+        if said is not None:
+            await record.end(tip, replace(sweep, said={**sweep.said, **said}, ended=at), ruleset, ["s1"])
+
+    async def work() -> None:
+        clock = VirtualClock(NOW)
+        async with connect(clock=clock, connection_string=shelf.connection, table=shelf.table) as register:
+            for number, sweep in enumerate(sweeps):
+                await one(register.record, number, *sweep)
+
+    asyncio.run(work())
+
+
+def spelled(ago: float) -> str:
+    return f"{NOW - ago * HOUR:%Y-%m-%dT%H:%M:%SZ}"
+
+
+FINE: dict[str, Any] = {"report": {"seen": 5, "known": 4, "seconds": 1.5, "queued": {"new": 2}, "missing": []}}
+
+
+def test_sweeps_are_listed_and_all_is_well_where_none_is_missing(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, *((ago, RULES, FINE) for ago in (3.5, 2.5, 1.5, 0.5)))
+    ran = run("sweep", "list", "--from", spelled(2.6))
+    assert ran.code == 0
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert lines[0][:4] == ["began", "state", "seconds", "seen"]
+    assert lines[1] == [spelled(2.5), "ended", "1.5", "5", "4", "2", "1", RULES.sha256[:12], "0.1.0"]
+    assert len(lines) == 4
+
+
+def test_times_without_a_sweep_are_named_with_the_reason(run: Run, shelf: Shelf) -> None:
+    recorded(
+        shelf, (9, RULES, FINE), (8, RULES, None), (7, RULES, {"broke_off": "storage is full", "report": {}}),
+        (6, RULES, FINE), (5, RULES, FINE),
+    )  # fmt: skip
+    ran = run("sweep", "list", "--format", "json", "--from", spelled(9), "--to", spelled(1))
+    assert ran.code == 1
+    assert [one["state"] for one in ran.json["sweeps"]] == ["ended", "died", "broke-off", "ended", "ended"]
+    first, second = ran.json["gaps"]
+    assert (first["from"], first["to"]) == (spelled(9), spelled(6))
+    assert "died" in first["why"]
+    assert "broke-off" in first["why"]
+    assert (second["from"], second["to"], second["why"]) == (spelled(5), spelled(1), "no sweep began")
+    assert ran.err.count("no sweep from ") == 2
+
+
+def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
+    ran = run("sweep", "list")
+    assert (ran.code, "there is no record yet" in ran.err) == (1, True)
+    recorded(shelf, (0.5, RULES, FINE))
+    ran = run("sweep", "list")
+    assert ran.code == 1
+    assert "the record says nothing: it begins then" in ran.err
+    assert "the record begins with this sweep" in ran.err
+
+
+def test_times_are_for_the_list_alone_and_in_order(run: Run, shelf: Shelf) -> None:
+    assert "[only-with-list]" in run("sweep", "show", "--from", spelled(1)).err
+    assert "[wrong-period]" in run("sweep", "list", "--from", spelled(1), "--to", spelled(2)).err
+    assert shelf.table
+
+
+def test_the_ruleset_of_a_time_is_printed_as_it_was(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, (4, RULES, FINE), (3, RULES, FINE), (2, OTHER, FINE))
+    ran = run("rules", "--as-of", spelled(3.5))
+    assert (ran.code, ran.out) == (0, RULES.text)
+    assert f"sha256 {RULES.sha256}" in ran.err
+    between = run("rules", "--as-of", spelled(2.5), "--format", "json").json
+    assert (between["ruleset"], between["from"], between["until"]) == (RULES.sha256[:12], spelled(4), spelled(2))
+    assert "the change came between" in between["unsure"][0]
+    now = run("rules", "--as-of", spelled(1), "--format", "json").json
+    assert (now["text"], now["mode"], now["until"], now["last_used"]) == (OTHER.text, "enforce", None, spelled(2))
+
+
+def test_of_a_time_before_the_record_no_ruleset_is_made_up(run: Run, shelf: Shelf) -> None:
+    ran = run("rules", "--as-of", spelled(1))
+    assert (ran.code, ran.out) == (1, "")
+    assert "no sweep has begun it yet [not-recorded]" in ran.err.replace(". Rows of exemptions", " [not-recorded]")
+    recorded(shelf, (2, RULES, FINE))
+    ran = run("rules", "--as-of", spelled(3))
+    assert (ran.code, ran.out) == (1, "")
+    assert "it begins at" in ran.err
+    assert "[not-recorded]" in run("rules", "--as-of", "2999-01-01").err
+    assert "[not-with-as-of]" in run("rules", "EXG101", "--as-of", spelled(1)).err
+
+
+@pytest.mark.parametrize("damage", [{"text": b"nonsense"}, None])
+def test_a_damaged_ruleset_is_not_shown(run: Run, shelf: Shelf, damage: dict[str, Any] | None) -> None:
+    recorded(shelf, (2, RULES, FINE))
+
+    async def work() -> None:
+        from azure.data.tables.aio import TableClient  # noqa: PLC0415
+
+        async with TableClient.from_connection_string(shelf.connection, shelf.table) as table:
+            key = {"PartitionKey": "record", "RowKey": f"ruleset~{RULES.sha256}"}
+            if damage:
+                await table.update_entity({**key, **damage})
+            else:
+                await table.delete_entity(key)
+
+    asyncio.run(work())
+    ran = run("rules", "--as-of", spelled(1))
+    assert (ran.code, ran.out) == (1, "")
+    assert "[register-altered]" in ran.err
+
+
+def test_the_record_is_in_a_full_copy_and_comes_back(run: Run, shelf: Shelf, tmp_path: Any) -> None:
+    recorded(shelf, (2, RULES, FINE), (1, OTHER, FINE))
+    copy = str(tmp_path / "copy.jsonl")
+    assert run("register", "export", "--full", "--out", copy).code == 0
+    before = run("sweep", "list", "--format", "json", "--from", spelled(2)).json["sweeps"]
+    shelf_of_another = {"GUARDRAILS_TABLE": "another"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GUARDRAILS_TABLE", shelf_of_another["GUARDRAILS_TABLE"])
+        assert run("register", "import", copy).code == 0
+        assert run("sweep", "list", "--format", "json", "--from", spelled(2)).json["sweeps"] == before
+        assert run("rules", "--as-of", spelled(1.5)).out == RULES.text
+    again = run("register", "import", copy)
+    assert (again.code, again.err) == (0, "")

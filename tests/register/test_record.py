@@ -1,0 +1,182 @@
+"""The record: sweeps and rulesets as rows, on both stores; what a hand or a full store does to it is named."""
+
+import json
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset, held_at
+from guardrails.decisions.watch import Run
+from guardrails.errors import Permanent
+from tests.register.conftest import World
+
+AT = datetime(2026, 11, 2, 9, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+RULES = UsedRuleset("version: 2\nmode: audit\n", "audit")
+OTHER = UsedRuleset("version: 2\nmode: enforce\n", "enforce")
+
+
+async def swept(
+    world: World,
+    number: int,
+    ruleset: UsedRuleset = RULES,
+    *,
+    at: datetime | None = None,
+    ends: bool = True,
+    **last: Any,
+) -> RecordedSweep:
+    """Record a sweep, the first with number 0, each an hour after the one before."""
+    at = at or AT + number * HOUR
+    before = Run(at, "x", None, **{"before": at - HOUR if number else None, **last})
+    record, sweep = world.register.record, RecordedSweep(at, f"holder{number}", {"by": "the timer", "version": "1"})
+    tip, sweep = await record.begin(sweep, ruleset, before)
+    if ends:
+        ended = replace(sweep, said={**sweep.said, "report": {"seen": number}}, ended=at + timedelta(minutes=1))
+        tip, sweep = await record.end(tip, ended, ruleset, ["s1", "s2"])
+    return sweep
+
+
+async def kept(world: World) -> list[RecordedSweep]:
+    return [one async for one in world.register.record.sweeps(AT - 100 * HOUR, AT + 20_000 * HOUR)]
+
+
+async def test_sweeps_that_end_are_a_chain_and_one_that_died_is_there_too(empty: World) -> None:
+    first, died, last = [await swept(empty, number, ends=number != 1) for number in range(3)]
+    found = await kept(empty)
+    assert [one.state for one in found] == ["ended", "died", "ended"]
+    assert [one.seq for one in found] == [1, 0, 2]
+    assert found[2].previous == found[0].hash == first.hash != ""
+    assert found == [first, died, last]
+    assert found[0].said["containers"]["count"] == 2
+    tip = await empty.register.record.tip()
+    assert tip is not None
+    assert (tip.seq, tip.hash, tip.ruleset, tip.mode) == (2, last.hash, RULES.sha256, "audit")
+
+
+async def test_a_sweep_takes_three_requests_where_nothing_is_new(empty: World) -> None:
+    await swept(empty, 0)
+    empty.transport.requests.clear()
+    await swept(empty, 1)
+    assert [one.method for one in empty.transport.requests] == ["GET", "POST", "POST"]
+
+
+async def test_the_first_one_says_that_the_record_begins_and_takes_over_the_last_report(empty: World) -> None:
+    old = AT - 2 * HOUR
+    await swept(empty, 0, before=old, report={"started": "2026-11-02T07:10:00Z", "seen": 7})
+    before, first = await kept(empty)
+    assert (before.started, before.taken_over, before.said["report"]["seen"]) == (old, True, 7)
+    (gap,) = first.said["gaps"]
+    assert gap.startswith("the record begins with this sweep")
+    assert "2026-11-02 07:10 UTC" in gap
+    await swept(empty, 1)
+    assert (await kept(empty))[-1].said["gaps"] == []
+
+
+async def test_a_sweep_that_could_not_be_written_is_named_by_the_next(empty: World) -> None:
+    await swept(empty, 0)
+    sweep = await swept(empty, 3)
+    assert [gap for gap in sweep.said["gaps"] if "2026-11-02 11:10 UTC is not in the record" in gap]
+
+
+async def test_a_clock_that_went_back_is_named(empty: World) -> None:
+    await swept(empty, 0)
+    sweep = await swept(empty, 1, at=AT - 5 * HOUR)
+    assert [gap for gap in sweep.said["gaps"] if gap.startswith("the clock went back")]
+    assert (await kept(empty))[-1].seq == 1
+
+
+async def test_a_row_that_a_hand_was_in_is_said_to_be_damaged(empty: World) -> None:
+    sweep = await swept(empty, 0)
+    said = json.dumps({**sweep.said, "report": {"seen": 1_000_000}})
+    await empty.sdk.update_entity({"PartitionKey": "record", "RowKey": sweep.row, "said": said})
+    (found,) = await kept(empty)
+    assert (found.state, found.problem, found.started) == ("damaged", "its hash does not fit its content", AT)
+
+
+async def test_a_chain_that_a_hand_was_in_is_made_anew_and_that_is_said(empty: World) -> None:
+    await swept(empty, 0)
+    await empty.sdk.update_entity({"PartitionKey": "record", "RowKey": "chain", "seq": "two"})
+    sweep = await swept(empty, 1)
+    assert [gap for gap in sweep.said["gaps"] if "changed from outside, and is made anew" in gap]
+    assert (sweep.seq, sweep.previous) == (1, "")
+
+
+async def test_the_ruleset_of_each_time_is_kept(empty: World) -> None:
+    for number, ruleset in enumerate((RULES, RULES, OTHER, RULES)):
+        await swept(empty, number, ruleset)
+    changes = await empty.register.record.changes()
+    assert [(one.at, one.sha256, one.mode) for one in changes] == [
+        (AT, RULES.sha256, "audit"), (AT + 2 * HOUR, OTHER.sha256, "enforce"), (AT + 3 * HOUR, RULES.sha256, "audit"),
+    ]  # fmt: skip
+    held = held_at(changes, AT + 2.5 * HOUR)
+    assert held is not None
+    assert (held.ruleset.sha256, held.until) == (OTHER.sha256, AT + 3 * HOUR)
+    text, first, last = await empty.register.record.ruleset(RULES.sha256)
+    assert (text, first, last) == (RULES.text, AT, AT + 3 * HOUR + timedelta(minutes=1))
+
+
+async def test_a_start_of_the_app_records_it_before_the_next_sweep_and_once(empty: World) -> None:
+    await swept(empty, 0)
+    for _ in range(2):
+        await empty.register.record.use(OTHER, AT + timedelta(minutes=20))
+    await swept(empty, 1, OTHER)
+    changes = await empty.register.record.changes()
+    assert [(one.sha256, one.by) for one in changes] == [(RULES.sha256, "sweep"), (OTHER.sha256, "start")]
+    empty.transport.requests.clear()
+    await empty.register.record.use(OTHER, AT + 2 * HOUR)
+    assert [one.method for one in empty.transport.requests] == ["GET"]
+
+
+async def test_a_ruleset_larger_than_a_row_is_kept_whole_and_damage_to_it_is_found(empty: World) -> None:
+    chance = random.Random(0)  # noqa: S311
+    large = UsedRuleset("# " + chance.randbytes(1_200_000).hex() + "\n", "audit")
+    await swept(empty, 0, large)
+    assert (await empty.register.record.ruleset(large.sha256))[0] == large.text
+    part = f"ruleset~{large.sha256}~0001"
+    row = dict(await empty.sdk.get_entity("record", part))
+    for damage in ({**row, "text": b"x" + row["text"][1:]}, None):
+        if damage:
+            await empty.sdk.upsert_entity(damage)
+        else:
+            await empty.sdk.delete_entity("record", part)
+        with pytest.raises(Permanent, match="cannot be shown") as caught:
+            await empty.register.record.ruleset(large.sha256)
+        assert caught.value.code == "register-altered"
+
+
+async def test_a_ruleset_that_was_deleted_is_kept_anew_by_the_next_sweep(empty: World) -> None:
+    await swept(empty, 0)
+    await empty.sdk.delete_entity("record", f"ruleset~{RULES.sha256}")
+    sweep = await swept(empty, 1)
+    assert sweep.seq == 2
+    assert (await empty.register.record.ruleset(RULES.sha256))[0] == RULES.text
+
+
+async def test_old_sweeps_are_deleted_a_hundred_at_most_and_the_chain_says_where_it_begins(empty: World) -> None:
+    for number in range(105):
+        await swept(empty, number)
+    record, limit = empty.register.record, AT + 101 * HOUR
+    tip: Tip | None = await record.tip()
+    assert tip is not None
+    tip = await record.prune(tip, limit)
+    assert (tip.kept, len(await kept(empty))) == (None, 7)
+    tip = await record.prune(tip, limit)
+    left = await kept(empty)
+    assert (tip.kept, [one.seq for one in left]) == (limit, [102, 103, 104, 105])
+    assert left[0].previous == tip.cut
+    empty.transport.requests.clear()
+    assert await record.prune(tip, limit) == tip
+    assert empty.transport.requests == []
+    await swept(empty, 105)
+    assert (await kept(empty))[-1].seq == 106
+
+
+async def test_a_sweep_of_the_register_does_not_come_by_the_record(empty: World) -> None:
+    await swept(empty, 0)
+    assert [one async for one in empty.register.watches()] == []
+    names = [str(row["RowKey"]) async for row in empty.sdk.list_entities()]
+    assert names
+    assert max(names) < "state~"

@@ -1,0 +1,231 @@
+"""The record of sweeps: each is in it, whatever becomes of it, and what it could not record is named."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guardrails import __version__
+from guardrails.decisions.record import RecordedSweep
+from guardrails.errors import Retryable
+from guardrails.register.keys import address
+from guardrails.register.record import Record
+from guardrails.register.table import Write
+from guardrails.sweep.record import months_before
+from tests.conftest import VirtualClock
+from tests.reconcile.ports import Died
+from tests.reconcile.world import ROUTE, rules
+from tests.sweep.conftest import Tenant
+
+YEAR = timedelta(days=365)
+
+
+async def recorded(tenant: Tenant) -> list[RecordedSweep]:
+    now = tenant.world.clock.now()
+    return [one async for one in tenant.world.register.record.sweeps(now - 100 * YEAR, now + YEAR)]
+
+
+def storage_is_full(*_: Any, **__: Any) -> Any:
+    raise Retryable("it is full", code="storage-busy", subject="table")
+
+
+async def test_each_sweep_is_in_the_record_with_all_that_it_saw(tenant: Tenant) -> None:
+    world = tenant.world
+    await world.known(world.id())
+    await tenant.intake.sweep()
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    first, second = await recorded(tenant)
+    assert (first.seq, second.seq, second.previous) == (1, 2, first.hash)
+    assert first.said["by"] == "the timer"
+    said = second.said
+    assert (said["version"], said["mode"], said["gaps"]) == (__version__, str(world.ruleset.mode), [])
+    assert said["ruleset"].startswith(world.ruleset.digest)
+    assert said["report"]["seen"] == report.seen == 1
+    assert (said["report"]["seconds"], said["report"]["missing"]) == (round(report.seconds, 1), [])
+    assert said["containers"]["count"] > 0
+    assert not {"told", "bypasses_told", "odd"} & said["report"].keys()  # stored name
+
+
+async def test_what_a_sweep_could_not_see_and_why_is_in_it(tenant: Tenant) -> None:
+    tenant.world.fault("POST", "resources", status=400, code="BadRequest")
+    await tenant.intake.sweep()
+    (found,) = await recorded(tenant)
+    assert found.said.get("broke_off") or found.said["report"]["missing"]
+
+
+async def test_one_that_breaks_off_says_why(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guardrails.sweep.compare.Pass.go", storage_is_full)
+    await tenant.intake.sweep()
+    (found,) = await recorded(tenant)
+    assert found.state == "broke-off"
+    assert "it is full" in found.said["broke_off"]
+
+
+async def test_one_that_dies_leaves_its_beginning(tenant: Tenant) -> None:
+    tenant.world.watch.die_at(3, after=True)
+    with pytest.raises(Died):
+        await tenant.sweeper.sweep()
+    tenant.world.watch.revive()
+    tenant.after_lease()
+    await tenant.sweep()
+    assert [one.state for one in await recorded(tenant)] == ["died", "ended"]
+
+
+@pytest.mark.parametrize("what", ["begin", "end", "prune"])
+async def test_a_record_that_cannot_be_written_stops_no_sweep_and_is_named_by_the_next(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    await tenant.sweep()
+    tenant.world.clock.advance(hours=1)
+    with monkeypatch.context() as full:
+        full.setattr(Record, what, storage_is_full)
+        assert (await tenant.sweep()).missing == []
+    assert "it is full" in caplog.text
+    tenant.world.clock.advance(hours=1)
+    await tenant.sweep()
+    found = await recorded(tenant)
+    states = {"begin": ["ended", "ended"], "end": ["ended", "died", "ended"], "prune": ["ended"] * 3}
+    assert [one.state for one in found] == states[what]
+    assert [bool(one.said["gaps"]) for one in found] == [True, *[False] * (len(found) - 2), what == "begin"]
+
+
+async def test_a_defect_there_stops_no_sweep(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: Any, **__: Any) -> Any:
+        raise KeyError("x")
+
+    monkeypatch.setattr(Record, "begin", defect)
+    assert (await tenant.sweep()).missing == []
+
+
+async def test_the_record_of_a_register_from_before_names_its_gap(tenant: Tenant) -> None:
+    now = tenant.world.clock.now().replace(microsecond=0)
+    run = await tenant.sweeps.begin(now, "an older version", timedelta(minutes=2))
+    assert run is not None
+    await tenant.sweeps.end(run, now, {"started": "2026-11-02T09:30:00Z", "seen": 3}, whole=True)
+    tenant.world.clock.advance(hours=1)
+    await tenant.sweep()
+    before, first = await recorded(tenant)
+    assert (before.taken_over, before.said["report"]["seen"]) == (True, 3)
+    assert "what was before is not in it" in first.said["gaps"][0]
+
+
+async def test_another_ruleset_is_in_the_record_from_the_start_of_the_app_on(tenant: Tenant) -> None:
+    await tenant.sweep()
+    tenant.world.clock.advance(minutes=10)
+    await tenant.intake.start()
+    (change,) = await tenant.world.register.record.changes()
+    assert tenant.world.watch.calls["record.use"] == 1
+    assert change.by == "sweep"
+    text, _, _ = await tenant.world.register.record.ruleset(change.sha256)
+    assert text == tenant.world.ruleset.text != ""
+
+
+async def test_events_ask_nothing_of_the_record(tenant: Tenant) -> None:
+    world = tenant.world
+    await tenant.sweep()
+    world.watch.calls.clear()
+    await world.known(world.id())
+    assert not [name for name in world.watch.calls if name.startswith("record.")]
+
+
+async def test_an_unchanged_sweep_asks_few_times(tenant: Tenant) -> None:
+    await tenant.settled()
+    tenant.world.watch.calls.clear()
+    await tenant.sweep()
+    asked = {name: count for name, count in tenant.world.watch.calls.items() if name.startswith("record.") and count}
+    assert asked == {"record.begin": 1, "record.heads": 1, "record.end": 1, "record.prune": 1}
+
+
+async def test_sweeps_are_kept_for_as_long_as_the_setting_says(tenant: Tenant) -> None:
+    clock: VirtualClock = tenant.world.clock
+    tenant.sweeper._months = 13
+    await tenant.sweep()
+    clock.advance(days=200)
+    await tenant.sweep()
+    clock.advance(days=250)
+    await tenant.sweep()  # by the clock of the sweep before, nothing is old
+    assert len(await recorded(tenant)) == 3
+    clock.advance(hours=1)
+    await tenant.sweep()
+    assert [one.seq for one in await recorded(tenant)] == [2, 3, 4]
+
+
+async def test_a_clock_that_is_wrong_deletes_nothing(tenant: Tenant) -> None:
+    await tenant.sweep()
+    for _ in range(2):
+        tenant.world.clock.advance(days=5000)
+        await tenant.world.arm_graph(skew=-300)
+        report = await tenant.sweep()
+        assert report.clock_differs
+    assert len(await recorded(tenant)) == 3
+
+
+ANCHORED = {**ROUTE, "route": "anchor", "kinds": ["record-digest"]}
+
+
+async def test_what_the_record_has_come_to_is_in_the_log_and_with_a_route_that_asks_for_it(
+    tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await tenant.world.known(tenant.world.id())
+    await tenant.sweep()
+    assert "record-digest" not in await tenant.world.notice_kinds()
+    tenant.world.ruleset = rules(notices=[ROUTE, ANCHORED])
+    tenant.world.clock.advance(hours=1)
+    await tenant.sweep()
+    last = (await recorded(tenant))[-1]
+    facts = [json.loads(one.getMessage()) for one in caplog.records if '"event": "record"' in one.getMessage()]
+    assert (len(facts), facts[-1]["hash"], facts[-1]["sweep"], facts[-1]["exemptions"]) == (2, last.hash, 2, 1)
+    sent = [one for one in await tenant.world._drain("notices") if one["notice"]["kind"] == "record-digest"]
+    assert [one["route"] for one in sent] == ["anchor"]
+    assert sent[0]["notice"]["why"] == [f"sweep 2: {last.hash}"]
+
+
+async def test_what_the_register_lacks_is_found_by_the_next_sweep_and_reported_once(tenant: Tenant) -> None:
+    world, kept, gone = tenant.world, tenant.world.id("kept"), tenant.world.id("gone")
+    for one in (kept, gone):
+        await world.known(one)
+    await tenant.settled()
+    place = address(gone)
+    async for row in world.register._table.query(f"PartitionKey eq '{place.partition}'"):
+        if place.key in row["RowKey"]:
+            await world.register._table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+    for _ in range(3):
+        world.clock.advance(hours=1)
+        await tenant.sweep()
+        await tenant.work()
+    heads = [one.said["heads"] for one in await recorded(tenant)]
+    kinds = await world.notice_kinds()
+    assert kinds.count("register-altered") == 1
+    assert [(one["lost"], one["back"]) for one in heads[-3:]] == [(1, 0), (0, 1), (0, 0)]
+
+
+async def test_an_exemption_that_is_left_out_and_not_there_any_more_stays_counted(tenant: Tenant) -> None:
+    world, gone = tenant.world, tenant.world.id("gone")
+    await world.known(gone)
+    await tenant.settled()
+    await world.delete(gone)
+    await tenant.settled()
+    place = address(gone)
+    async for row in world.register._table.query(f"PartitionKey eq '{place.partition}'"):
+        if place.key in row["RowKey"]:
+            await world.register._table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+    for _ in range(3):
+        world.clock.advance(hours=1)
+        await tenant.sweep()
+    heads = [one.said["heads"] for one in sorted(await recorded(tenant), key=lambda one: one.seq)]
+    assert [one["lost"] for one in heads[-3:]] == [1, 1, 1]
+    assert heads[-1]["digest"] == heads[-4]["digest"]
+    assert (await world.notice_kinds()).count("register-altered") == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "expected"),
+    [("2026-03-31", 13, "2025-02-28"), ("2026-11-29", 25, "2024-10-28"), ("2026-01-05", 13, "2024-12-05")],
+)
+def test_months_before(now: str, months: int, expected: str) -> None:
+    clock = VirtualClock()
+    time = clock.now().fromisoformat(f"{now}T07:30:00+00:00")
+    assert f"{months_before(time, months):%Y-%m-%d %H:%M}" == f"{expected} 00:00"

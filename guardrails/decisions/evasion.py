@@ -31,7 +31,7 @@ class Habit(StrEnum):
 WHY: Final[Mapping[Habit, str]] = {
     Habit.CLAIMED_OWNER: "an edit says that it belongs to a protected owner, or names others who may delete it; this is"
     " only a claim of the writer, and it protects nothing",
-    Habit.TOGGLING: "edits change it back and forth between violations; this gains no time: the grace used so far counts",
+    Habit.TOGGLING: "edits change it back and forth between violations; this gains no time: the grace used counts",
     Habit.FLOOD: "it is rewritten again and again; a budget limits its reverts, and those of others go on",
     Habit.FORGED_ID: "an event named it by an id that is not its own; the service ignored the event",
 }

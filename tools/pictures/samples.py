@@ -110,7 +110,7 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
         "this one was begun by the second clock, and not by the timer",
     ),
     "evasion-attempted": (
-        "an edit says that it belongs to a protected owner; this is only a claim of the writer, and it protects nothing",
+        "an edit says that it belongs to a protected owner; this is only a claim, and it protects nothing",
     ),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),

@@ -20,6 +20,7 @@ from sandbox import tenant
 from tests.battery import rulesets
 from tests.battery.azure import START
 from tests.battery.ledger import Operated
+from tests.battery.record import ROOT
 from tests.battery.tale import (
     ALICE,
     DAY,
@@ -198,7 +199,7 @@ def grace_given_again(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     until = tale.at + DAY + (10 * HOUR if wrong else timedelta())
-    reason = f"not reverted before {read_time(until)}, to give time to correct it"
+    reason = f"not reverted before {read_time(until)}, to give time to fix it"
     tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reason]}), content="b")
 
 
@@ -209,7 +210,7 @@ def grace_given_again_with_overrides(tale: Tale, wrong: bool) -> None:
     tale.ruleset, tale.earlier = plain, (loosened,)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     tale.add("edited", facts=found(*["expiry-missing"] if wrong else []), content="b", ruleset=loosened.digest)
-    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to fix it"
     facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
@@ -222,7 +223,7 @@ def grace_given_again_with_a_milder_override(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     facts = found("owner-missing", *["expiry-missing"] if wrong else [])
     tale.add("edited", facts=facts, content="b", ruleset=loosened.digest)
-    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to fix it"
     facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
@@ -234,7 +235,7 @@ def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing", *["whole-initiative"] if wrong else []))
     unknown = {"verdict": "x", "findings": [{"rule": "whole-initiative", "status": "unknown"}]}
     tale.add("edited", facts=unknown, content="b")
-    reason = f"not reverted before {read_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + 18 * HOUR + DAY)}, to give time to fix it"
     facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=20, facts=facts, content="c")
 
@@ -247,7 +248,7 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("reverted", TWO, after=4, content="")
     places = (tenant.SINGLE, tenant.ASSIGNMENT) if wrong else (tenant.ASSIGNMENT, tenant.SINGLE)
     tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
-    reason = f"not reverted before {read_time(tale.at + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + DAY)}, to give time to fix it"
     tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
 
 
@@ -258,7 +259,7 @@ def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
     tale.add("intent", after=10, facts=found("whole-initiative"))
     tale.add("put-back", after=0, facts=found(unknown=["whole-initiative"]), content="b")
     until = tale.at + 20 * HOUR + (DAY if wrong else 14 * HOUR)
-    reason = f"not reverted before {read_time(until)}, to give time to correct it"
+    reason = f"not reverted before {read_time(until)}, to give time to fix it"
     tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [reason]}), content="c")
 
 
@@ -754,6 +755,38 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "a_bad_one_replaces_nothing": (bad_one_replaces,),
     "nobody_altered_the_register": (altered,),
 }
+
+
+READ: Final = (
+    ("decisions/decide.py", "not reverted: "),
+    ("decisions/decide.py", "it belongs to "),
+    ("decisions/decide.py", "but the last writer is not one of its authors"),
+    ("decisions/decide.py", " broke it again "),
+    ("decisions/decide.py", "not reverted before "),
+    ("decisions/decide.py", ", to give time"),
+    ("decisions/decide.py", "`authors`"),
+    ("decisions/durability.py", " deleted it, which is allowed"),
+    ("decisions/durability.py", "it is left to "),
+    ("decisions/holds.py", "on hold until"),
+    ("reconcile/restore_lost.py", " deleted it, which is not allowed"),
+    ("reconcile/restore_lost.py", "at the same scope replaces it"),
+    ("reconcile/restore_lost.py", "who deleted it is what the activity log says"),
+    ("reconcile/restore_lost.py", "who deleted it is what an event says"),
+    ("reconcile/restore_lost.py", "was not read"),
+    ("reconcile/restore.py", "as history entry"),
+    ("azure/events.py", "names no exemption"),
+    ("azure/arm.py", "the scope cannot be tagged"),
+    ("register/table.py", "and a transaction takes"),
+)
+"""Texts of the service that watchers read, and the modules that write them."""
+
+
+@pytest.mark.parametrize(("module", "text"), READ)
+def test_what_watchers_read_is_what_the_service_writes(module: str, text: str) -> None:
+    """Else a watcher says nothing any more, and nobody notices."""
+    assert text in (ROOT / "guardrails" / module).read_text(encoding="utf-8")
+    folder = ROOT / "tests" / "battery" / "watchers"
+    assert any(text in path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
 
 
 @pytest.mark.parametrize("check", WATCHERS, ids=lambda check: check.__name__)

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "breaker": "the limit on reverts: show or close it",
     "dead-letters": "what could not be processed: list, show, replay, drop; replay what Event Grid gave up on",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
+    "criteria": "build the table of criteria from the tenant's built-in initiative, and see what changed",
     "doctor": "whether the service can do what it is for, and how to fix what keeps it from that",
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",

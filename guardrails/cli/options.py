@@ -11,6 +11,8 @@ from typing import Final
 
 from guardrails.cli.schema_version import VERSION, VERSIONS
 from guardrails.cli.screen import Screen
+from guardrails.criteria.table import load_table
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
@@ -113,6 +115,21 @@ def ruleset_of(args: argparse.Namespace) -> Ruleset:
     """Return the ruleset that the arguments name. Raises Misconfigured with every mistake in it."""
     path = args.ruleset or os.environ.get("GUARDRAILS_RULESET", "").strip()
     return load_ruleset(Path(path) if path else None)
+
+
+def add_criteria(parser: argparse.ArgumentParser) -> None:
+    """Add --criteria."""
+    parser.add_argument(
+        "--criteria", metavar="FILE",
+        help="the table of criteria that `criteria build` wrote; default: what GUARDRAILS_CRITERIA names, else the one"
+        " shipped",
+    )  # fmt: skip
+
+
+def criteria_of(args: argparse.Namespace) -> Criteria:
+    """Return what says which criteria are weakened, by the table that the arguments name. Raises Misconfigured."""
+    path = args.criteria or os.environ.get("GUARDRAILS_CRITERIA", "").strip()
+    return Criteria(load_table(Path(path))) if path else own_criteria()
 
 
 def note_ruleset(ruleset: Ruleset, now: datetime, screen: Screen) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
+from guardrails.criteria.model import kept_of, line_of
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.fix import NOTHING, Fix
 from guardrails.decisions.history import Outgoing
@@ -294,6 +295,8 @@ def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Ro
             "owner": row.owner[:_TEXT_LIMIT],
             "ticket": row.ticket[:_TEXT_LIMIT],
         }
+    if row is not None and row.criteria_weakened:
+        out["criteriaWeakened"] = line_of(kept_of(row.criteria_weakened))[:_TEXT_LIMIT]
     if row is not None and is_claim(row):
         out["knownOwner"] = ", ".join(row.owners)[:_TEXT_LIMIT]
     return out

@@ -51,6 +51,11 @@ class Settings:
         "",
         "Path of the ruleset file; in Azure relative to the app's folder. Empty: the ruleset shipped.",
     )
+    criteria: str = _setting(
+        "GUARDRAILS_CRITERIA",
+        "",
+        "Path of a table of criteria that `exg criteria build` wrote, as the ruleset's. Empty: the table shipped.",
+    )
     mode: str = _setting(
         "GUARDRAILS_MODE",
         "",

@@ -1,7 +1,6 @@
 """Arguments that several commands share, and what becomes of them."""
 
 import argparse
-import getpass
 import os
 import re
 from collections.abc import Sequence
@@ -166,6 +165,8 @@ def api_version(text: str) -> str:
 
 def operator() -> str:
     """Return who runs this, by the machine's word."""
+    import getpass  # noqa: PLC0415 - most commands ask nobody's name
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 MOST: Final = 500
 """Criteria that are kept of one source: of Azure's own initiatives, the one with the most groups in use has 455."""
@@ -21,8 +21,7 @@ class SourceKind(StrEnum):
     """A table of policy definitions, made of the groups of a built-in initiative of Azure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A mapping of policies to criteria.
 
     Attributes:
@@ -42,8 +41,7 @@ class Source:
         return " ".join(filter(None, (self.name or self.id.rpartition("/")[2], self.version)))
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(NamedTuple):
     """A criterion that is weakened.
 
     Attributes:
@@ -63,8 +61,7 @@ class Criterion:
         return bool(wanted) and (wanted in (name, self.title.lower()) or name.endswith("_" + wanted))
 
 
-@dataclass(frozen=True, slots=True)
-class BySource:
+class BySource(NamedTuple):
     """The criteria that are weakened by one source, those with the most policies first.
 
     Attributes:

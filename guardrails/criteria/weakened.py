@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from guardrails.criteria.model import MOST, BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.criteria.table import Table, guid_of, own_table
@@ -17,6 +17,7 @@ _KEPT: Final = 4_096
 
 _INITIATIVES: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 _NO_GROUPS: Final = Grouping({})
+_NO_TITLES: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,32 @@ class _Kept:
     weakened: Weakened
 
 
+class _Member(NamedTuple):
+    """A policy of what is assigned. `guid`: "" unless the table has it as technical."""
+
+    manual: bool
+    groups: tuple[str, ...]
+    guid: str
+
+
 @dataclass(frozen=True, slots=True)
-class _Totals:
-    """How many policies that are not known to be manual are in each group of an initiative."""
+class _Assigned:
+    """What is known of an assigned initiative, or of a single policy, looked up once.
+
+    Attributes:
+        members, grouping: what it was made of.
+        policies: each policy, by reference id.
+        totals: how many policies that are not known to be manual are in each group.
+        why: why its groups are not known; "" where they are.
+    """
 
     members: object
     grouping: object
-    counts: Mapping[str, int]
+    policies: Mapping[str, _Member]
+    totals: Mapping[str, int]
+    titles: Mapping[str, str]
+    source: Source
+    why: str
 
 
 class Criteria:
@@ -48,7 +68,7 @@ class Criteria:
         self.table = table
         self._criteria_totals = table.totals
         self._kept: dict[Hashable, _Kept] = {}
-        self._totals: dict[str, _Totals] = {}
+        self._assigned: dict[str, _Assigned] = {}
 
     def by_exemption(self, exemption: Exemption, assignment: Assignment | Gone | Unread) -> Weakened:
         """Return what an exemption weakens: what it may switch off for some resource."""
@@ -97,47 +117,50 @@ class Criteria:
         """Return what is weakened where some policies surely, and others may be, removed; by their reference ids."""
         if assignment.is_initiative and isinstance(assignment.members, Unread):
             return Weakened(f"the initiative is not known: {assignment.members.reason}")
-        members = _members(assignment)
-        technical = {name for name in most if guid_of(members[name]) not in self.table.manual}
+        about = self._about(assignment)
+        own, tabled = dict[str, int](), dict[str, int]()
+        guids = set[str]()
+        technical = grouped = unmapped = 0
+        for name in most:
+            manual, groups, guid = about.policies[name]
+            if manual:
+                continue
+            technical += 1
+            grouped += bool(groups)
+            unmapped += not (groups or guid)
+            for group in groups:
+                own[group] = own.get(group, 0) + 1
+            if guid and guid not in guids:  # an initiative may hold a definition twice
+                guids.add(guid)
+                for criterion in self.table.technical[guid]:
+                    tabled[criterion] = tabled.get(criterion, 0) + 1
+        sources = [_by(about.source, grouped, own, about.totals, about.titles)] if own else []
+        if tabled:
+            sources.append(_by(self.table.source, len(guids), tabled, self._criteria_totals, _NO_TITLES))
+        why = about.why or (_unmapped(unmapped, technical) if unmapped else "")
+        return Weakened(why, technical, len(most) - technical, unmapped, least == most, tuple(sources))
+
+    def _about(self, assignment: Assignment) -> _Assigned:
+        key = f"{assignment.definition_id}@{assignment.version}"
+        kept = self._assigned.get(key)
+        if kept is None or kept.members is not assignment.members or kept.grouping is not assignment.grouping:
+            if len(self._assigned) >= _KEPT:
+                self._assigned.clear()
+            kept = self._assigned[key] = self._look_up(assignment)
+        return kept
+
+    def _look_up(self, assignment: Assignment) -> _Assigned:
+        table, definition = self.table, assignment.definition_id.lower()
         grouping, why = _grouping(assignment)
-        sources = [self._by_groups(assignment, grouping, technical)]
-        grouped = technical & grouping.groups.keys()
-        tabled = set[str]()
-        if not (grouping.groups and assignment.definition_id.lower() == _INITIATIVES + self.table.source.id):
-            tabled = {name for name in technical if guid_of(members[name]) in self.table.technical}
-            sources.append(self._by_table({guid_of(members[name]) for name in tabled}))
-        unmapped = len(technical - grouped - tabled)
-        if unmapped and not why:
-            why = f"no mapping is known of {unmapped:,} of its {len(technical):,} policies"
-            why = why if len(technical) > 1 else "no mapping of its policy is known"
-        return Weakened(
-            why, len(technical), len(most) - len(technical), unmapped, least == most, tuple(by for by in sources if by)
-        )
-
-    def _by_groups(self, assignment: Assignment, grouping: Grouping, technical: Collection[str]) -> BySource | None:
-        counts = Counter(group for name in technical for group in grouping.groups.get(name, ()))
-        if not counts:
-            return None
-        definition = assignment.definition_id.lower()
+        own = bool(grouping.groups) and definition == _INITIATIVES + table.source.id
+        policies = {}
+        for name, one in _members(assignment).items():
+            guid = guid_of(one)
+            tabled = guid if guid in table.technical and not own else ""
+            policies[name] = _Member(guid in table.manual, grouping.groups.get(name, ()), tabled)
+        totals = Counter(group for one in policies.values() if not one.manual for group in one.groups)
         source = Source(SourceKind.INITIATIVE, definition, assignment.initiative, assignment.version)
-        policies = sum(name in grouping.groups for name in technical)
-        return _by(source, policies, counts, self._totals_of(assignment, grouping), grouping.titles)
-
-    def _by_table(self, guids: Collection[str]) -> BySource | None:
-        counts = Counter(criterion for guid in guids for criterion in self.table.technical[guid])
-        return _by(self.table.source, len(guids), counts, self._criteria_totals, {}) if counts else None
-
-    def _totals_of(self, assignment: Assignment, grouping: Grouping) -> Mapping[str, int]:
-        """Return how many policies of an initiative are in each of its groups, but for those known to be manual."""
-        members, key = _members(assignment), f"{assignment.definition_id}@{assignment.version}"
-        kept = self._totals.get(key)
-        if kept is None or kept.members is not members or kept.grouping is not grouping:
-            if len(self._totals) >= _KEPT:
-                self._totals.clear()
-            technical = (name for name, definition in members.items() if guid_of(definition) not in self.table.manual)
-            counts = Counter(group for name in technical for group in grouping.groups.get(name, ()))
-            kept = self._totals[key] = _Totals(members, grouping, counts)
-        return kept.counts
+        return _Assigned(assignment.members, assignment.grouping, policies, totals, grouping.titles, source, why)
 
 
 @cache
@@ -168,9 +191,15 @@ def _grouping(assignment: Assignment) -> tuple[Grouping, str]:
     return assignment.grouping, ""
 
 
+def _unmapped(unmapped: int, technical: int) -> str:
+    if technical == 1:
+        return "no mapping of its policy is known"
+    return f"no mapping is known of {unmapped:,} of its {technical:,} policies"
+
+
 def _by(
     source: Source, policies: int, counts: Mapping[str, int], totals: Mapping[str, int], titles: Mapping[str, str]
 ) -> BySource:
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    criteria = tuple(Criterion(name, count, totals[name], titles.get(name, "")) for name, count in ordered[:MOST])
+    ordered = sorted(counts, key=lambda name: (-counts[name], name)) if len(counts) > 1 else [*counts]
+    criteria = tuple([Criterion(name, counts[name], totals[name], titles.get(name, "")) for name in ordered[:MOST]])
     return BySource(source, policies, criteria, max(len(ordered) - MOST, 0))

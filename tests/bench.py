@@ -155,7 +155,7 @@ def weakening() -> Iterator[tuple[str, float, str]]:
     """
     ruleset, assignment = load_ruleset(), samples.assignment_of(samples.BENCHMARK, samples.benchmark_body())
     facts = replace(FACTS, assignment=assignment)
-    names = [*assignment.members]  # type: ignore[list-item]
+    names = [one["policyDefinitionReferenceId"] for one in samples.benchmark_body()["policyDefinitions"]]
     looked_at = []
     for number in range(20_000):
         chosen = [names[number % len(names)], names[number * 7 % len(names)]][: number % 3]

@@ -150,16 +150,12 @@ def token(bypass: Bypass) -> str:
     """Return a name (20 hex digits) for all that is said of it; it changes with time only as its findings do."""
     said = to_stored(bypass) | {"findings": [one.key for one in bypass.findings]}
     del said["criteria_weakened"]
-    return _digest(said)[:TOKEN]
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:TOKEN]
 
 
-def criteria_token(bypass: Bypass) -> str:
-    """Return a name (8 hex digits) for the criteria that it weakens, which no edit of it need have changed."""
-    return _digest(bypass.weakened.to_json())[:8]
-
-
-def _digest(said: object) -> str:
-    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+def whole_token(bypass: Bypass) -> str:
+    """Return the same with a name for the criteria that it weakens behind it: no edit of it need have changed them."""
+    return token(bypass) + bypass.weakened.digest
 
 
 def to_json(bypass: Bypass) -> dict[str, Any]:

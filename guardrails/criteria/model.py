@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
+
+from guardrails.exemption.body import canonical_json
 
 MOST: Final = 500
 """Criteria that are kept of one source: of Azure's own initiatives, the one with the most groups in use has 455."""
@@ -108,6 +111,11 @@ class Weakened:
         """All of it in one line; see `line_of`."""
         return line_of(self, MOST)
 
+    @cached_property
+    def digest(self) -> str:
+        """A name (8 hex digits) for all of it."""
+        return sha256(canonical_json(self._json).encode()).hexdigest()[:8]
+
     def to_json(self) -> Mapping[str, Any]:
         """Return the documented JSON form, `criteria_weakened`: one object for all that share this one."""
         return self._json
@@ -196,7 +204,9 @@ def sentences_of(weakened: Weakened) -> list[str]:
         for one in by.criteria:
             count = f"{'' if weakened.certain else 'up to '}{one.policies} of the {one.of}"
             verb = "does" if one.policies == 1 else "do"
-            which = f"policies that {whose} {by.source.shown} groups under {_called(one)}"
+            which = (
+                f"{'policy' if one.of == 1 else 'policies'} that {whose} {by.source.shown} groups under {_called(one)}"
+            )
             said.append(f"{count} {which} {verb} not apply to this scope")
         if by.left_out:
             said.append(f"{by.left_out} more criteria of {by.source.shown}")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from guardrails.bypasses.enrolled import Enrolled, bypass_of
-from guardrails.bypasses.model import TOKEN, Bypass, BypassKind, container_of, criteria_token, judged, token
+from guardrails.bypasses.model import TOKEN, Bypass, BypassKind, container_of, judged, whole_token
 from guardrails.bypasses.notice import bypass_found
 from guardrails.bypasses.row import Kept, Known, codes_of, holder_of
 from guardrails.criteria.weakened import Criteria, own_criteria
@@ -140,7 +140,7 @@ class _Comparison:
         self.tally.seen += 1
         self.tally.violations += one.verdict == "violation"
         self.tally.unknown += one.verdict == "unknown"
-        name, codes = token(one) + criteria_token(one), codes_of(one)
+        name, codes = whole_token(one), codes_of(one)
         fresh = before is None or (one.kind is BypassKind.UNENROLLED and not before.codes)
         first_seen = before.first_seen if before and before.first_seen and not fresh else self.at
         found = self._found(codes, before)
@@ -159,7 +159,7 @@ class _Comparison:
         before = self.known.get(one.key)
         if (before is None or before.kind is None) and one.key not in self._seen:
             self._seen.add(one.key)
-            self.differ.append(Kept(one, token(one) + criteria_token(one), self.at, self.at, gone=self.at))
+            self.differ.append(Kept(one, whole_token(one), self.at, self.at, gone=self.at))
 
     def _found(self, codes: frozenset[str], before: Known | None) -> datetime | None:
         """Return when the newest of its violations was found; None without one."""

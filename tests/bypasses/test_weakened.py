@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypasses.model import Bypass, criteria_token, from_stored, to_stored, token
+from guardrails.bypasses.model import Bypass, from_stored, to_stored, token, whole_token
 from guardrails.bypasses.read import bypasses_of, tagged_of
 from guardrails.criteria.model import NOT_KEPT, line_of
 from guardrails.exemption.facts import Assignment
@@ -90,4 +90,4 @@ def test_the_register_keeps_it_and_older_rows_say_nothing(benchmark: Assignment)
     older = from_stored(stored)
     assert older.weakened == NOT_KEPT
     assert token(older) == token(one)
-    assert criteria_token(older) != criteria_token(one)
+    assert whole_token(older) != whole_token(one)

@@ -16,6 +16,8 @@ from guardrails.channels.channels import HttpChannels
 from guardrails.channels.destination import Destination
 from guardrails.channels.egress_guard import Bounds, read_hosts
 from guardrails.channels.routes import destinations
+from guardrails.criteria.table import load_table
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
@@ -192,7 +194,8 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     closing = AsyncExitStack()
     for part in (arm, deletions, register, outward, channels, identity, *((storage,) if storage else ())):
         closing.push_async_callback(part.close)
-    world = World(arm, register, outward, clock, deletions)
+    criteria = Criteria(load_table(Path(settings.criteria))) if settings.criteria else own_criteria()
+    world = World(arm, register, outward, clock, deletions, criteria)
     reconciler = Reconciler(world, ruleset, audit_only=settings.mode == "audit")
     fallback = (FALLBACK,) if settings.alert_address else ()
     dead_letters = DeadLetterQueue(register, outward, clock, ruleset, fallback)

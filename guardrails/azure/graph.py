@@ -30,9 +30,9 @@ from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
 from guardrails.bypasses.enrolled import is_enrollment
 from guardrails.exemption.applies import Chain, not_scopes_of
-from guardrails.exemption.facts import NO_POLICIES, Assignment, PoliciesById, Policy, Unread
+from guardrails.exemption.facts import NO_POLICIES, PoliciesById, Policy, Unread
 from guardrails.exemption.initiatives import base_of, is_policy, policy_of
-from guardrails.exemption.versions import Choice, Definition, Pin, choose, definition_of, pin_of
+from guardrails.exemption.versions import Choice, Definition, Pin, assigned, choose, definition_of, pin_of
 from guardrails.ports import Clock, Page, Surroundings
 from guardrails.runtime.transport import transport
 
@@ -59,7 +59,8 @@ _INITIATIVES: Final = (
     "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions{kind}' and id in~ ({ids})"
     " | order by tolower(id) asc | project id, displayName = properties.displayName, version = properties.version,"
     " versions = properties.versions, policyType = properties.policyType,"
-    " policyDefinitions = properties.policyDefinitions"
+    " policyDefinitions = properties.policyDefinitions,"
+    " policyDefinitionGroups = properties.policyDefinitionGroups"
 )
 _POLICIES: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policydefinitions' | order by tolower(id) asc"
@@ -73,7 +74,7 @@ _UNSEEN: Final = Unread("Resource Graph does not show its initiative")
 _UNLISTED: Final = Unread("Resource Graph does not show the versions of its initiative")
 _NO_CHAIN: Final = Unread("Resource Graph does not show the management groups above it")
 _NO_CHOICE: Final = Choice("", "")
-_SINGLE: Final[tuple[Mapping[str, str], Choice]] = ({}, _NO_CHOICE)
+_SINGLE: Final = Definition({}), _NO_CHOICE
 
 
 class _Assigned(NamedTuple):
@@ -162,28 +163,27 @@ class Graph:
         containers, above = await self._containers(self._pages(CONTAINERS), missing)
         missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
         unread: list[str] = []
-        found: list[Mapping[str, Any]] = []
+        listed: list[Mapping[str, Any]] = []
         enrolled: list[Mapping[str, Any]] = []
         async for row in self._rows(_ASSIGNMENTS, unread):
-            (enrolled if is_enrollment(row.get("id")) else found).append(row)
+            (enrolled if is_enrollment(row.get("id")) else listed).append(row)
         missing += unread
-        assigned = {_slashed(str(row["id"])): said for row in found if row.get("id") and (said := _assigns(row))}
-        left_out = {_slashed(str(row["id"])): some for row in found if row.get("id") and (some := _left_out(row))}
+        assigns = {_slashed(str(row["id"])): said for row in listed if row.get("id") and (said := _assigns(row))}
+        left_out = {_slashed(str(row["id"])): some for row in listed if row.get("id") and (some := _left_out(row))}
         names: dict[str, str] = {}
-        evaluated = await self._evaluated(assigned.values(), missing, names)
+        evaluated = await self._evaluated(assigns.values(), missing, names)
         assignments = {}
-        for identity, said in assigned.items():
-            members, choice = evaluated.get(said, _SINGLE)
-            one = Assignment(
-                identity, said.definition_id, members, choice.version, choice.found, left_out.get(identity, ())
+        for identity, said in assigns.items():
+            found, choice = evaluated.get(said, _SINGLE)
+            assignments[identity.lower()] = assigned(
+                identity, said.definition_id, found, choice, left_out.get(identity, ())
             )
-            assignments[identity.lower()] = one
         known = await self._policies(missing) if policies else NO_POLICIES
         sentences = tuple(dict.fromkeys(missing))
         tenant = await self._tenant()
         in_order = sum(bool(segment.groups) for segment in self._segments) < 2
         return Surroundings(
-            containers, assignments, tenant, sentences, found,
+            containers, assignments, tenant, sentences, listed,
             whole=not unread, policies=known, above=above, in_order=in_order, enrolled=enrolled,
             initiatives=names,
         )  # fmt: skip
@@ -196,16 +196,16 @@ class Graph:
         return tagged(self._pages, names)
 
     async def _evaluated(
-        self, assigned: Iterable[_Assigned], missing: list[str], names: dict[str, str]
-    ) -> dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]]:
-        """Return what the version of its initiative holds that Azure evaluates, for each assignment of one.
+        self, assigns: Iterable[_Assigned], missing: list[str], names: dict[str, str]
+    ) -> dict[_Assigned, tuple[Definition | Unread, Choice]]:
+        """Return the version of its initiative that Azure evaluates, for each assignment of one.
 
         Puts the initiatives' display names into `names`.
         """
-        wanted = {one for one in assigned if "/policysetdefinitions/" in one.definition_id.lower()}
+        wanted = {one for one in assigns if "/policysetdefinitions/" in one.definition_id.lower()}
         latest = await self._definitions({one.definition_id.lower() for one in wanted}, "", missing)
         names |= {key: one.name for key, one in latest.items() if one.name}
-        found: dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]] = {}
+        found: dict[_Assigned, tuple[Definition | Unread, Choice]] = {}
         older: dict[_Assigned, tuple[Definition, Choice]] = {}
         for one in wanted:
             shown = latest.get(one.definition_id.lower())
@@ -213,7 +213,7 @@ class Graph:
             if shown is None or isinstance(choice, Unread):
                 found[one] = _UNSEEN if isinstance(choice, Choice) else choice, _NO_CHOICE
             elif shown.is_meant(choice):
-                found[one] = shown.members, choice
+                found[one] = shown, choice
             else:
                 older[one] = shown, choice
         await self._learn({name for one, (_, choice) in older.items() for name in _names(one, choice)}, missing)
@@ -222,7 +222,7 @@ class Graph:
                 name.rpartition("/")[2]: self._numbered[name] for name in _names(one, choice) if name in self._numbered
             }
             picked = shown.pick(choice.version, numbered)
-            found[one] = picked.members if picked else _UNSEEN, choice
+            found[one] = picked or _UNSEEN, choice
         return found
 
     async def _learn(self, names: set[str], missing: list[str]) -> None:

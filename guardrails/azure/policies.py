@@ -21,12 +21,13 @@ from guardrails.errors import Retryable
 from guardrails.exemption.applies import not_scopes_of
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
 from guardrails.exemption.ids import folded, is_same, resource_id
-from guardrails.exemption.initiatives import base_of, is_policy, policy_of
+from guardrails.exemption.initiatives import base_of, effect_of, is_policy, policy_of
 from guardrails.exemption.versions import (
     PINS_SINCE,
     Choice,
     Definition,
     Pin,
+    assigned,
     choose,
     definition_of,
     key_of,
@@ -121,11 +122,10 @@ class Policies:
             return Assignment(path, definition, named, not_scopes=left_out)
         pin = pin_of(properties, shown=self.versions[ASSIGNMENTS] >= PINS_SINCE)
         found = await self._evaluated(named, pin, max_age=max_age)
-        members, choice = (found, _NONE) if isinstance(found, Unread) else found
-        if isinstance(members, _Busy):
-            return _plain(members, "assignment")
-        members = Unread(members.reason) if isinstance(members, Unread) else members
-        return Assignment(path, definition, members, choice.version, choice.found, left_out)
+        held, choice = (found, _NONE) if isinstance(found, Unread) else found
+        if isinstance(held, _Busy):
+            return _plain(held, "assignment")
+        return assigned(path, definition, held, choice, left_out)
 
     async def at(self, scope: str) -> Mapping[str, tuple[str, ...]] | Unread:
         """Return the assignments that ARM lists at a scope, made there or above it: id (lower case) -> its notScopes.
@@ -150,6 +150,18 @@ class Policies:
         found = await asyncio.gather(*(self._policy(key, max_age=max_age) for key in keys))
         return dict(zip(keys, found, strict=True))
 
+    async def built_in(self, name: str) -> Definition | Gone | Unread:
+        """Return the latest version of a built-in initiative, read anew."""
+        path = f"/providers/Microsoft.Authorization/{INITIATIVES}/{name}"
+        found = await self._read(INITIATIVES, path)
+        return _plain(found, "initiative") if isinstance(found, Gone | Unread) else found
+
+    async def effect(self, policy_id: str) -> str | Gone | Unread:
+        """Return the effect that a policy definition has by default, read anew; at most eight at a time."""
+        async with self._gate:
+            found = await self._get(DEFINITIONS, policy_id)
+        return effect_of(_properties(found)) if isinstance(found, Mapping) else _plain(found, "policy definition")
+
     async def in_use(self, scope: str) -> Mapping[str, str | Unread]:
         """Return the api-versions in use, of assignments and of initiatives, once a list at a scope was read by each.
 
@@ -164,8 +176,8 @@ class Policies:
 
     async def _evaluated(
         self, base: str, pin: Pin, *, max_age: timedelta
-    ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
-        """Return what the version that Azure evaluates holds, and which one that is."""
+    ) -> tuple[Definition | Unread, Choice] | Unread:
+        """Return the version that Azure evaluates, and which one that is."""
         latest = await self._initiatives.get(folded(base), lambda: self._read(INITIATIVES, base), max_age=max_age)
         if isinstance(latest, Gone):
             return Unread("the initiative does not exist")
@@ -178,13 +190,11 @@ class Policies:
         if isinstance(choice, Unread):
             return choice
         if latest.is_meant(choice):
-            return latest.members, choice
-        return await self._members(base, latest, choice.version, max_age=max_age), choice
+            return latest, choice
+        return await self._version(base, latest, choice.version, max_age=max_age), choice
 
-    async def _members(
-        self, base: str, latest: Definition, version: str, *, max_age: timedelta
-    ) -> Mapping[str, str] | Unread:
-        """Return what one version of an initiative holds. `max_age` is for whether it is there still."""
+    async def _version(self, base: str, latest: Definition, version: str, *, max_age: timedelta) -> Definition | Unread:
+        """Return one version of an initiative. `max_age` is for whether it is there still."""
         path = f"{base}/versions/{version}"
         found = await self._numbered.get(folded(path), lambda: self._read(VERSIONS, path), max_age=max_age)
         if isinstance(found, Gone):  # its resource may have another name
@@ -194,7 +204,7 @@ class Policies:
             found = latest.pick(version, listed) or found
         if isinstance(found, Gone):
             return Unread(f"version {version} of the initiative, which the assignment evaluates, is not there any more")
-        return found if isinstance(found, Unread) else found.members
+        return found
 
     async def _list(self, base: str, *, max_age: timedelta = timedelta.max) -> Mapping[str, Definition] | Unread:
         """Return all versions of an initiative by number."""

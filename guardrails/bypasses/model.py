@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
+from guardrails.criteria.model import NOT_KEPT, Weakened
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
@@ -25,6 +26,10 @@ STORED: Final = {
     "findings.remediation": "mend",  # stored name
 }
 """Names of today in a bypass's JSON form -> those that are stored."""
+
+
+TOKEN: Final = 20
+"""Digits of `token`."""
 
 
 class BypassKind(StrEnum):
@@ -61,6 +66,7 @@ class Bypass:
         unreadable: why the row could not be read; "" where it could. Nothing else of it is judged then.
         covers: which policies of the initiative it is about, in the version that Azure evaluates, a phrase; "" where it
             names none. Of an enrollment that is gone: the reference id of the policy, "" for all of the assignment.
+        weakened: the criteria that it weakens.
     """
 
     kind: BypassKind
@@ -79,6 +85,7 @@ class Bypass:
     ends_problem: str = ""
     unreadable: str = ""
     covers: str = ""
+    weakened: Weakened = NOT_KEPT
 
     @property
     def key(self) -> bytes:
@@ -140,9 +147,15 @@ def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
 
 
 def token(bypass: Bypass) -> str:
-    """Return a name (20 hex digits) for all that is shown of it; it changes with time only as its findings do."""
+    """Return a name (20 hex digits) for all that is said of it; it changes with time only as its findings do."""
     said = to_stored(bypass) | {"findings": [one.key for one in bypass.findings]}
-    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:20]
+    del said["criteria_weakened"]
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:TOKEN]
+
+
+def whole_token(bypass: Bypass) -> str:
+    """Return the same with a name for the criteria that it weakens behind it: no edit of it need have changed them."""
+    return token(bypass) + bypass.weakened.digest
 
 
 def to_json(bypass: Bypass) -> dict[str, Any]:
@@ -166,6 +179,7 @@ def to_json(bypass: Bypass) -> dict[str, Any]:
         "unreadable": bypass.unreadable or None,
         "covers": bypass.covers or None,
         "findings": [finding.to_json() for finding in bypass.findings],
+        "criteria_weakened": bypass.weakened.to_json(),
     }
 
 
@@ -186,6 +200,7 @@ def from_stored(said: Mapping[str, Any]) -> Bypass:
         ends_problem=str(said["ends_problem"] or ""),
         unreadable=str(said["unreadable"] or ""),
         covers=str(said.get("covers") or ""),
+        weakened=Weakened.read(said["criteria_weakened"]) if "criteria_weakened" in said else NOT_KEPT,
         **{name: str(said[name] or "") for name in texts},
     )
 

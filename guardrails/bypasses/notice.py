@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, BypassKind
+from guardrails.criteria.model import line_of
 from guardrails.decisions.assess import Finding
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
@@ -66,6 +67,8 @@ def _finding(one: Bypass) -> dict[str, Any]:
     said = [_what(one), *_also(others), f"by {_cut(one.who, _SHORT) or 'an unknown author'}"]
     if one.owner.strip():
         said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
+    if one.weakened.by_source:
+        said.append(f"criteria weakened: {_cut(line_of(one.weakened), _DETAIL)}")
     assignment = "" if one.kind is BypassKind.TAG else _cut(one.subject, _ID)
     evidence = {"kind": str(one.kind), "scope": _cut(one.scope, _ID), "assignment": assignment}
     return {

@@ -13,10 +13,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode
 from guardrails.bypasses.model import Bypass, BypassKind, container_of
+from guardrails.criteria.model import Weakened
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.facts import Assignment, Unread
@@ -37,6 +40,8 @@ _ENROLLMENT: Final = re.compile(
 )
 _MOST_POLICIES: Final = 1000
 """Policies that an initiative may hold (Microsoft Learn, Azure Policy limits): no enrollment needs to name more."""
+_NO_ASSIGNMENT: Final = Weakened("the tags name no assignment")
+_NOT_SHOWN: Final = Unread("what it assigns is not shown")
 _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 64
 
@@ -45,19 +50,23 @@ class _Undocumented(Exception):
     """A value that is not what Azure documents, so that something in it may not be seen; says how."""
 
 
-def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment | None = None) -> list[Bypass]:
+def bypasses_of(
+    row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment | None = None, criteria: Criteria | None = None
+) -> list[Bypass]:
     """Return the bypasses that an assignment opens, not judged yet.
 
     row: id, properties, systemData. `assignment`: what it assigns, in the version that Azure evaluates, where that is
-    known: then a bypass that names policies of the initiative says how many of them it is about. Raises Permanent
-    (not-an-assignment) where its id is none, or its scope is not one of the four kinds.
+    known: then a bypass that names policies of the initiative says how many of them it is about. `criteria`: says which
+    criteria each weakens; None: that by the table that is shipped. Raises Permanent (not-an-assignment) where its id is
+    none, or its scope is not one of the four kinds.
     """
     said = _lower(row)
     identity = _identity(said.get("id"))
     found = _ID.fullmatch(identity)
     if found is None or not container_of(found[1]):
         raise Permanent("the id is not that of a policy assignment", code="not-an-assignment", subject=identity[:300])
-    base = Bypass(BypassKind.UNREAD, found[1], identity, found[2], "the assignment cannot be read")
+    said_of = "the assignment cannot be read"
+    base = Bypass(BypassKind.UNREAD, found[1], identity, found[2], said_of, weakened=Weakened(said_of))
     try:
         properties = _object(said.get("properties"), "properties")
         metadata = _object(properties.get("metadata"), "metadata")
@@ -70,7 +79,7 @@ def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment
     base = _signed(_with_metadata(base, metadata, ruleset), system, metadata)
     bypasses: dict[bytes, Bypass] = {}
     for reader in _READERS:
-        for made in _tried(reader, base, properties, assignment):
+        for made in _tried(reader, base, properties, assignment, criteria or own_criteria()):
             bypasses.setdefault(made.key, made)
     return list(bypasses.values())
 
@@ -84,7 +93,8 @@ def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
     identity = _identity(said.get("id"))
     if not container_of(identity):
         raise Permanent("the id is not that of a resource, group or subscription", code="not-tagged", subject=identity)
-    base = Bypass(BypassKind.TAG, identity, "", _text(said.get("name")) or identity.rpartition("/")[2], "")
+    name = _text(said.get("name")) or identity.rpartition("/")[2]
+    base = Bypass(BypassKind.TAG, identity, "", name, "", weakened=_NO_ASSIGNMENT)
     try:
         tags = _object(said.get("tags"), "tags")
     except _Undocumented as error:
@@ -149,6 +159,16 @@ def mode_of(row: Mapping[str, Any]) -> tuple[str, Mode]:
     return identity.lower(), Mode(name, enroll, _text(stated.get("instanceid")))
 
 
+class _Removed(Enum):
+    """Which policies of the assignment do not apply, or are not enforced, where a bypass is open."""
+
+    NAMED = "those that are named, all where none is"
+    MAYBE_NAMED = "the same, but whether they surely do not is unknown"
+    MAYBE_ANY = "any may be, named or not"
+    NONE = "none: they have another effect"
+    BY_PARAMETER = "those that take a parameter"
+
+
 class _Seen(NamedTuple):
     """A bypass that a property of an assignment opens. `scope`: "" for the assignment's own; `named`: none for all."""
 
@@ -156,6 +176,7 @@ class _Seen(NamedTuple):
     scope: str = ""
     unreadable: str = ""
     named: "tuple[_Named, ...]" = ()
+    removed: _Removed = _Removed.NAMED
 
 
 class _Named(NamedTuple):
@@ -174,14 +195,15 @@ class _Reader(NamedTuple):
 
 
 def _tried(
-    reader: _Reader, base: Bypass, properties: Mapping[str, Any], assignment: Assignment | None
+    reader: _Reader, base: Bypass, properties: Mapping[str, Any], assignment: Assignment | None, criteria: Criteria
 ) -> Iterator[Bypass]:
     try:
         for seen in reader.read(properties.get(reader.property.lower())):
-            scope, unreadable, covers = seen.scope or base.scope, seen.unreadable, _covers(seen.named, assignment)
             yield replace(
-                base, kind=reader.kind, scope=scope, detail=_brief(seen.detail), unreadable=unreadable, covers=covers
-            )
+                base, kind=reader.kind, scope=seen.scope or base.scope, detail=_brief(seen.detail),
+                unreadable=seen.unreadable, covers=_covers(seen.named, assignment),
+                weakened=_weakened(seen, assignment, criteria),
+            )  # fmt: skip
     except _Undocumented as error:
         yield replace(base, kind=BypassKind.UNREAD, detail=f"{reader.property} cannot be read", unreadable=str(error))
 
@@ -198,7 +220,8 @@ def _selectors(value: Any) -> Iterator[_Seen]:
     selectors = [_object(one, "a resource selector") for one in _list(value, "resourceSelectors")]
     if selectors:
         named = (f"{_text(one.get('name')) or 'unnamed'}: {_conditions(one)}" for one in selectors)
-        yield _Seen("applies only where " + "; or ".join(named), named=_named(selectors))
+        detail = "applies only where " + "; or ".join(named)
+        yield _Seen(detail, named=_named(selectors), removed=_Removed.MAYBE_ANY)
 
 
 def _overrides(value: Any) -> Iterator[_Seen]:
@@ -208,13 +231,15 @@ def _overrides(value: Any) -> Iterator[_Seen]:
         if kind.lower() != "definitionversion":
             unknown_kind = f"an override is of kind '{kind}', which is not known"
             unreadable = "" if kind.lower() == "policyeffect" else unknown_kind
-            yield _Seen(f"effect {given or 'unnamed'} where {_conditions(one)}", "", unreadable, _named([one]))
+            removed = _Removed.NAMED if given.lower() == "disabled" else _Removed.NONE
+            removed = _Removed.MAYBE_NAMED if given.startswith("[") or not given else removed  # an expression
+            yield _Seen(f"effect {given or 'unnamed'} where {_conditions(one)}", "", unreadable, _named([one]), removed)
 
 
 def _enforcement(value: Any) -> Iterator[_Seen]:
     mode = _text(value)
     if mode.lower() in ("donotenforce", "enroll"):
-        yield _Seen("DoNotEnforce" if mode.lower() == "donotenforce" else ENROLL)
+        yield _Seen("DoNotEnforce" if mode.lower() == "donotenforce" else ENROLL, removed=_Removed.MAYBE_NAMED)
     elif mode.lower() not in ("", "default"):
         yield _Seen(mode, "", f"enforcementMode is '{mode}', which is not known")
 
@@ -227,7 +252,8 @@ def _self_serve(value: Any) -> Iterator[_Seen]:
         not_boolean = f"selfServeExemptionSettings.enabled is '{enabled}', not true or false"
         unreadable = "" if enabled == "true" else not_boolean
         named = (_Named(frozenset(map(str.lower, some)), frozenset()),) if some else ()
-        yield _Seen(f"users may exempt themselves from {', '.join(some) or 'all of it'}", "", unreadable, named)
+        detail = f"users may exempt themselves from {', '.join(some) or 'all of it'}"
+        yield _Seen(detail, "", unreadable, named, _Removed.MAYBE_NAMED)
 
 
 def _disabled(value: Any) -> Iterator[_Seen]:
@@ -237,7 +263,7 @@ def _disabled(value: Any) -> Iterator[_Seen]:
         if "effect" in name.lower() and isinstance(setting, str) and setting.strip().lower() == "disabled":
             off.append(name)
     if off:
-        yield _Seen(f"Disabled for {', '.join(sorted(off, key=str.lower))}")
+        yield _Seen(f"Disabled for {', '.join(sorted(off, key=str.lower))}", removed=_Removed.BY_PARAMETER)
 
 
 _READERS: Final = (
@@ -287,16 +313,38 @@ def _covers(named: Sequence[_Named], assignment: Assignment | None) -> str:
     members = assignment.members
     if isinstance(members, Unread):
         return f"policies that are unknown: {members.reason}"
-    wanted = {
+    wanted = _wanted(named, members)
+    lacking = sorted({one for part in named for one in (part.within or frozenset()) | part.without} - members.keys())
+    version = f"version {assignment.version} ({assignment.version_found})" if assignment.version else "the initiative"
+    count = f"{len(wanted)} of {len(members)} policies of {version}"
+    return _brief(f"{count}, which has no {', '.join(lacking)}" if lacking else count)
+
+
+def _wanted(named: Sequence[_Named], members: Mapping[str, str]) -> set[str]:
+    """Return the reference ids of the policies that are named."""
+    return {
         one
         for part in named
         for one in members
         if (part.within is None or one in part.within) and one not in part.without
     }
-    lacking = sorted({one for part in named for one in (part.within or frozenset()) | part.without} - members.keys())
-    version = f"version {assignment.version} ({assignment.version_found})" if assignment.version else "the initiative"
-    count = f"{len(wanted)} of {len(members)} policies of {version}"
-    return _brief(f"{count}, which has no {', '.join(lacking)}" if lacking else count)
+
+
+def _weakened(seen: _Seen, assignment: Assignment | None, criteria: Criteria) -> Weakened:
+    """Return the criteria that a bypass weakens; where policies are evaluated and not enforced, may weaken."""
+    removed = seen.removed
+    if seen.unreadable:
+        return Weakened(seen.unreadable)
+    if removed is _Removed.NONE:
+        return Weakened()
+    if assignment is None:
+        return criteria.by_policies(_NOT_SHOWN, None, certain=False)
+    if removed is _Removed.BY_PARAMETER and assignment.is_initiative:
+        return Weakened("which policies take the parameter is not known")
+    references = None
+    if seen.named and removed is not _Removed.MAYBE_ANY and not isinstance(assignment.members, Unread):
+        references = _wanted(seen.named, assignment.members)
+    return criteria.by_policies(assignment, references, certain=removed in (_Removed.NAMED, _Removed.BY_PARAMETER))
 
 
 def _with_metadata(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass:

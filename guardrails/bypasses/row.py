@@ -15,7 +15,7 @@ class Known(NamedTuple):
         partition: where the row is.
         kind: None where the row was changed from outside.
         scope, subject, who, since: as in Bypass.
-        token: of what was shown last; "" where the row was changed from outside.
+        token: of what was shown last, that of its criteria behind it; "" where the row was changed from outside.
         codes: the codes of its violations that count.
         first_seen: when a sweep first saw it; None where the row was changed from outside.
         found: when the newest of its violations was found; None without one.

@@ -129,6 +129,7 @@ def terms(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
         ("Claims owner" if claim else "Owner", [quoted(about.get("owner") or "none", detail.name)]),
         ("Known owner", [quoted(about["knownOwner"] or "none", detail.name)] if claim else []),
         ("Ticket", [quoted(about.get("ticket") or "none", detail.name)]),
+        ("Criteria weakened", [quoted(about.get("criteriaWeakened") or "", detail.words)]),
         ("Review", [_time(about.get("reviewOn"))]),
     )
 

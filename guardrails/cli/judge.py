@@ -32,8 +32,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from guardrails.cli.options import add_format, add_ruleset, api_version, moment, note_ruleset, ruleset_of
+from guardrails.cli.options import (
+    add_criteria,
+    add_format,
+    add_ruleset,
+    api_version,
+    criteria_of,
+    moment,
+    note_ruleset,
+    ruleset_of,
+)
 from guardrails.cli.screen import Cell, Screen
+from guardrails.criteria.model import Weakened, line_of
+from guardrails.criteria.weakened import Criteria
 from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
 from guardrails.decisions.decide import Plan, Situation, decide
 from guardrails.decisions.facts import facts_of
@@ -59,6 +70,7 @@ class Judged:
     assessment: Assessment
     plan: Plan
     fix: Fix
+    weakened: Weakened
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -68,6 +80,7 @@ class Judged:
             "findings": [finding.to_json() for finding in self.assessment.findings],
             "fix": self.fix.to_json(),
             "plan": self.plan.to_json(),
+            "criteria_weakened": self.weakened.to_json(),
         }
 
 
@@ -95,6 +108,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="judge as of this time, such as 2027-06-30T00:00:00Z; default: now",
     )
     add_ruleset(parser)
+    add_criteria(parser)
     add_format(parser)
 
 
@@ -103,9 +117,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     ruleset, now = ruleset_of(args), args.now or datetime.now(UTC)
     note_ruleset(ruleset, now, screen)
     complaints = Complaints(screen)
-    assignments = _assignments(args.assignments, complaints)
+    assignments, criteria = _assignments(args.assignments, complaints), criteria_of(args)
     judged = [
-        judge(exemption, ruleset, assignments, now)
+        judge(exemption, ruleset, assignments, now, criteria)
         for exemption in _exemptions(args.files, ruleset, args.api_version or "", complaints)
     ]
     if args.format == "json":
@@ -120,7 +134,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return 3 if Verdict.UNKNOWN in verdicts or complaints.pages else 0
 
 
-def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now: datetime) -> Judged:
+def judge(
+    exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now: datetime, criteria: Criteria
+) -> Judged:
     """Return the findings on an exemption of which the register knows nothing, and what would be done."""
     assignment = assignments.find(exemption.assignment_id)
     policies = assignments.policies(policies_of(exemption, assignment)) if ruleset.asks_policies else NO_POLICIES
@@ -136,7 +152,8 @@ def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now:
         now=now,
         mode=ruleset.mode,
     )
-    return Judged(exemption, assessment, decide(situation), fix_of(exemption, facts, ruleset))
+    weakened = criteria.by_exemption(exemption, assignment)
+    return Judged(exemption, assessment, decide(situation), fix_of(exemption, facts, ruleset), weakened)
 
 
 class Complaints:
@@ -236,7 +253,7 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
                 screen.line(head, indent=2)
                 for line in rest:
                     screen.line(line, indent=4)
-            for line in command_lines(fix):
+            for line in (*command_lines(fix), weakened_line(one.weakened)):
                 screen.line(line, indent=2)
             for line in _plan_lines(one.plan):
                 screen.line(line, indent=2)
@@ -252,7 +269,13 @@ def _row(one: Judged) -> tuple[Cell, ...]:
     fix = one.fix.to_json()
     found = [line for finding in one.assessment.findings for line in finding_lines(finding.to_json(), fix)]
     where = [one.exemption.id.name, f"at {one.exemption.id.scope}"]
-    return str(one.assessment.verdict), [*where, *found, *command_lines(fix), *_plan_lines(one.plan)]
+    return str(one.assessment.verdict), [
+        *where,
+        *found,
+        *command_lines(fix),
+        weakened_line(one.weakened),
+        *_plan_lines(one.plan),
+    ]
 
 
 def finding_lines(finding: Mapping[str, Any], fix: Mapping[str, Any]) -> list[str]:
@@ -270,6 +293,11 @@ def finding_lines(finding: Mapping[str, Any], fix: Mapping[str, Any]) -> list[st
 def command_lines(fix: Mapping[str, Any]) -> list[str]:
     """Return the command of a fix (its JSON form) for people; none where it has none."""
     return [f"command: {fix['command']}"] if fix.get("command") else []
+
+
+def weakened_line(weakened: Weakened) -> str:
+    """Return the criteria that are weakened, for people."""
+    return f"criteria weakened: {line_of(weakened)}"
 
 
 def _value(value: object) -> str:

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "breaker": "show or close the breaker, which limits reverts",
     "dead-letters": "list, show, replay and drop what could not be processed",
     "notices": "list and replay failed notices; test and enable routes",
+    "criteria": "build the table of criteria from the tenant's built-in initiative; show what changed",
     "doctor": "check the deployment; show how to fix each problem",
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",

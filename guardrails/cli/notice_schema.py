@@ -151,6 +151,9 @@ def _exemption() -> dict[str, Any]:
             " empty."
         ),
         "ticket": _text("As its author wrote it."),
+        "criteriaWeakened": _text(
+            "The criteria that it weakens, in one line, cut: by which mapping, and how many of a criterion's policies."
+        ),
         "reviewOn": {**_TIME, "description": "When its review is due, UTC. In notices of reviews."},
     }
     about = "What the notice is about; strangers' text, unescaped. What the register does not know of one that is gone"

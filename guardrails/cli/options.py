@@ -1,7 +1,6 @@
 """Arguments that several commands share, and what becomes of them."""
 
 import argparse
-import getpass
 import os
 import re
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from typing import Final
 
 from guardrails.cli.schema_version import VERSION, VERSIONS
 from guardrails.cli.screen import Screen
+from guardrails.criteria.table import load_table
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
@@ -119,6 +120,21 @@ def ruleset_of(args: argparse.Namespace) -> Ruleset:
     return load_ruleset(Path(path) if path else None)
 
 
+def add_criteria(parser: argparse.ArgumentParser) -> None:
+    """Add --criteria."""
+    parser.add_argument(
+        "--criteria", metavar="FILE",
+        help="the table of criteria that `criteria build` wrote; default: what GUARDRAILS_CRITERIA names, else the one"
+        " shipped",
+    )  # fmt: skip
+
+
+def criteria_of(args: argparse.Namespace) -> Criteria:
+    """Return what says which criteria are weakened, by the table that the arguments name. Raises Misconfigured."""
+    path = args.criteria or os.environ.get("GUARDRAILS_CRITERIA", "").strip()
+    return Criteria(load_table(Path(path))) if path else own_criteria()
+
+
 def note_ruleset(ruleset: Ruleset, now: datetime, screen: Screen) -> None:
     """Note old names in the ruleset, and exclusions and overrides that have ended: nothing is judged by them now."""
     for one in (*ruleset.retired, *ruleset.ended(now)):
@@ -153,6 +169,8 @@ def api_version(text: str) -> str:
 
 def operator() -> str:
     """Return who runs this, by the machine's word."""
+    import getpass  # noqa: PLC0415 - most commands ask nobody's name
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name

@@ -6,10 +6,11 @@ With --dry-run, the command only shows the plan. It writes nothing to Azure or t
 import argparse
 from typing import Any
 
-from guardrails.cli.judge import command_lines, finding_lines
+from guardrails.cli.judge import command_lines, finding_lines, weakened_line
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
+from guardrails.criteria.model import Weakened
 from guardrails.decisions.fix import fix_of
 from guardrails.decisions.row import Stored
 from guardrails.exemption.exemption_id import ExemptionId
@@ -77,6 +78,7 @@ def _planned(look: Look, exemption: ExemptionId, notes: list[str], ruleset: Rule
         "withheld": look.plan.withheld.name if look.plan.withheld else "",
         "findings": [finding.to_json() for finding in look.assessment.findings],
         "fix": fix_of(look.exemption, look.facts, ruleset).to_json(),
+        "criteria_weakened": look.weakened.to_json(),
     }
 
 
@@ -106,6 +108,8 @@ def _show(document: dict[str, Any], screen: Screen) -> None:
             screen.line(line, indent=2)
     for line in command_lines(document.get("fix", {})):
         screen.line(line, indent=2)
+    if "criteria_weakened" in document:
+        screen.line(weakened_line(Weakened.read(document["criteria_weakened"])), indent=2)
     if document["dry_run"]:
         withheld = document["withheld"]
         audit = f"{withheld} in enforce mode; audit mode changes nothing" if withheld else "nothing in Azure"

@@ -10,6 +10,7 @@ from guardrails.cli import register_bypasses, register_copy, register_export, re
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
+from guardrails.criteria.model import Weakened, sentences_of
 from guardrails.decisions.row import Stored
 from guardrails.wiring import Service
 
@@ -60,6 +61,8 @@ def _show(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({**row, "seq": stored.seq, "head": stored.head})
     else:
         shown = {**row, "newest entry": stored.seq, "its hash": stored.head}
+        if weakened := row.get("criteria_weakened"):
+            shown["criteria_weakened"] = sentences_of(Weakened.read(weakened))
         screen.table(("field", "value"), [(name, _lines(value)) for name, value in shown.items()])
     if stored.altered:
         screen.note(f"rebuilt from the history, because somebody changed the row outside the service: {stored.altered}")

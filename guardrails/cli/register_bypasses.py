@@ -18,6 +18,7 @@ from guardrails.cli.register_list import FIRST
 from guardrails.cli.register_rows import ORDER, Filters, Found, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
+from guardrails.criteria.model import NOT_KEPT, Weakened, line_of
 from guardrails.decisions.row import Status
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
@@ -25,7 +26,7 @@ from guardrails.wiring import Service
 
 COLUMNS: Final = (
     "kind", "verdict", "severity", "findings", "scope", "subject", "name", "detail", "first_seen", "who", "since",
-    "ends", "review", "ticket", "owner", "gone", "id", "problem",
+    "ends", "review", "ticket", "owner", "gone", "id", "problem", "criteria_weakened",
 )  # fmt: skip
 _SEVERITIES: Final = frozenset(map(str, Severity))
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
@@ -41,6 +42,7 @@ class Entry:
         findings: codes, with a `?` where it is unknown.
         gone: since when it is not there any more; None while it is.
         id: an exemption's id; "" for bypasses.
+        weakened: the criteria that it weakens, as of the last sweep or look.
     """
 
     kind: BypassKind
@@ -59,6 +61,7 @@ class Entry:
     owner: str
     gone: datetime | None
     id: str = ""
+    weakened: Weakened = NOT_KEPT
 
     @property
     def severity(self) -> str:
@@ -82,6 +85,7 @@ class Entry:
             **{name: getattr(self, name) for name in texts},
             **{name: _spelled(getattr(self, name)) for name in times},
             "id": self.id or None,
+            "criteria_weakened": self.weakened.to_json(),
         }
 
 
@@ -124,7 +128,7 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
         with writing(None) as write:
             write(csv_line(screen.form.columns(COLUMNS)))
             for item in items:
-                write(csv_line([item.get(name) for name in COLUMNS]))
+                write(csv_line([item.get(name) for name in screen.form.kept(COLUMNS)]))
     else:
         _table(found, reading.altered(), screen, everything=everything)
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in found).most_common())
@@ -158,6 +162,7 @@ def _exemption(found: Found) -> Entry:
         owner=row.owner,
         gone=row.since if row.status in (Status.GONE, Status.LOST) else None,
         id=row.id,
+        weakened=found.weakened,
     )
 
 
@@ -179,6 +184,7 @@ def _other(kept: Kept) -> Entry:
         ticket=one.ticket,
         owner=one.owner,
         gone=kept.gone,
+        weakened=one.weakened,
     )
 
 
@@ -208,13 +214,14 @@ def _flat(one: Entry) -> tuple[Cell, ...]:
 
 
 def _folded(one: Entry) -> tuple[Cell, ...]:
+    weakened = [f"criteria weakened: {line_of(one.weakened)}"] if one.weakened.by_source else []
     return (
         one.severity or ("gone" if one.gone else ""),
         str(one.kind),
         list(one.findings) or [""],
         list(_times(one)),
         [f"{name} {text}" for name, text in (("by", one.who), ("owner", one.owner), ("ticket", one.ticket)) if text],
-        [one.name, f"at {one.scope}", one.detail],
+        [one.name, f"at {one.scope}", one.detail, *weakened],
     )
 
 

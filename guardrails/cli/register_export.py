@@ -42,7 +42,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.full:
         register_copy.refuse_filters(args)
         return register_copy.export(args.out, screen)
-    reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else partial(_json, screen.form)
+    reading = Reading(filters_of(args), screen)
+    as_text = partial(_csv if args.format == "csv" else _json, screen.form)
     with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as progress:
 
         async def work(service: Service) -> int:
@@ -78,5 +79,5 @@ def _json(form: Form, item: dict[str, Any]) -> str:
     return json.dumps(form([item])[0], default=str) + "\n"
 
 
-def _csv(item: dict[str, Any]) -> str:
-    return csv_line([item.get(name) for name in COLUMNS])
+def _csv(form: Form, item: dict[str, Any]) -> str:
+    return csv_line([item.get(name) for name in form.kept(COLUMNS)])

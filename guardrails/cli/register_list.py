@@ -9,6 +9,7 @@ from guardrails.cli.options import add_format
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of, owner_shown
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
+from guardrails.criteria.model import line_of
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
@@ -19,7 +20,7 @@ FIRST: Final = 200
 COLUMNS: Final = (
     "id", "status", "severity", "findings", "expiry_state", "days_left", "expiry_since", "expires_on", "owner",
     "ticket", "assignment", "since", "adopted", "held", "hold_until",
-    "hold_by", "hold_reason", "rebuilt", "problem",
+    "hold_by", "hold_reason", "rebuilt", "problem", "criteria_weakened",
 )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         with writing(None) as write:
             write(csv_line(screen.form.columns(COLUMNS)))
             for item in (*reading.altered(), *_items(found)):
-                write(csv_line([item.get(name) for name in COLUMNS]))
+                write(csv_line([item.get(name) for name in screen.form.kept(COLUMNS)]))
     return reading.sum_up()
 
 
@@ -73,6 +74,7 @@ def _items(found: Sequence[Found]) -> Iterator[dict[str, Any]]:
             "hold_by": row.hold.by if row.hold else "",
             "hold_reason": row.hold.reason if row.hold else "",
             "rebuilt": one.stored.altered,
+            "criteria_weakened": one.weakened.to_json(),
         }
 
 
@@ -109,5 +111,6 @@ def _folded(one: Found) -> tuple[Cell, ...]:
         state.append(f"{number_of(expiry.days_left, 'day')} left")
     if expiry.since is not None:
         state.append(f"since {spell_time(expiry.since)[:10]}")
-    where = [one.id.name, f"at {one.id.scope}"]
+    weakened = [f"criteria weakened: {line_of(one.weakened)}"] if one.weakened.by_source else []
+    where = [one.id.name, f"at {one.id.scope}", *weakened]
     return one.severity, str(row.status), list(row.findings) or [""], state, owner_shown(row), where

@@ -11,6 +11,7 @@ from guardrails.cli.options import add_scope_and_owner, moment, owner_globs
 from guardrails.cli.rule_text import rule_named
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import Screen
+from guardrails.criteria.model import Weakened, kept_of
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
@@ -22,6 +23,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
+from guardrails.rules.words import counted
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service
@@ -53,6 +55,11 @@ class Found:
     def row(self) -> Row:
         """The row."""
         return self.stored.row
+
+    @property
+    def weakened(self) -> Weakened:
+        """The criteria that it weakens, as of its last look."""
+        return kept_of(self.row.criteria_weakened)
 
     @property
     def severity(self) -> str:
@@ -92,6 +99,7 @@ class Filters:
     held: bool
     on_hold: bool
     now: datetime
+    criteria: frozenset[str] = frozenset()
 
     def want(self, found: Found, scopes: ScopeFilter, owners: Sequence[Glob]) -> bool:
         """Return whether a row passes; `scopes` and `owners` are those of the filter, ready to match."""
@@ -105,6 +113,7 @@ class Filters:
             and (not self.adopted or row.adopted is not None)
             and (not self.held or row.held != "")
             and (not self.on_hold or row.hold is not None)
+            and (not self.criteria or found.weakened.includes(self.criteria))
         )
 
     def _in_state(self, found: Found) -> bool:
@@ -142,6 +151,10 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         help="only rows with a violation or an unknown of this rule",
     )
     add_scope_and_owner(parser)
+    parser.add_argument(
+        "--criterion", action="append", default=[], metavar="NAME",
+        help="only exemptions that weaken this criterion, such as CC6.1; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--days-left", type=_count, metavar="N", help="only exemptions that end within N days")
     parser.add_argument("--adopted", action="store_true", help="only exemptions older than the guardrails")
     parser.add_argument(
@@ -170,6 +183,7 @@ def filters_of(args: argparse.Namespace) -> Filters:
         held=args.held,
         on_hold=args.on_hold,
         now=args.now or datetime.now(UTC),
+        criteria=frozenset(name.strip().lower() for name in args.criterion),
     )
 
 
@@ -184,6 +198,7 @@ class Reading:
     def __init__(self, filters: Filters, screen: Screen) -> None:
         self.count = 0
         self.untrusted: list[Permanent] = []
+        self._unmapped = 0
         self._filters = filters
         self._screen = screen
         self._scopes: ScopeFilter | None = None
@@ -206,6 +221,8 @@ class Reading:
                 continue
             if self._filters.want(found, self._scopes, owners):
                 yield found
+            elif self._filters.criteria and found.row.status is not Status.GONE:
+                self._unmapped += found.weakened.unknown != ""
 
     def altered(self) -> list[dict[str, Any]]:
         """Return what cannot be trusted, JSON-ready; the id is the one that the row claims."""
@@ -215,6 +232,9 @@ class Reading:
         """Say which scopes let nothing pass, which rows cannot be trusted, and what is wrong; return the exit code."""
         for text in self._scopes.complaints() if self._scopes else ():
             self._screen.note(text)
+        if self._unmapped:
+            some = counted(self._unmapped, "more exemption")
+            self._screen.note(f"of {some} it is not known, or not wholly, which criteria they weaken")
         for error in self.untrusted:
             self._screen.problem(str(error))
         if self.untrusted:

@@ -25,11 +25,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guardrails import __version__
-from guardrails.cli.options import add_format, add_ruleset, add_scopes, moment, note_ruleset, ruleset_of, scope_globs
+from guardrails.cli.options import (
+    add_criteria,
+    add_format,
+    add_ruleset,
+    add_scopes,
+    criteria_of,
+    moment,
+    note_ruleset,
+    ruleset_of,
+    scope_globs,
+)
 from guardrails.cli.scan_by import Folder, coverage_file
 from guardrails.cli.scan_compare import Compared, Output, check_form, compared, read_earlier
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Cell, Screen
+from guardrails.criteria.weakened import Criteria
 from guardrails.errors import NO_TOKEN, Misconfigured, Retryable
 from guardrails.exemption.facts import Unread
 from guardrails.report.bypasses import WORDS, beyond
@@ -98,18 +109,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--now", type=moment, metavar="TIME", help="judge as of this time, such as 2027-06-30T00:00:00Z; default: now"
     )
     add_ruleset(parser)
+    add_criteria(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, judge, report."""
     ruleset = ruleset_of(args)
+    criteria = criteria_of(args)
     folder = Folder.of(args) if args.by else None
     targets = [] if folder else _targets(args)
     earlier = read_earlier(args) if args.compare else None
     if folder or targets or args.format != "csv":  # else standard error is for the coverage alone
         note_ruleset(ruleset, args.now or datetime.now(UTC), screen)
     with screen.progress("exemptions", quiet=args.quiet) as progress:
-        report = asyncio.run(_survey(args, ruleset, progress))
+        report = asyncio.run(_survey(args, ruleset, criteria, progress))
     code = _code(report)
     output: Output = _listed(args, report, screen.form)
     jobs: list[Job] = [(path, form, output) for path, form in targets]
@@ -185,7 +198,7 @@ def _wrong(message: str, remedy: str, more: Sequence[str] = ()) -> Misconfigured
     return Misconfigured(message, code="cannot-write", remedy=remedy, problems=tuple(more))
 
 
-async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress) -> Report:
+async def _survey(args: argparse.Namespace, ruleset: Ruleset, criteria: Criteria, progress: Progress) -> Report:
     """Connect, read and judge everything, close. Raises Retryable where Azure gives nothing at all."""
     from guardrails.azure.arm import ArmRest  # noqa: PLC0415 - the SDK's half a second is not for --help
     from guardrails.azure.graph import Graph  # noqa: PLC0415
@@ -229,7 +242,7 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
             report = await survey(
                 graph, arm, ruleset, args.now or clock.now(), coverage=coverage, wanted=wanted,
                 named=tuple(dict.fromkeys(one.key for one in named)),
-                progress=progress, sleep=_wait,
+                criteria=criteria, progress=progress, sleep=_wait,
             )  # fmt: skip
         except Retryable as error:
             raise _explained(error) from error

@@ -12,6 +12,7 @@ from guardrails.bypasses.model import BypassKind
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.cli.scan_by import ENDINGS, INDEX
 from guardrails.cli.schema_version import VERSION
+from guardrails.criteria.model import MOST, SourceKind
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
 from guardrails.exemption.severity import Severity
@@ -120,6 +121,7 @@ def _definitions() -> dict[str, Any]:
         ),
         "exemption": _exemption(),
         "bypass": _bypass(),
+        "criteria_weakened": _weakened(),
         "comparison": _comparison(),
         "index": _index(),
     }  # fmt: skip
@@ -242,6 +244,7 @@ def _exemption() -> dict[str, Any]:
         "who": _text("Who wrote it last; empty where unknown."),
         "since": _maybe_time("When it was written last."),
         "findings": _FINDINGS,
+        "criteria_weakened": {"$ref": "#/$defs/criteria_weakened"},
     }
     return _closed(properties, "")
 
@@ -266,8 +269,39 @@ def _bypass() -> dict[str, Any]:
         "findings": _FINDINGS,
         "expiry_state": _state(),
         "days_left": _days(),
+        "criteria_weakened": {"$ref": "#/$defs/criteria_weakened"},
     }
     return _closed(properties, "")
+
+
+def _weakened() -> dict[str, Any]:
+    counts = {
+        "policies": _count("How many policies of it do not apply to this scope."),
+        "of": _count("How many it has."),
+    }
+    criterion = _closed(counts, "Policies that are known to be manual count in neither.")
+    criterion["properties"]["title"] = _text("What the initiative calls the group, where that is another text.")
+    source = {
+        "source": {"enum": list(map(str, SourceKind)), "description": "The initiative's groups, or our table."},
+        "id": _text("The initiative's id; of a table, the name of the built-in one that it was made of."),
+        "name": _text("Its display name."),
+        "version": _text("Its version; empty where that is not known."),
+        "policies": _count("How many of the policies it has under any criterion."),
+        "criteria": {
+            "type": "object", "additionalProperties": criterion, "maxProperties": MOST,
+            "description": "By criterion, or by the name of a group.",
+        },
+        "left_out": _count("Criteria beyond those."),
+    }  # fmt: skip
+    properties = {
+        "unknown": _maybe("What of it is unknown, and why; where by_source is empty, all is."),
+        "policies": _count("How many policies it keeps from the scope, but for those that are known to be manual."),
+        "manual": _count("How many are known to be manual."),
+        "unmapped": _count("How many of the policies no source has."),
+        "certain": _flag("Whether they surely do not apply; else the counts are upper limits."),
+        "by_source": _list(_closed(source, "A mapping of policies to criteria."), "The assigned initiative's first."),
+    }
+    return _closed(properties, "The criteria that it weakens. Criteria that a rule supports are another thing.")
 
 
 def _status() -> dict[str, Any]:

@@ -4,7 +4,7 @@
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final
 
 from guardrails.notices.renames import Names, inverse, renamed, replaced
@@ -56,8 +56,18 @@ VALUES: Final[Mapping[str, Mapping[str, Names]]] = {
 """By command: where a value is -> a value of today -> what version 1 has there."""
 
 
-NEW: Final[Mapping[str, frozenset[str]]] = {"judge": frozenset({"fix"}), "reconcile": frozenset({"fix"})}
-"""By command: the keys of its objects that version 1 has not."""
+NEW: Final[Mapping[str, frozenset[str]]] = {
+    "judge": frozenset({"fix", "criteria_weakened"}),
+    "reconcile": frozenset({"fix", "criteria_weakened"}),
+    "scan": frozenset({"exemptions.criteria_weakened", "bypasses.criteria_weakened"}),
+    "scan, CSV": frozenset({"criteria_weakened"}),
+    "register list": frozenset({"criteria_weakened"}),
+    "register show": frozenset({"criteria_weakened"}),
+    "register export": frozenset({"criteria_weakened"}),
+    "register bypasses": frozenset({"criteria_weakened"}),
+    "history": frozenset({"entries.row.criteria_weakened"}),
+}
+"""By command: where keys of its objects are, and columns, that version 1 has not."""
 
 
 class Form:
@@ -74,20 +84,25 @@ class Form:
     def __call__(self, value: Any, at: str = "") -> Any:
         """Return JSON as it is to be printed. `at`: where it is in what is printed; "" for the whole."""
         if self.version == 1:
-            value = _without(value, NEW.get(self.command, frozenset()))
-            value = replaced(value, _named(VALUES, self.command), at)
-            return renamed(value, _named(NAMES, self.command), at)
+            value = _without(value, _named(NEW, self.command, frozenset[str]()), at)
+            value = replaced(value, _named(VALUES, self.command, {}), at)
+            return renamed(value, _named(NAMES, self.command, {}), at)
         whole = isinstance(value, Mapping) and not at
         return {"schema_version": self.version, **value} if whole else value
 
     def from_stored(self, value: Any) -> Any:
         """Return what is stored with the names of today: version 1 printed rows, histories and reports as they are."""
-        return renamed(value, inverse(_named(NAMES, self.command)))
+        return renamed(value, inverse(_named(NAMES, self.command, {})))
 
     def columns(self, names: Sequence[str]) -> list[str]:
-        """Return the head of a CSV file."""
-        old = NAMES.get(f"{self.command}, CSV") or _named(NAMES, self.command)
-        return [old.get(name, name) for name in names] if self.version == 1 else list(names)
+        """Return the head of a CSV file, of the columns that `kept` keeps."""
+        old = NAMES.get(f"{self.command}, CSV") or _named(NAMES, self.command, {})
+        return [old.get(name, name) for name in self.kept(names)] if self.version == 1 else list(names)
+
+    def kept(self, names: Sequence[str]) -> list[str]:
+        """Return the columns of a CSV file that this version has, by their names of today."""
+        new = NEW.get(f"{self.command}, CSV") or _named(NEW, self.command, frozenset[str]())
+        return [name for name in names if name not in new] if self.version == 1 else list(names)
 
 
 def form_of(command: str, args: argparse.Namespace) -> Form:
@@ -96,15 +111,16 @@ def form_of(command: str, args: argparse.Namespace) -> Form:
     return Form(named, getattr(args, "schema_version", VERSION))
 
 
-def _without(value: Any, keys: frozenset[str]) -> Any:
-    """Return an object, or a list of them, without some of its keys."""
-    if not keys or not isinstance(value, Mapping | list):
-        return value
+def _without(value: Any, places: frozenset[str], at: str = "") -> Any:
+    """Return JSON without what is at some places; see guardrails.notices.renames for places."""
     if isinstance(value, list):
-        return [_without(item, keys) for item in value]
-    return {key: item for key, item in value.items() if key not in keys}
+        return [_without(item, places, at) for item in value]
+    if not isinstance(value, Mapping) or not any(place.startswith(at) for place in places):
+        return value
+    inner = ((f"{at}.{key}" if at else str(key), key, item) for key, item in value.items())
+    return {key: _without(item, places, place) for place, key, item in inner if place not in places}
 
 
-def _named[T](tables: Mapping[str, Mapping[str, T]], command: str) -> Mapping[str, T]:
+def _named[T: Sized](tables: Mapping[str, T], command: str, none: T) -> T:
     """Return what goes for a command: for its action, else for all of its actions."""
-    return tables.get(command) or tables.get(command.partition(" ")[0], {})
+    return tables.get(command) or tables.get(command.partition(" ")[0], none)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from guardrails.criteria.model import NOT_KEPT, Weakened
 from guardrails.decisions.assess import Assessment, Verdict, keys_found
 from guardrails.decisions.baseline import Baseline, come_back, cut, first, leave
 from guardrails.decisions.copies import replace
@@ -29,7 +30,7 @@ from guardrails.exemption.expiry import (
     reminder_turns,
     review_on,
 )
-from guardrails.exemption.facts import Author, Facts
+from guardrails.exemption.facts import Author, Facts, Gone
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import Exemption
 from guardrails.notices.stored_names import stored_finding
@@ -86,10 +87,12 @@ def row_after(
     listed: str = "",
     *,
     together: Mapping[str, Any] = MappingProxyType({}),
+    weakened: Weakened = NOT_KEPT,
 ) -> tuple[Row, Mapping[str, Any] | None]:
     """Return the row for a judged exemption, and the body that its history entry must keep: None where one does.
 
-    `listed` is the token of what the inventory shows of it, `together` what a sweep found of it and others, as JSON.
+    `listed` is the token of what the inventory shows of it, `together` what a sweep found of it and others, as JSON;
+    `weakened` the criteria that it weakens.
     """
     old, exemption = at.row, at.exemption
     seq = stored.seq + 1 if stored else 1
@@ -142,6 +145,7 @@ def row_after(
         adopted=base.adopted if base.kept == at.content else None,
         listed=listed,
         together=dict(together),
+        criteria_weakened=_weakened(at, facts, base, weakened),
         lost=None,
         lost_by="",
         lost_said="",
@@ -170,6 +174,14 @@ def row_after(
         known = _baseline(at, facts, base) if accepts else row.baseline  # at each such look: the first may be Unknown
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
+
+
+def _weakened(at: Situation, facts: Facts, base: Row, weakened: Weakened) -> Mapping[str, Any]:
+    """Return what the row says of the criteria: what was known of this content, where nothing can be read now."""
+    unread = weakened.is_unknown and not weakened.policies and not isinstance(facts.assignment, Gone)
+    if unread and base.criteria_weakened and base.content == at.content:
+        return base.criteria_weakened
+    return weakened.to_json()
 
 
 def _kept(old: Row | None, content: str, spelled: str) -> tuple[int, str] | None:
@@ -315,7 +327,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
         base, status=Status.GONE, since=now, content="", findings={}, paused={},
         grace=closed(base.grace_use, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
         attempts=0, held="", hold=None, blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
-        own_write_at=None, kept="", kept_why="", adopted=None, listed="", together={},
+        own_write_at=None, kept="", kept_why="", adopted=None, listed="", together={}, criteria_weakened={},
         expiry=str(State.GONE) if row is None or row.expiry else "", turn=None, review_on=None,
     )  # fmt: skip
 

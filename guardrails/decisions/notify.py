@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
+from guardrails.criteria.model import kept_of, line_of
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.fix import NOTHING, Fix
 from guardrails.decisions.history import Outgoing
@@ -35,6 +36,9 @@ _TEXT_LIMIT: Final = 300
 _EVIDENCE_LIMIT: Final = 600
 _EVIDENCE_IN_ALL: Final = 5_000
 """Characters of evidence in one notice: a message on a queue has at most 48 KiB, and a character up to 4 bytes."""
+_CRITERIA: Final = 3
+"""Criteria of each source that are named."""
+_LINE_LIMIT: Final = 500
 _VALUES: Final = 10
 _REASONS: Final = 20
 
@@ -304,6 +308,8 @@ def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Ro
             "owner": row.owner[:_TEXT_LIMIT],
             "ticket": row.ticket[:_TEXT_LIMIT],
         }
+    if row is not None and row.criteria_weakened:
+        out["criteriaWeakened"] = line_of(kept_of(row.criteria_weakened), _CRITERIA)[:_LINE_LIMIT]
     if row is not None and is_claim(row):
         out["knownOwner"] = ", ".join(row.owners)[:_TEXT_LIMIT]
     return out

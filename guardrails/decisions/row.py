@@ -88,6 +88,8 @@ class Row:
         adopted: when its present content was adopted, for it was there before the guardrails; None elsewhere.
         listed: the token of what the inventory shows of it; see guardrails.reconcile.inventory.
         together: what the last sweep reported of it together with others, as JSON; see guardrails.exemption.together.
+        criteria_weakened: the criteria that it weakens, as JSON; see guardrails.criteria.model. {} where nobody has
+            looked since they are known, or it is gone.
         expiry: its expiry state when last looked at, such as active or expiring-14.
         reminded: the last reminders of its expiry that were sent, as `date/threshold`, one a date, the newest last.
         review_on: when a review is due; None where unknown.
@@ -161,6 +163,7 @@ class Row:
     adopted: datetime | None = None
     listed: str = ""
     together: Mapping[str, Any] = field(default_factory=dict)
+    criteria_weakened: Mapping[str, Any] = field(default_factory=dict)
     expiry: str = ""
     reminded: str = ""
     review_on: datetime | None = None
@@ -298,7 +301,7 @@ def _to_json(value: Any) -> Any:
 
 def _unsaid() -> dict[str, Any]:
     """Return what the fields hold that a row's JSON may leave out and whose default is another, or a new one each."""
-    return {"findings": {}, "paused": {}, "together": {}, "bodies": None}
+    return {"findings": {}, "paused": {}, "together": {}, "criteria_weakened": {}, "bodies": None}
 
 
 _BY_TYPE: Final[Mapping[Any, Callable[[Any], Any]]] = {

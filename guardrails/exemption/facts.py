@@ -26,6 +26,22 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which groups an initiative has its policies in: the controls or criteria of a standard, as it names them.
+
+    Attributes:
+        groups: reference id (lower case) -> names of groups, each once; a policy that is in none is left out.
+        titles: name of a group -> its display name, where it has one that says something else.
+    """
+
+    groups: Mapping[str, tuple[str, ...]]
+    titles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+NO_GROUPING: Final = Unread("the groups of its policies were not read")
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A policy assignment.
 
@@ -37,6 +53,8 @@ class Assignment:
         version: the number of that version; "" where it is not known, and for a single policy.
         version_found: how that version was found, a phrase.
         not_scopes: the scopes that it leaves out (`notScopes`), as it spells them.
+        grouping: the groups of the initiative, in that version; of no meaning for a single policy.
+        initiative: the initiative's display name, a stranger's text; "" where it has none or is not shown.
     """
 
     id: str
@@ -45,6 +63,8 @@ class Assignment:
     version: str = ""
     version_found: str = ""
     not_scopes: tuple[str, ...] = ()
+    grouping: Grouping | Unread = field(default=NO_GROUPING, compare=False)
+    initiative: str = field(default="", compare=False)
 
     @property
     def is_initiative(self) -> bool:

@@ -2,14 +2,24 @@
 
 import re
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, Final
 
-from guardrails.exemption.facts import Policy, Unread
+from guardrails.exemption.facts import Grouping, Policy, Unread
 
 UNSAID: Final = Unread("it does not list its policies")
 _CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
 _MALFORMED: Final = Unread("the list of its policies has entries without an id, or one id twice")
 _NO_METADATA: Final = Unread("its metadata is not an object; in PowerShell, save it with ConvertTo-Json -Depth 10")
+_GROUPS: Final = Unread("the groups of its policies are not lists of names")
+_GROUPS_CUT: Final = Unread(
+    "the groups of its policies were cut off; in PowerShell, save it with ConvertTo-Json -Depth 10"
+)
+_MOST_GROUPED: Final = 50_000
+"""Pairs of a policy and a group: Azure's own initiatives have 3,475 at most."""
+_LONGEST_NAME: Final = 128
+_NO_EFFECT: Final = Unread("it does not say which effect it has by default")
+_PARAMETER: Final = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
 _SILENT: Final = Unread("it has neither metadata nor a rule")
 _POLICY: Final = re.compile(
     r"(?:/subscriptions/[^/]+|/providers/microsoft\.management/managementgroups/[^/]+)?"
@@ -76,6 +86,66 @@ def members_of(listed: object) -> Mapping[str, str] | Unread:
             return _MALFORMED
         members[reference.lower()] = base_of(definition).lower()
     return _MALFORMED if len(members) < len(listed) else members or UNSAID
+
+
+def effect_of(said: Mapping[str, Any]) -> str | Unread:
+    """Return the effect that a policy definition has by default, by its properties; keys in any case."""
+    folded = _folded(said)
+    effect = _inner(_inner(folded.get("policyrule")).get("then")).get("effect")
+    named = _PARAMETER.fullmatch(effect) if isinstance(effect, str) else None
+    if named:
+        effect = _inner(_inner(folded.get("parameters")).get(named[1].lower())).get("defaultvalue")
+    return effect if isinstance(effect, str) and effect else _NO_EFFECT
+
+
+def _inner(value: object) -> dict[str, Any]:
+    return _folded(value) if isinstance(value, Mapping) else {}
+
+
+def grouping_of(listed: object, groups: object) -> Grouping | Unread:
+    """Return which groups an initiative's `policyDefinitions` are in, by their `groupNames`; none where it has none.
+
+    `groups`: its `policyDefinitionGroups`, for what groups are called. Where these were removed, or are malformed, the
+    names stay as they are. Keys in any case; names are cut short.
+    """
+    if isinstance(listed, Mapping):
+        inner = _folded(listed)
+        listed = inner["value"] if inner.keys() == {"value", "count"} else [listed]
+    if not isinstance(listed, list):
+        return UNSAID
+    found: dict[str, tuple[str, ...]] = {}
+    pairs = 0
+    for one in listed:
+        entry = _folded(one) if isinstance(one, Mapping) else {}
+        names = _names(entry.get("groupnames"))
+        if isinstance(names, Unread):
+            return names
+        pairs += len(names)
+        if pairs > _MOST_GROUPED:
+            return Unread(f"its policies are in groups more than {_MOST_GROUPED:,} times")
+        if names:
+            found[str(entry.get("policydefinitionreferenceid")).lower()] = names
+    return Grouping(found, _titles(groups))
+
+
+def _names(listed: object) -> tuple[str, ...] | Unread:
+    if listed is None or listed == "":
+        return ()
+    if isinstance(listed, str):
+        return _GROUPS_CUT if listed.startswith(("System.", "@{")) else (intern(listed.strip()[:_LONGEST_NAME]),)
+    if not isinstance(listed, list) or not all(isinstance(one, str) and one.strip() for one in listed):
+        return _GROUPS
+    return tuple(dict.fromkeys(intern(one.strip()[:_LONGEST_NAME]) for one in listed))
+
+
+def _titles(groups: object) -> dict[str, str]:
+    found = {}
+    for one in groups if isinstance(groups, list) else ():
+        entry = _folded(one) if isinstance(one, Mapping) else {}
+        name, title = entry.get("name"), entry.get("displayname")
+        if isinstance(name, str) and isinstance(title, str) and title.strip() not in ("", name.strip()):
+            found[name.strip()[:_LONGEST_NAME]] = title.strip()[:_LONGEST_NAME]
+    return found
 
 
 def _folded(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guardrails.exemption.facts import Unread
-from guardrails.exemption.initiatives import base_of, members_of, version_in
+from guardrails.exemption.facts import NO_GROUPING, Assignment, Grouping, Unread
+from guardrails.exemption.initiatives import base_of, grouping_of, members_of, version_in
 
 PINS_SINCE: Final = "2023-04-01"
 """The first api-version of assignments and initiatives that knows versions; an older one cannot say what is pinned."""
@@ -53,6 +53,7 @@ class Definition:
         versions: the numbers of all versions; () where they are not shown.
         single: whether it has this version only. Every custom initiative has.
         name: its display name, a stranger's text; "" where it has none.
+        grouping: as in facts.Assignment.
     """
 
     members: Mapping[str, str] | Unread
@@ -60,6 +61,7 @@ class Definition:
     versions: tuple[str, ...] = ()
     single: bool = False
     name: str = field(default="", compare=False)
+    grouping: Grouping | Unread = field(default=NO_GROUPING, compare=False)
 
     def is_meant(self, choice: Choice) -> bool:
         """Whether this, the latest version, is the one that was chosen."""
@@ -93,12 +95,26 @@ def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
     listed, kind = said.get("versions"), _text(said.get("policytype")).lower()
     versions = tuple(map(_text, listed)) if isinstance(listed, list | tuple) else ()
     custom = kind == "custom" if kind else not key_of(identity).startswith(_TYPE)
+    held = said.get("policydefinitions") or said.get("policydefinition")
     return Definition(
-        members_of(said.get("policydefinitions") or said.get("policydefinition")),
+        members_of(held),
         _text(said.get("version")),
         versions,
         single=custom and len(versions) <= 1,
         name=_text(said.get("displayname")),
+        grouping=grouping_of(held, said.get("policydefinitiongroups") or said.get("policydefinitiongroup")),
+    )
+
+
+def assigned(
+    assignment_id: str, definition_id: str, found: Definition | Unread, choice: Choice, not_scopes: tuple[str, ...]
+) -> Assignment:
+    """Return an assignment of an initiative. `found`: the version that Azure evaluates, `choice` which that is."""
+    if isinstance(found, Unread):
+        found = Definition(found, grouping=found)
+    members = found.members if isinstance(found.members, Mapping) else Unread(found.members.reason)
+    return Assignment(
+        assignment_id, definition_id, members, choice.version, choice.found, not_scopes, found.grouping, found.name
     )
 
 

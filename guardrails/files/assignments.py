@@ -10,7 +10,7 @@ from typing import Any, Final
 from guardrails.exemption.applies import not_scopes_of
 from guardrails.exemption.facts import Assignment, PoliciesById, Policy, Unread
 from guardrails.exemption.initiatives import base_of, is_policy, policy_of
-from guardrails.exemption.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
+from guardrails.exemption.versions import Choice, Definition, Pin, assigned, choose, definition_of, key_of, pin_of
 
 _ASSIGNMENT: Final = "/policyassignments/"
 _INITIATIVE: Final = "/policysetdefinitions/"
@@ -53,14 +53,14 @@ class Assignments:
         base = base_of(definition)
         if _INITIATIVE not in base.lower():
             return Assignment(assignment_id, base, {}, not_scopes=left_out)
-        members, choice = self._evaluated(base.lower(), pin)
-        return Assignment(assignment_id, base, members, choice.version, choice.found, left_out)
+        found, choice = self._evaluated(base.lower(), pin)
+        return assigned(assignment_id, base, found, choice, left_out)
 
     def policies(self, ids: Iterable[str]) -> PoliciesById:
         """Return what the files say of policies, for each of these ids in lower case."""
         return {one: self._policies.get(one, _ABSENT) for one in ids}
 
-    def _evaluated(self, key: str, pin: Pin) -> tuple[Mapping[str, str] | Unread, Choice]:
+    def _evaluated(self, key: str, pin: Pin) -> tuple[Definition | Unread, Choice]:
         numbered = {one.version or name: one for name, one in self._numbered.get(key, {}).items()}
         latest = self._latest.get(key)
         if latest is None and not (pin.pattern or pin.effective):
@@ -72,11 +72,11 @@ class Assignments:
         if isinstance(choice, Unread):
             return choice, _NO_CHOICE
         if latest and latest.is_meant(choice):
-            return latest.members, choice
+            return latest, choice
         found = shown.pick(choice.version, numbered)
         if found is None:
             return Unread(f"version {choice.version} of the initiative is in none of the files given"), choice
-        return found.members, choice
+        return found, choice
 
 
 def _keep(into: dict[str, Definition], name: str, definition: Definition) -> None:

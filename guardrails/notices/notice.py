@@ -177,7 +177,8 @@ class Notice:
         at: when it was decided, UTC.
         title: one line; our words only, no text from the exemption.
         exemption: what it is about; {} where it is about the service. Keys: id, name, displayName, scope, scopeKind,
-            assignment, category, expiresOn, owner, ticket, reviewOn. Values are strangers' text, unescaped.
+            assignment, category, expiresOn, owner, ticket, reviewOn, criteriaWeakened. Values are strangers' text,
+            unescaped.
         findings: a list of {code, rule, status, severity, text, evidence, remediation}.
         actor: who wrote or deleted it; "" where unknown. A stranger's text.
         done: what was done, one sentence; our words.

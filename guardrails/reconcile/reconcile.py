@@ -135,7 +135,7 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
     """Record a decision that changes nothing in Azure, unless the register has it already."""
     plan = look.plan
     row, body = look.row_after(stored)
-    if stored and row == stored.row and not stored.altered:
+    if stored and _says_no_more(visit, row, stored.row) and not stored.altered:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=stored.row, assessment=look.assessment, plan=plan)
     notices = []
@@ -156,6 +156,15 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
     if saved is None:
         return None
     return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
+
+
+def _says_no_more(visit: Visit, row: Row, known: Row) -> bool:
+    """Whether there is nothing to record. A row of before the criteria were kept gets them from a sweep's look, or with
+    what changes else."""
+    if row == known:
+        return True
+    before = not known.criteria_weakened and visit.hint.source != "sweep"
+    return before and replace(row, criteria_weakened={}) == known
 
 
 def _event(stored: Stored | None, row: Row) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
+from guardrails.criteria.model import Weakened
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.decisions import evasion, notify
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.assess import Assessment, assess
@@ -52,13 +54,14 @@ _NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports, together. `log`: None where the activity log is not read."""
+    """The ports, together. `log`: None where the activity log is not read. `criteria`: says what is weakened."""
 
     arm: Arm
     register: Register
     queues: Queues
     clock: Clock
     log: ActivityLog | None = None
+    criteria: Criteria = field(default_factory=own_criteria)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Look:
     plan: Plan
     listed: str
     together: Mapping[str, Any]
+    weakened: Weakened
     target: Mapping[str, Any] | None = None
 
     @property
@@ -102,7 +106,9 @@ class Look:
 
     def row_after(self, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
         """Return the row for what was seen and decided, and the body that its history entry must keep."""
-        return row_after(self.situation, self.plan, self.facts, stored, self.listed, together=self.together)
+        return row_after(
+            self.situation, self.plan, self.facts, stored, self.listed, together=self.together, weakened=self.weakened
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +179,9 @@ class Visit:
             if target is None:
                 situation = replace(situation, may_put_back=False)
                 plan = decide(situation)
-        return Look(
-            exemption, situation, facts, plan, named(self._listed(situation, *about), together), together, target
-        )
+        listed = named(self._listed(situation, *about), together)
+        weakened = self.world.criteria.by_exemption(exemption, facts.assignment)
+        return Look(exemption, situation, facts, plan, listed, together, weakened, target)
 
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
@@ -235,15 +241,9 @@ class Visit:
         """Return what the rules may know and what they find, by these and by what a sweep found."""
         now = self.world.clock.now()
         blocked, retry_on = self._blocked(same, content, now)
+        found = from_json(together)
         facts = facts_of(
-            exemption,
-            same,
-            self.ruleset,
-            now,
-            assignment,
-            content=content,
-            policies=policies,
-            together=from_json(together),
+            exemption, same, self.ruleset, now, assignment, content=content, policies=policies, together=found
         )
         situation = Situation(
             exemption,

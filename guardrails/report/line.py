@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.model import to_json as bypass_to_json
+from guardrails.criteria.model import NOT_KEPT, Weakened
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId
@@ -43,6 +44,7 @@ class Line(NamedTuple):
         who: who last wrote it, a UPN or a GUID; "" where unknown. `since`: when, UTC; None where unknown.
         bypass: the bypass itself; None for an exemption.
         approver: whom an exemption names as its approver; "" where none.
+        weakened: the criteria that it weakens; one object for all that weaken the same.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Line(NamedTuple):
     since: datetime | None = None
     bypass: Bypass | None = None
     approver: str = ""
+    weakened: Weakened = NOT_KEPT
 
     @property
     def kind(self) -> BypassKind:
@@ -96,7 +99,9 @@ class Line(NamedTuple):
         )  # fmt: skip
 
 
-def line_of(exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now: datetime) -> Line:
+def line_of(
+    exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now: datetime, weakened: Weakened = NOT_KEPT
+) -> Line:
     """Return the line for a judged exemption. What passes keeps little: short texts, those that recur only once."""
     exclusion = ruleset.exclusion_for(exemption.id, now) if ruleset.exclusions else None
     expiry = expiry_of(exemption.expires_on, now, ruleset.reminder_days)
@@ -119,6 +124,7 @@ def line_of(exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now:
         sys.intern((exemption.modified_by or exemption.created_by)[:_LONGEST]),
         exemption.modified_at or exemption.created_at,
         approver=sys.intern(said("approver", "")[:_LONGEST]),
+        weakened=weakened,
     )
 
 
@@ -143,6 +149,7 @@ def line_of_bypass(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Line:
         who=sys.intern(bypass.who[:_LONGEST]),
         since=bypass.since,
         bypass=bypass,
+        weakened=bypass.weakened,
     )
 
 
@@ -224,6 +231,7 @@ def to_json(line: Line) -> dict[str, Any]:
         "who": line.who,
         "since": spelled(line.since),
         "findings": [finding.to_json() for finding in line.findings],
+        "criteria_weakened": line.weakened.to_json(),
     }
 
 

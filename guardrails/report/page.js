@@ -18,7 +18,7 @@
     read.rows = Array.from(columns.name, (_, row) => row);
     read.order = read.rows;
     const findings = found.map((some) => some.map(([rule, , text]) => `${rules[rule][0]} ${rules[rule][1]} ${texts[text]}`).join("\n"));
-    const searched = ["shown", "detail", "place", "owner", "ticket", "approved", "written", "excluded"].map((name) => columns[name]);
+    const searched = ["shown", "detail", "place", "owner", "ticket", "approved", "written", "excluded", "weakened"].map((name) => columns[name]);
     read.said = read.rows.map((row) => {
       const parts = [idOf(read, row), texts[columns.name[row]], findings[columns.found[row]]];
       for (const column of searched) if (column[row]) parts.push(texts[column[row]]);
@@ -105,6 +105,7 @@
     const details = el("details", "", el("summary", "", "Details"));
     unfolded.set(details, () => [
       ...found.map((one) => explained(data, one)),
+      el("p", "", "Criteria weakened: ", el("span", "s", text("weakened"))),
       ofId(exemption ? "Exemption" : "Scope", scopePage(data, scope), idOf(data, row)),
       text("assignment") ? ofId("Assignment", assignmentPage(data, text("assignment")), text("assignment")) : "",
     ]);

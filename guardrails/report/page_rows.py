@@ -41,6 +41,7 @@ class Row:
     """A line as the page shows it: texts, "" for none, without anything that is not to be seen.
 
     Attributes:
+        weakened: the criteria that it weakens, in one line.
         before: what precedes `name` in the id of an exemption; of a bypass, the whole id of its scope.
         shown: the display name, where that is not the name.
         page, assignment_page: addresses in the portal.
@@ -64,6 +65,7 @@ class Row:
     ticket: str
     approved: str
     written: str
+    weakened: str
     assignment: str
     page: str
     assignment_page: str
@@ -121,6 +123,7 @@ def row_of(report: Report, line: Line, links: Links) -> Row:
         _plain(line.ticket),
         _plain(f"approved by {report.person(line.approver)}") if line.approver else "",
         _plain(_written(report, line)),
+        _plain(line.weakened.whole),
         assignment,
         scope_link(scope, links.portal, links.tenant) or "",
         assignment_link(assignment, links.portal) or "",
@@ -232,7 +235,7 @@ def block(
 
 _TEXTS: Final = (
     "before", "name", "shown", "detail", "place", "excluded", "left", "ends", "owner", "ticket", "approved",
-    "written", "assignment",
+    "written", "weakened", "assignment",
 )  # fmt: skip
 _KINDS: Final = {str(kind): words.name for kind, words in WORDS.items()}
 

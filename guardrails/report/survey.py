@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from guardrails.bypasses.model import Bypass, BypassKind
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.decisions.assess import assess_all
 from guardrails.decisions.facts import facts_of
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
@@ -42,6 +43,7 @@ async def survey(
     coverage: Coverage | None = None,
     wanted: Filter = EVERYTHING,
     named: Sequence[str] = (),
+    criteria: Criteria | None = None,
     progress: Progress = lambda _done, _total: None,
     sleep: Sleep = asyncio.sleep,
 ) -> Report:
@@ -54,6 +56,7 @@ async def survey(
         coverage: who asks for what; what was read is put into it.
         wanted: what is looked at; its globs are in the order of `coverage.scope` and `coverage.exclude`.
         named: keys of subscriptions and management groups that are read even if the inventory shows nothing there.
+        criteria: says which criteria are weakened; None: by the table that is shipped.
         progress: hears how far it is.
         sleep: waits, in seconds, where Azure asks for it.
 
@@ -62,6 +65,7 @@ async def survey(
     asked of ARM, so that only what ARM says is gone counts as gone.
     """
     report = Report.begin(ruleset, now, coverage or Coverage())
+    criteria = criteria or own_criteria()
     around = await inventory.surroundings(policies=ruleset.asks_policies)
     report.containers = report.coverage.read = around.containers
     report.missing.extend(around.missing)
@@ -73,24 +77,24 @@ async def survey(
     async with aclosing(reading.exemptions(named)) as found:
         async for some in found:
             await known.learn(some)
-            _judge(overlaps.take(some), known, report, ruleset)
+            _judge(overlaps.take(some), known, report, ruleset, criteria)
             done += len(some)
             progress(done + reading.left_out, reading.total)
-    _judge(overlaps.rest(), known, report, ruleset)
+    _judge(overlaps.rest(), known, report, ruleset, criteria)
     if reading.left_out and ruleset.judges("duplicate"):
         report.notes.append(f"{reading.left_out:,} exemptions were not looked at: what they overlap with is unknown")
     _take_over(report, reading, rows)
     report.bypass_counts[BypassKind.EXEMPTION].whole = not report.missing
     if hidden := known.hidden:
         report.missing.append(_hidden(hidden))
-    await _others(report, inventory, around, ruleset, wanted, whole=not hidden)
+    await _others(report, inventory, around, ruleset, wanted=wanted, criteria=criteria, whole=not hidden)
     _cover(report.coverage, reading, wanted, report)
     report.assignments = _assigned(report, around, known)
     report.finish()
     return report
 
 
-def _judge(some: Sequence[Looked], known: "Known", report: Report, ruleset: Ruleset) -> None:
+def _judge(some: Sequence[Looked], known: "Known", report: Report, ruleset: Ruleset, criteria: Criteria) -> None:
     """Put exemptions into the report, judged as at its time."""
     now = report.at
     looked_at = []
@@ -98,8 +102,9 @@ def _judge(some: Sequence[Looked], known: "Known", report: Report, ruleset: Rule
         assignment = known[one.assignment_id]
         facts = facts_of(one, None, ruleset, now, assignment, policies=known.policies, together=together)
         looked_at.append((one, facts))
-    for (exemption, _), assessment in zip(looked_at, assess_all(looked_at, ruleset), strict=True):
-        report.add(line_of(exemption, assessment, ruleset, now))
+    for (exemption, facts), assessment in zip(looked_at, assess_all(looked_at, ruleset), strict=True):
+        weakened = criteria.by_exemption(exemption, facts.assignment)
+        report.add(line_of(exemption, assessment, ruleset, now, weakened))
 
 
 def _take_over(report: Report, reading: Reading, rows: Rows) -> None:
@@ -134,10 +139,17 @@ def _cover(coverage: Coverage, reading: Reading, wanted: Filter, report: Report)
 
 
 async def _others(
-    report: Report, inventory: Inventory, around: Surroundings, ruleset: Ruleset, wanted: Filter, *, whole: bool
+    report: Report,
+    inventory: Inventory,
+    around: Surroundings,
+    ruleset: Ruleset,
+    *,
+    wanted: Filter,
+    criteria: Criteria,
+    whole: bool,
 ) -> None:
     """Take in the bypasses. `whole`: whether all assignments are shown."""
-    seen = await look(inventory, around, ruleset, report.at)
+    seen = await look(inventory, around, ruleset, report.at, criteria)
     whole = whole and not any(one.kind is BypassKind.UNREAD for one in seen.found)
     for bypass in seen.found:
         if wanted.visible and _is_elsewhere(bypass, around):

@@ -49,7 +49,7 @@ _NAMES: Final = 50
 COLUMNS: Final = (
     "kind", "verdict", "severity", "name", "place", "rules", "found", "remediation", "expiry_state", "days_left",
     "expires_on", "owner", "ticket", "category", "display_name", "detail", "who", "since", "excluded", "assignment",
-    "id",
+    "id", "criteria_weakened",
 )  # fmt: skip
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -122,12 +122,15 @@ def as_coverage(report: Report, shape: Shape = as_it_is) -> Iterator[str]:
 
 
 def as_csv(report: Report, lines: Iterable[Line], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
-    """Yield CSV (RFC 4180) with a header. No cell that a stranger wrote is a formula: those get an apostrophe."""
+    """Yield CSV (RFC 4180) with a header: `columns`, which are the first of COLUMNS, by whatever names.
+
+    No cell that a stranger wrote is a formula: those get an apostrophe.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(columns)
     for line in lines:
-        writer.writerow([cell(value) for value in _values(report, line)])
+        writer.writerow([cell(value) for value in _values(report, line)[: len(columns)]])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
@@ -150,7 +153,7 @@ def _values(report: Report, line: Line) -> list[object]:
         "; ".join(f"{one.code}: {one.text}" for one in line.findings),
         "; ".join(dict.fromkeys(one.remediation for one in line.findings)), line.state, line.days_left,
         spelled(line.expires_on), line.owner, line.ticket, line.category, line.display_name, line.detail, line.who,
-        spelled(line.since), line.excluded, line.assignment, line.id,
+        spelled(line.since), line.excluded, line.assignment, line.id, line.weakened.whole,
     ]  # fmt: skip
 
 

@@ -5,14 +5,13 @@ The check knows the part of JSON Schema 2020-12 that the schema uses.
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
 
 from guardrails.exemption.patterns import LONGEST, regex
 from guardrails.exemption.times import parse_time
-from guardrails.nearest import nearest
 from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
 from guardrails.ruleset.patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 from guardrails.ruleset.schema import JSON_TYPES, MATCHERS, RETIRED, schema
@@ -163,7 +162,7 @@ def _check_object(
         below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
         if below is None:
             now = wanted.get("renamed", {}).get(key.value)
-            near = [now] if now else nearest(str(key.value), known)
+            near = [now] if now else _nearest(str(key.value), known)
             right = f"it may be one of {', '.join(known) or 'nothing'}{_because(wanted)}"
             right = f"did you mean {near[0]}?" if near else right
             yield problem(key, f"{in_quotes(key.value)} is not known here; {right}")
@@ -186,7 +185,7 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
         spelled += _because(wanted)
         if value is None:
             return f"is empty; it must be one of {spelled}"
-        near = nearest(str(value), map(str, allowed))
+        near = _nearest(str(value), map(str, allowed))
         return f"{in_quotes(value)} is not allowed; it must be one of {spelled}" + (
             f" (did you mean {near[0]}?)" if near else ""
         )
@@ -232,3 +231,9 @@ def _kinds(kinds: tuple[str, ...]) -> str:
     return " or ".join(
         {"object": "an object", "array": "a list", "integer": "a number"}.get(k, f"a {k}") for k in kinds
     )
+
+
+def _nearest(text: str, known: Iterable[str]) -> Sequence[str]:
+    from guardrails.nearest import nearest  # noqa: PLC0415 - who mistypes nothing does not pay for it
+
+    return nearest(text, known)

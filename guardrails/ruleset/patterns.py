@@ -17,7 +17,6 @@ from guardrails.exemption.patterns import (
     narrows,
     text_glob,
 )
-from guardrails.nearest import nearest
 from guardrails.ruleset.conflicts import in_quotes, place
 
 NEWEST: Final = 2
@@ -172,6 +171,8 @@ def _right_provider(parts: list[str], at: int) -> str:
 
 
 def _near(part: str, words: Mapping[str, str] | tuple[str, ...]) -> str:
+    from guardrails.nearest import nearest  # noqa: PLC0415 - who mistypes nothing does not pay for it
+
     return next(iter(nearest(part, words, least=_ALIKE)), "")
 
 

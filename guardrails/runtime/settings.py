@@ -53,6 +53,11 @@ class Settings:
         "",
         "Path of the ruleset file; in Azure relative to the folder of the app. Empty: the shipped ruleset.",
     )
+    criteria: str = _setting(
+        "GUARDRAILS_CRITERIA",
+        "",
+        "Path of a table of criteria that `exg criteria build` wrote, as the ruleset's. Empty: the table shipped.",
+    )
     mode: str = _setting(
         "GUARDRAILS_MODE",
         "",

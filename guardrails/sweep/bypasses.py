@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from guardrails.bypasses.enrolled import Enrolled, bypass_of
-from guardrails.bypasses.model import Bypass, BypassKind, container_of, judged, token
+from guardrails.bypasses.model import TOKEN, Bypass, BypassKind, container_of, judged, whole_token
 from guardrails.bypasses.notice import bypass_found
 from guardrails.bypasses.row import Kept, Known, codes_of, holder_of
+from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.notices.notice import Notice
 from guardrails.ports import Arm, Bypasses, Inventory, Surroundings
+from guardrails.reconcile.inventory import NO_ASSIGNMENT
 from guardrails.ruleset.model import Ruleset
 from guardrails.sweep.look_for_bypasses import Look, look
 from guardrails.sweep.removed_enrollments import removed
@@ -72,16 +74,18 @@ async def sweep_bypasses(
     at: datetime,
     notified: datetime | None,
     arm: Arm,
+    criteria: Criteria | None = None,
 ) -> Tally:
     """Look, keep what differs, and return the counts. Raises Retryable, Permanent.
 
-    `arm`: asked about what was enrolled and is not shown any more.
+    `arm`: asked about what was enrolled and is not shown any more. `criteria`: as of `bypasses_of`.
 
     `at` is when the sweep began, UTC. `notified` is when the last one began whose findings were announced: what was
     found since is announced now, and what was found at `at`, for two may begin in one second. A row is written before
     its notice, so that a crash in between is found out.
     """
-    shown = await look(inventory, around, ruleset, at)
+    criteria = criteria or own_criteria()
+    shown = await look(inventory, around, ruleset, at, criteria)
     comparison = _Comparison(await bypasses.known(), at, notified)
     for number, one in enumerate(shown.found):
         comparison.take(one)
@@ -92,7 +96,10 @@ async def sweep_bypasses(
     visible = _visible(around)
     away = await removed(comparison.known, shown, around, visible, arm, at=at)
     for one in away.found:
-        comparison.take(judged(one, ruleset, at))
+        assigned = around.assignments.get(one.subject.lower()) or NO_ASSIGNMENT
+        covered = {one.covers.lower()} if one.covers else None
+        weakened = criteria.by_policies(assigned, covered, certain=False)
+        comparison.take(judged(replace(one, weakened=weakened), ruleset, at))
     gone, old = comparison.absent(shown, visible)
     gone |= away.settled
     await bypasses.write(comparison.differ)
@@ -133,7 +140,7 @@ class _Comparison:
         self.tally.seen += 1
         self.tally.violations += one.verdict == "violation"
         self.tally.unknown += one.verdict == "unknown"
-        name, codes = token(one), codes_of(one)
+        name, codes = whole_token(one), codes_of(one)
         fresh = before is None or (one.kind is BypassKind.UNENROLLED and not before.codes)
         first_seen = before.first_seen if before and before.first_seen and not fresh else self.at
         found = self._found(codes, before)
@@ -141,7 +148,8 @@ class _Comparison:
             self.differ.append(Kept(one, name, first_seen, self.at, found))
             self.tally.new += fresh
             self.tally.back += not fresh and before is not None and before.gone is not None
-            self.tally.changed += not fresh and before is not None and before.gone is None
+            same = before is not None and (before.gone is not None or before.token[:TOKEN] == name[:TOKEN])
+            self.tally.changed += not fresh and not same
         if found and (self.notified is None or found > self.notified or found == self.at):
             self.unnotified[key] = found, one
 
@@ -151,7 +159,7 @@ class _Comparison:
         before = self.known.get(one.key)
         if (before is None or before.kind is None) and one.key not in self._seen:
             self._seen.add(one.key)
-            self.differ.append(Kept(one, token(one), self.at, self.at, gone=self.at))
+            self.differ.append(Kept(one, whole_token(one), self.at, self.at, gone=self.at))
 
     def _found(self, codes: frozenset[str], before: Known | None) -> datetime | None:
         """Return when the newest of its violations was found; None without one."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from guardrails.bypasses.enrolled import Enrolled, Mode, counts
 from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.read import ENROLL, bypasses_of, enrolled_of, mode_of, tagged_of
+from guardrails.criteria.weakened import Criteria
 from guardrails.errors import Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.ports import Inventory, Surroundings
@@ -49,12 +50,14 @@ class Look:
     modes: dict[str, Mode] = field(default_factory=dict)
 
 
-async def look(inventory: Inventory, around: Surroundings, ruleset: Ruleset, now: datetime) -> Look:
+async def look(
+    inventory: Inventory, around: Surroundings, ruleset: Ruleset, now: datetime, criteria: Criteria | None = None
+) -> Look:
     """Find and judge them, as at `now` (UTC). Raises Retryable where nothing can be read.
 
-    What `around.missing` says already is not said again.
+    What `around.missing` says already is not said again. `criteria`: as of `bypasses_of`.
     """
-    looking = _Looking(ruleset, around, now)
+    looking = _Looking(ruleset, around, now, criteria)
     looking.enroll()
     for number, row in enumerate(around.assigned):
         looking.take(row, _ASSIGNMENTS)
@@ -82,6 +85,7 @@ class _Looking:
     ruleset: Ruleset
     around: Surroundings
     now: datetime
+    criteria: Criteria | None = None
     result: Look = field(default_factory=Look)
     _found: dict[bytes, Bypass] = field(default_factory=dict)
     _enrolled: Counter[str] = field(default_factory=Counter)
@@ -149,7 +153,7 @@ class _Looking:
     def _bypasses(self, row: Mapping[str, Any], kind: str) -> Iterator[Bypass]:
         if kind == _ASSIGNMENTS:
             key = "/" + str(row.get("id")).strip("/").lower()
-            for one in bypasses_of(row, self.ruleset, self.around.assignments.get(key)):
+            for one in bypasses_of(row, self.ruleset, self.around.assignments.get(key), self.criteria):
                 yield replace(one, detail=self._enrolled_in(key)) if one.detail == ENROLL else one
         elif found := tagged_of(row, self.ruleset):
             yield found

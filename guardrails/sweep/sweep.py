@@ -167,6 +167,7 @@ class Sweeper:
                 at=report.started,
                 notified=report.bypasses_notified,
                 arm=self._world.arm,
+                criteria=self._world.criteria,
             )
         except GuardrailsError as error:
             report.missing.append(f"{failed}: {error}")

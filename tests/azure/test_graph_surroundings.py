@@ -3,7 +3,7 @@
 import pytest
 
 from guardrails.errors import Retryable
-from guardrails.exemption.facts import Assignment, Unread
+from guardrails.exemption.facts import Assignment, Grouping, Unread
 from sandbox.cloud import Cloud
 from sandbox.identity import TENANT_ID
 from tests.azure.conftest import OID, StaticCredential
@@ -242,3 +242,12 @@ async def test_groups_come_first_unless_they_are_too_many_for_a_query(
     graph_of: MakeGraph, scopes: tuple[str, ...], in_order: bool
 ) -> None:
     assert (await graph_of(scopes=list(scopes)).surroundings()).in_order == in_order
+
+
+async def test_assignments_come_with_the_groups_of_their_initiatives(graph_of: MakeGraph, cloud: Cloud) -> None:
+    said = cloud.arm.store.entries[SET.lower()].body["properties"]
+    said |= {"displayName": "Base", "policyDefinitionGroups": [{"name": "g", "displayName": "Group"}]}
+    said["policyDefinitions"][0]["groupNames"] = ["g"]
+    found = (await graph_of().surroundings()).assignments[INITIATIVE.lower()]
+    assert found.grouping == Grouping({"limit_skus": ("g",)}, {"g": "Group"})
+    assert found.initiative == "Base"

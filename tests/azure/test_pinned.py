@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.azure.arm import ArmRest
-from guardrails.exemption.facts import Assignment, Unread
+from guardrails.exemption.facts import Assignment, Grouping, Unread
 from sandbox.arm.faults import Fault
 from sandbox.cloud import Cloud
 from tests.azure.conftest import MakeArm
@@ -316,3 +316,14 @@ async def test_the_id_of_an_initiative_that_leads_elsewhere_is_not_asked_for(
 async def test_an_id_that_names_no_assignment_is_not_asked_for(arm: ArmRest, benchmark: Cloud, text: str) -> None:
     assert isinstance(await arm.assignment(text), Unread)
     assert requests(benchmark) == 0
+
+
+async def test_the_groups_are_those_of_the_version_that_is_evaluated(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "1.*.*")
+    for version, group in (("/versions/1.1.0", "then"), ("", "now")):
+        said = benchmark.arm.store.entries[(SET + version).lower()].body["properties"]
+        said["policyDefinitions"][0]["groupNames"] = [group]
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Assignment)
+    assert found.grouping == Grouping({"public": ("then",)})
+    assert requests(benchmark) == 3

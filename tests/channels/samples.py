@@ -40,6 +40,7 @@ EXEMPTION: Final[Mapping[str, Any]] = {
     "expiresOn": "2028-05-31T00:00:00Z",
     "owner": "data-platform@contoso.com",
     "ticket": "SEC-1234",
+    "criteriaWeakened": "SOC 2 Type 2 1.12.0: CC6.1 (1 of 40)",
 }
 
 

@@ -95,7 +95,7 @@ def test_the_card_says_who_what_where_why_done_and_next() -> None:
         "An exemption breaks two rules", "High · violation · 2026-11-21 12:30 UTC", "jo@contoso[.]com",
         "Partner ingestion over the public endpoint", "named partner-ingestion", "Resource group partner-ingestion",
         "Subscription 11111111-2222-3333-4444-555555555555", "Resource storageAccounts/partnerdrop",
-        "storage-baseline", "Waiver, expires 2028-05-31 00:00 UTC", "SEC-1234", "expiry-far",
+        "storage-baseline", "Waiver, expires 2028-05-31 00:00 UTC", "SEC-1234", "CC6.1 (1 of 40)", "expiry-far",
         "Expiry more than 12 months ahead", "it expires 18 months after it was written", "latest: 2027-11-21",
         "Set expiresOn to 2027-11-21 or before.", "could not be checked", "It was deleted; its body is kept",
         "the scope is not excluded", "run `exg restore ID`",

@@ -26,7 +26,7 @@ ARGUMENTS = {
     "hold": [ID, "--until", "2099-01-01", "--reason", "x"], "release": [ID],
     "judge": ["x.json"], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
     "register": ["list"], "dead-letters": ["list"], "notices": ["failed"], "policy": ["build"],
-    "completion": ["bash"],
+    "completion": ["bash"], "criteria": ["build"],
 }  # fmt: skip
 """What commands cannot do without."""
 

@@ -16,6 +16,13 @@ from .conftest import NOW, POLICIES, Ran, Run, Save, body
 ENFORCE = DEFAULT_PATH.read_text(encoding="utf-8").replace("mode: audit", "mode: enforce")
 PASSED = {"status": "compliant", "answer": "none", "acts": False, "reasons": ["it keeps every rule"], "due": None}
 
+WEAKENED = {
+    "criteria_weakened": {
+        "unknown": "no mapping of its policy is known", "policies": 1, "manual": 0, "unmapped": 1, "certain": True,
+        "by_source": [],
+    }
+}  # fmt: skip
+
 
 @pytest.fixture
 def judge(run: Run, save: Save) -> Any:
@@ -32,14 +39,14 @@ def judge(run: Run, save: Save) -> Any:
 def test_a_compliant_one_passes(judge: Any) -> None:
     ran = judge(body())
     assert (ran.code, ran.err) == (0, "")
-    assert ran.json == [{"id": body()["id"], "verdict": "pass", "findings": [], "fix": {}, "plan": PASSED}]
+    assert ran.json == [{"id": body()["id"], "verdict": "pass", "findings": [], "fix": {}, "plan": PASSED} | WEAKENED]
 
 
 def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
     ran = judge(body(expiresOn="2028-05-20"))
     assert ran.code == 1
     [one] = ran.json
-    assert set(one) == {"id", "verdict", "findings", "fix", "plan"}
+    assert set(one) == {"id", "verdict", "findings", "fix", "plan", "criteria_weakened"}
     assert one["verdict"] == "violation"
     assert one["findings"] == [
         {
@@ -122,9 +129,11 @@ def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> Non
         "    evidence: expiresOn: none",
         f"    fix: properties.expiresOn: none now; allowed: {allowed}",
         f"  command: az policy exemption update --name {name} --scope {scope} --expires-on 2027-11-21T09:00:00Z",
+        "  criteria weakened: unknown: no mapping of its policy is known",
         "  answer: delete in enforce mode; audit mode changes nothing",
         "  because: it has no compliant state to put back; it is deleted",
         f"pass {body('other')['id']}",
+        "  criteria weakened: unknown: no mapping of its policy is known",
         "  answer: none",
         "  because: it keeps every rule",
         "2 exemptions: 1 pass, 1 violation, 0 unknown",

@@ -13,6 +13,7 @@ from azure.data.tables.aio import TableClient
 from guardrails.bypasses.model import Bypass, BypassKind, judged, token
 from guardrails.bypasses.row import Kept
 from guardrails.cli.main import main
+from guardrails.criteria.model import NOT_KEPT
 from guardrails.decisions.row import Status
 from guardrails.register.table_register import connect
 from guardrails.ruleset.model import parse_ruleset
@@ -129,7 +130,7 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
         "kind": "not-enforced", "verdict": "violation", "severity": "medium", "findings": ["EXG503"], "scope": GROUP,
         "subject": ASSIGNMENT, "name": "Baseline", "detail": "DoNotEnforce", "who": "ops", "review": "2027-01-01",
         "ticket": "SEC-1", "owner": "", "first_seen": "2026-11-02T09:30:00Z", "since": None, "ends": None, "gone": None,
-        "id": None,
+        "id": None, "criteria_weakened": NOT_KEPT.to_json(),
     }  # fmt: skip
     assert (found["unreadable"]["verdict"], found["unreadable"]["findings"]) == ("unknown", ["EXG500?"])
     exemption = run("register", "bypasses", "--kind", "exemption", "--format", "json").json[0]

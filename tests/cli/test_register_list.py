@@ -2,11 +2,13 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from guardrails.criteria.model import NOT_KEPT, BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.decisions.row import Hold, Status
 
 from .conftest import Run
@@ -90,7 +92,7 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
             "expiry_state": "expiring-14", "days_left": 12, "expiry_since": "2026-11-19T12:00:00Z",
             "expires_on": "2026-12-03T12:00:00Z", "owner": "", "ticket": "", "assignment": "",
             "since": "2026-11-02T09:30:00Z", "adopted": "2026-11-02T09:30:00Z", "held": "", "hold_until": None,
-            "hold_by": "", "hold_reason": "", "rebuilt": "",
+            "hold_by": "", "hold_reason": "", "rebuilt": "", "criteria_weakened": NOT_KEPT.to_json(),
         }
     ]  # fmt: skip
     gone = run("register", "list", "--state", "gone", "--format", "json").json[0]
@@ -279,3 +281,62 @@ def test_a_scope_that_nothing_is_at_is_said_with_what_is_near(
     then = f". Did you mean {near}?" if near else ""
     assert f"--scope {scope}: the register has nothing there{then}\n" in ran.err
     assert f"--scope {SECOND}" not in ran.err
+
+
+def weakened(name: str, **more: Any) -> dict[str, Any]:
+    """What a row keeps of an exemption that weakens one criterion."""
+    source = Source(SourceKind.TABLE, "4054785f", "SOC 2 Type 2", "1.12.0")
+    by = BySource(source, 2, (Criterion(name, 2, 40),))
+    return dict(Weakened(policies=2, by_source=(by,), **more).to_json())
+
+
+@pytest.fixture
+def mapped(shelf: Shelf) -> Shelf:
+    shelf.put([
+        row(named("access"), Status.COMPLIANT, DAY, criteria_weakened=weakened("CC6.1")),
+        row(named("grouped"), Status.COMPLIANT, 2 * DAY, criteria_weakened=weakened("SOC_2_CC6.1")),
+        row(named("other"), Status.COMPLIANT, 3 * DAY, criteria_weakened=weakened("CC6.8", unknown="1 of 3")),
+        row(named("none"), Status.COMPLIANT, 4 * DAY, criteria_weakened=dict(Weakened().to_json())),
+        row(named("before"), Status.COMPLIANT, 5 * DAY),
+        row(named("gone"), Status.GONE, 6 * DAY),
+    ])  # fmt: skip
+    return shelf
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["CC6.1"], ["access", "grouped"]),
+        (["cc6.1 "], ["access", "grouped"]),
+        (["SOC_2_CC6.1"], ["grouped"]),
+        (["CC6.8", "--criterion", "CC6.1"], ["access", "grouped", "other"]),
+        (["CC6"], []),
+        (["CC6.1", "--days-left", "1"], ["access"]),
+    ],
+)
+def test_a_criterion_finds_what_weakens_it(run: Run, mapped: Shelf, argv: list[str], expected: list[str]) -> None:
+    ran = run("register", "list", "--criterion", *argv, *MARK, "--format", "json")
+    assert [item["id"].rpartition("/")[2] for item in ran.json] == expected
+    exported = run("register", "export", "--criterion", *argv, *MARK)
+    assert sorted(json.loads(line)["id"].rpartition("/")[2] for line in exported.out.splitlines()) == sorted(expected)
+
+
+def test_what_is_unknown_is_counted_and_never_taken_for_none(run: Run, mapped: Shelf) -> None:
+    ran = run("register", "list", "--criterion", "CC6.1", *MARK)
+    assert "of 2 more exemptions it is not known, or not wholly, which criteria they weaken" in ran.err
+
+
+def test_csv_has_the_criteria_and_version_1_leaves_them_out(run: Run, mapped: Shelf) -> None:
+    argv = ("register", "list", "--criterion", "CC6.8", *MARK, "--format")
+    [item] = csv.DictReader(io.StringIO(run(*argv, "csv").out))
+    assert json.loads(item["criteria_weakened"]) == weakened("CC6.8", unknown="1 of 3")
+    [item] = csv.DictReader(io.StringIO(run(*argv, "csv", "--schema-version", "1").out))
+    assert "criteria_weakened" not in item
+    [old] = run(*argv, "json", "--schema-version", "1").json
+    assert "criteria_weakened" not in old
+
+
+def test_one_row_says_it_in_sentences(run: Run, mapped: Shelf) -> None:
+    assert "2 of the 40 policies that Azure's initiative SOC 2 Type 2 1.12.0" in " ".join(
+        run("register", "show", named("access")).out.split()
+    )

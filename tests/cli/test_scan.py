@@ -45,10 +45,14 @@ class Tenant:
 
     async def scan(self, *argv: str) -> Ran:
         """Scan, and check that it read only."""
+        return await self.run("scan", "--now", NOW, *argv)
+
+    async def run(self, *argv: str) -> Ran:
+        """Run a command, and check that it read only."""
         before = {key: entry.bytes() for key, entry in self.cloud.arm.store.entries.items()}
         self._capsys.readouterr()
         try:
-            code = await asyncio.to_thread(main, ["scan", "--now", NOW, *argv])
+            code = await asyncio.to_thread(main, [*argv])
         except SystemExit as leaving:
             code = int(leaving.code or 0)
         said = self._capsys.readouterr()

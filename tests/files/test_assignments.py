@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption.facts import Assignment, Policy, Unread
+from guardrails.exemption.facts import Assignment, Grouping, Policy, Unread
 from guardrails.files.assignments import Assignments
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -102,3 +102,19 @@ def test_a_policy_that_is_there_twice_counts_as_it_could_be_read() -> None:
 def test_a_version_of_a_policy_is_not_the_policy() -> None:
     versioned: dict[str, Any] = {"id": f"{TLS}/versions/1.0.0", "metadata": {"category": "Old"}}
     assert len(Assignments([versioned])) == 0
+
+
+def test_the_groups_of_an_initiative_come_with_it() -> None:
+    member = MEMBERS[0] | {"groupNames": ["CC6.1", "CC6.1", "CC6.6"]}
+    groups = [{"name": "CC6.1", "displayName": "Access"}, {"name": "CC6.6"}]
+    said = {"policyDefinitions": [member], "policyDefinitionGroups": groups, "displayName": "Ours"}
+    found = Assignments([{"id": ONE, "policyDefinitionId": SET}, {"id": SET, "properties": said}]).find(ONE)
+    assert isinstance(found, Assignment)
+    assert found.grouping == Grouping({"requiretls": ("CC6.1", "CC6.6")}, {"CC6.1": "Access"})
+    assert found.initiative == "Ours"
+
+
+def test_the_groups_of_an_initiative_that_is_not_there_are_unread() -> None:
+    found = Assignments([{"id": ONE, "policyDefinitionId": SET}]).find(ONE)
+    assert isinstance(found, Assignment)
+    assert isinstance(found.grouping, Unread)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.notice import bypass_found
+from guardrails.criteria.model import BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.decisions.fix import Fix
@@ -60,14 +61,21 @@ def bypass(text: str, below: str = "", findings: tuple[Finding, ...] = ()) -> By
     return Bypass(
         BypassKind.NOT_SCOPE, scope + below + text, scope + text, text, text, text, owner=text, ticket=text,
         review=text,
-        findings=found,
+        findings=found, weakened=weakened(text),
     )  # fmt: skip
+
+
+def weakened(text: str) -> Weakened:
+    """Return criteria of an initiative whose author wrote `text` wherever that is possible."""
+    criteria = tuple(Criterion(f"{number}{text}"[:128], 1, 40, text[:128]) for number in range(40))
+    return Weakened(policies=1, by_source=(BySource(Source(SourceKind.INITIATIVE, text, text, "1.0.0"), 1, criteria),))
 
 
 def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str = "jo@contoso.com") -> Notice:
     """Return a notice of a kind, made as the service makes it, with `text` wherever a stranger can write."""
     said = {"owner": text, "ticket": text}
     one = exemption(displayName=text, exemptionCategory=text, policyAssignmentId=text or "/x", metadata=said)
+    known = row(criteria_weakened=weakened(text).to_json())
     if kind is Kind.DIGEST:
         notices = [of_kind(other, findings, text) for other in Kind if other is not Kind.DIGEST]
         return compose("chat", "20261121T1230Z", [DigestItem("w", notice) for notice in notices], AT).notice
@@ -80,9 +88,9 @@ def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str 
         return partial([text] * 30, at=AT)
     if kind is Kind.EXPIRED or kind is Kind.EXPIRING:
         when = AT + timedelta(days=-1 if kind is Kind.EXPIRED else 3)
-        return expiry(one.id, when, at=AT, exemption=one)
+        return expiry(one.id, when, at=AT, exemption=one, row=known)
     if kind is Kind.REVIEW_DUE:
-        return review(one.id, AT, at=AT, exemption=one)
+        return review(one.id, AT, at=AT, exemption=one, row=known)
     if kind in SERVICE:
         return service(kind, "key", at=AT, done="It waits.", why=(text,) * 30)
     return about(
@@ -95,6 +103,7 @@ def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str 
         why=(text,) * 30,
         exemption=one,
         assessment=Assessment(findings),
+        row=known,
         fix=Fix((("owner-missing", Change(f"properties.metadata.{text}", text, text)),) * 20, text[:300]),
     )
 

@@ -13,7 +13,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import URGENT
 from guardrails.notices.notice import Kind
 
-from .samples import AT, HOSTILE, SUBSCRIPTION, finding
+from .samples import AT, HOSTILE, SUBSCRIPTION, finding, weakened
 from .test_adoption import fits
 
 TICKET = finding(code="EXG501", rule="bypass-ticket-missing", severity=Severity.HIGH)
@@ -80,3 +80,12 @@ def test_a_card_says_where_it_is_and_what_to_run() -> None:
     for said in (teams.message(notice).decode(), slack.message(notice).decode()):
         for part in ("5,000 not-scope", "5,000 high", "resource group g000: not-scope (TLS 1", "register bypasses"):
             assert part in said
+
+
+def test_it_says_in_one_line_which_criteria_are_weakened() -> None:
+    said = replace(one(1, END), weakened=weakened("x"))
+    [shown] = bypass_found(found(said), AT).findings
+    assert shown["text"].endswith(
+        "; criteria weakened: x 1.0.0: 0x x (1 of 40), 1x x (1 of 40), 2x x (1 of 40), "
+        "3x x (1 of 40), 4x x (1 of 40) and 35 more"
+    )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from guardrails.channels.text import plain
+from guardrails.criteria.model import BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.report import page
 from guardrails.report.model import Report
 from guardrails.report.page import as_html
@@ -218,3 +219,18 @@ def test_the_documentation_has_small_pictures_of_it(name: str) -> None:
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 100_000
     assert f"pictures/{name}.png" in (docs / "scan.md").read_text(encoding="utf-8")
+
+
+async def test_it_shows_the_criteria_that_are_weakened_and_finds_them() -> None:
+    report = await report_on(row("weak"))
+    source = Source(SourceKind.INITIATIVE, "x", HOSTILE, "1.0.0")
+    by = BySource(source, 2, (Criterion("CC6.1", 2, 40, HOSTILE), Criterion("CC6.8", 1, 37)))
+    report.lines[0] = report.lines[0]._replace(weakened=Weakened(policies=2, by_source=(by,)))
+    text = html(report)
+    read = Tags(text)
+    assert "Criteria weakened:" in read.text
+    assert "CC6.8 (1 of 37)" in read.text
+    assert "img" not in [tag for tag, _ in read.tags]
+    data = json.loads(block_of(text))
+    [place] = data["columns"]["weakened"]
+    assert "CC6.8 (1 of 37)" in data["texts"][place]

@@ -9,6 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from guardrails.cli.schema_version import Form
+from guardrails.criteria.model import BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.report.model import Report
 from guardrails.report.texts import COLUMNS, LONGEST_MARKDOWN, as_csv, as_json, as_markdown, cell, totals
 
@@ -133,3 +134,22 @@ def test_markdown_stays_short_however_much_could_not_be_seen(hostile: Report) ->
     assert "## All of them" in text
     assert "=cmd" in text
     assert text.count("Left out of this list") == 2
+
+
+async def test_csv_has_the_criteria_in_one_line_and_version_1_leaves_them_out() -> None:
+    report = await report_on(row())
+    by = BySource(Source(SourceKind.TABLE, "x", "=cmd", "1"), 1, (Criterion("CC6.1", 1, 40),))
+    report.lines[0] = report.lines[0]._replace(weakened=Weakened(policies=1, by_source=(by,)))
+    [item] = rows_of(report)
+    assert item["criteria_weakened"] == "'=cmd 1: CC6.1 (1 of 40)"
+    old = list(csv.reader(io.StringIO("".join(as_csv(report, report.lines, Form("scan", 1).columns(COLUMNS))))))
+    assert len(old[0]) == len(old[1]) == len(COLUMNS) - 1
+    assert old[1][-1] == report.lines[0].id
+
+
+async def test_json_of_version_1_leaves_the_criteria_out() -> None:
+    report = await report_on(row())
+    document = json.loads("".join(as_json(report, report.lines, Form("scan", 1))))
+    assert "criteria_weakened" not in document["exemptions"][0]
+    document = json.loads("".join(as_json(report, report.lines, Form("scan"))))
+    assert document["exemptions"][0]["criteria_weakened"]["unknown"]

@@ -1,5 +1,6 @@
 """The bypasses that are no exemptions: what a sweep keeps of them, what it notifies, and what cannot stop it."""
 
+import json
 import random
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -7,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypasses.model import BypassKind
+from guardrails.bypasses.model import BypassKind, to_stored, token
 from guardrails.bypasses.row import Kept
+from guardrails.criteria.model import NOT_KEPT
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
 from guardrails.sweep.bypasses import KEPT
@@ -188,6 +190,23 @@ async def test_who_tagged_it_is_remembered_when_azure_does_not_any_more(tenant: 
     await later(tenant, days=20)
     assert await row(tenant, BypassKind.TAG) == one
     assert (await tenant.sweep()).bypasses["changed"] == 0
+
+
+async def test_a_row_of_before_gets_its_criteria_and_counts_as_unchanged(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    await tenant.sweep()
+    one = await row(tenant, BypassKind.NOT_ENFORCED)
+    stored = to_stored(one.bypass)
+    assert stored.pop("criteria_weakened") == one.bypass.weakened.to_json()
+    place = {"PartitionKey": places.PROD, "RowKey": f"bypass~{one.bypass.key.hex()}"}
+    await world.table.update_entity({**place, "bypass": json.dumps(stored), "token": token(one.bypass)})
+    assert (await row(tenant, BypassKind.NOT_ENFORCED)).bypass.weakened == NOT_KEPT
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    assert {name: report.bypasses[name] for name in ("new", "changed", "back")} == {"new": 0, "changed": 0, "back": 0}
+    assert (await row(tenant, BypassKind.NOT_ENFORCED)).bypass.weakened == one.bypass.weakened
+    assert len(await found_notices(world)) == 1
 
 
 async def test_a_row_that_a_hand_has_damaged_is_written_anew(tenant: Tenant) -> None:

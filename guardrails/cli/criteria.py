@@ -20,9 +20,9 @@ from guardrails.cli.screen import Screen
 from guardrails.criteria.build import differences, members_to_read, table_of
 from guardrails.criteria.table import Table
 from guardrails.errors import Misconfigured, Retryable
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.times import spell_time
-from guardrails.rules.words import counted
 from guardrails.runtime.settings import Settings
 
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     found = list(differences(used, built))
     for line in found:
         screen.line(line, indent=2)
-    screen.line(f"{counted(len(found), 'difference')} from {used.source.shown}, which is in use")
+    screen.line(f"{number_of(len(found), 'difference')} from {used.source.shown}, which is in use")
     if args.out:
         with writing(args.out) as write:
             write(built.to_text())

@@ -23,7 +23,6 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
-from guardrails.rules.words import counted
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service
@@ -233,7 +232,7 @@ class Reading:
         for text in self._scopes.complaints() if self._scopes else ():
             self._screen.note(text)
         if self._unmapped:
-            some = counted(self._unmapped, "more exemption")
+            some = number_of(self._unmapped, "more exemption")
             self._screen.note(f"of {some} it is not known, or not wholly, which criteria they weaken")
         for error in self.untrusted:
             self._screen.problem(str(error))

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     register_export.arguments(actions.add_parser("export", help="export every row as JSON lines or CSV"))
     register_copy.import_arguments(actions.add_parser("import", help="restore a full copy, made by `export --full`"))
     register_verify.arguments(
-        actions.add_parser("verify", help="verify every history, and find what was left out of the record")
+        actions.add_parser("verify", help="verify all histories and the record; find what is missing")
     )
     register_bypasses.arguments(actions.add_parser("bypasses", help="list exemptions and bypasses, worst first"))
 

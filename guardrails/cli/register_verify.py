@@ -1,8 +1,8 @@
-"""`register verify`: every history against itself, and all of them against what sweeps recorded.
+"""`register verify`: verify every history, and compare all histories with the heads that sweeps recorded.
 
-Each sweep records the newest entry of every history, and its own hash covers that. So an exemption that was left out,
-or the end of a history, is found by what a sweep recorded before. Whoever may write to the table can replace everything
-with rows that fit one another: a hash of the record that was kept elsewhere shows that, with --anchor.
+Each sweep records the newest entry of every history, and the sweep's own hash covers these heads. So the command finds
+a missing exemption, and a missing end of a history. Anyone who can write to the table can replace everything with rows
+that match. To detect that, give the hash of a sweep that was kept elsewhere: --anchor.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.decisions.record import RecordedSweep
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.register.backup import by_exemption, name_of, of_kind
 from guardrails.register.keys import RECORD
@@ -25,7 +26,7 @@ _SHOWN: Final = 200
 
 @dataclass(slots=True)
 class Found:
-    """What came of it. `anchors`: the hashes that were given, each with its sweep, None where there is none."""
+    """The result. `anchors`: each given hash with its sweep, or None if no sweep has this hash."""
 
     record: RecordCheck = field(default_factory=RecordCheck)
     anchors: dict[str, RecordedSweep | None] = field(default_factory=dict)
@@ -35,16 +36,16 @@ class Found:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what it takes."""
+    """Declare the options."""
     parser.add_argument(
         "--anchor", action="append", default=[], metavar="HASH",
-        help="the hash of a sweep in the record that was kept elsewhere, from the log or a notice; may be repeated",
+        help="the hash of a recorded sweep that you kept elsewhere, from the log or a notice; may be repeated",
     )  # fmt: skip
     add_format(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Verify all; 1 where anything is not sound."""
+    """Verify everything; return 1 if anything is not sound."""
     with screen.progress("exemptions") as progress:
 
         async def work(service: Service) -> Found:
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         for text in problems[:_SHOWN]:
             screen.problem(text)
         if len(problems) > _SHOWN:
-            screen.problem(f"and {len(problems) - _SHOWN} more: --format json has all")
+            screen.problem(f"and {len(problems) - _SHOWN:,} more; --format json shows all")
         for text in proven:
             screen.line(text, style="sound")
         for text in open_:
@@ -86,26 +87,28 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _wrong_anchors(found: Found) -> Iterable[str]:
     tip = found.record.tip
-    since = f"; sweeps from before {read_time(tip.kept)} were deleted, for they were old" if tip and tip.kept else ""
+    old = f", or the sweep is from before {read_time(tip.kept)} and was deleted by age" if tip and tip.kept else ""
     for anchor, sweep in found.anchors.items():
         if sweep is None:
-            yield f"no sweep in the record has the hash {anchor}: the record was cut or replaced{since}"
+            yield f"no sweep in the record has the hash {anchor}: it was removed or replaced{old}"
 
 
 def _proven(found: Found, *, sound: bool) -> list[str]:
-    """Return what is shown where nothing is wrong, a sentence each."""
+    """Return what is proven, a sentence each; nothing unless all is sound."""
     if not sound:
         return []
+    entries = number_of(found.entries, "history entry", "history entries")
     shown = [
-        f"sound: {found.exemptions} exemptions, {found.entries} history entries, each with the hash of the one before"
+        f"sound: {number_of(found.exemptions, 'exemption')} with {entries}; each entry has the hash of the entry before"
     ]
     if sweeps := found.record.sweeps:
         times = f"from {read_time(sweeps[0].started)} to {read_time(sweeps[-1].started)}"
-        shown.append(f"sound: {len(sweeps)} sweeps {times}; all that they recorded of the histories is there")
+        count = number_of(len(sweeps), "sweep")
+        shown.append(f"sound: {count} {times}; the histories have every entry that these sweeps recorded")
     if anchored := _newest_anchored(found):
         shown.append(
-            f"anchored: what was in the register at the sweep of {read_time(anchored.started)} is there, unchanged,"
-            " whoever may write to the table"
+            f"anchored: the history entries of the sweep of {read_time(anchored.started)} are there and unchanged; this"
+            " holds even against somebody who can write to the table"
         )
     return shown
 
@@ -113,19 +116,21 @@ def _proven(found: Found, *, sound: bool) -> list[str]:
 def _not_proven(found: Found) -> list[str]:
     sweeps, tip = found.record.sweeps, found.record.tip
     if not sweeps or tip is None:
-        return ["that no exemption was left out: no sweep has recorded the histories yet"]
+        return ["that no exemption is missing: no sweep has recorded the histories yet"]
     heads = [one for one in sweeps if isinstance(one.said.get("heads"), dict)]
-    newest = f"from after the last sweep that recorded them, {read_time(heads[-1].started)}" if heads else "at any time"
+    missing = "is missing: no sweep recorded the histories"
+    if heads:
+        missing = f"from after {read_time(heads[-1].started)} is missing: no later sweep recorded the histories"
     said = [
-        f"that no exemption or entry {newest}, was left out",
-        f"what was left out before the record began, {read_time(tip.began)}",
+        f"that no exemption or entry {missing}",
+        f"that nothing was removed before the record began at {read_time(tip.began)}",
     ]
     if anchored := _newest_anchored(found):
-        said.append(f"that what came after the sweep of {read_time(anchored.started)} was not replaced as a whole")
+        said.append(f"that nobody replaced everything from after the sweep of {read_time(anchored.started)}")
     else:
         said.append(
-            "that not all of it was replaced by who may write to the table. This shows integrity alone: keep the hash"
-            f" of a sweep elsewhere and give it with --anchor; the newest is {sweeps[-1].hash}"
+            "that nobody who can write to the table replaced everything. This check shows integrity alone. Keep the"
+            f" hash of a sweep elsewhere, and give it with --anchor. The newest hash is {sweeps[-1].hash}"
         )
     return said
 

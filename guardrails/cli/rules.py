@@ -4,7 +4,7 @@
 The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
 that has ended. --registered, --counts and --as-of read the register.
 
-Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset; with --as-of, the record does not reach
+Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset; with --as-of, the record does not go
 back to that time, or is damaged. 2: the ruleset has mistakes.
 """
 
@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="show how many exemptions each exclusion, override and owner matched at the last sweep",
     )  # fmt: skip
     online.add_argument(
-        "--as-of", type=moment, metavar="TIME", help="print the ruleset that was in force then, as the record has it"
+        "--as-of", type=moment, metavar="TIME", help="print the ruleset that was in force then, from the record"
     )
     add_format(parser)
 
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _as_of(args: argparse.Namespace, screen: Screen) -> int:
     if args.rule or args.ruleset:
-        message = "--as-of prints the ruleset that the record has, and takes no rule and no --ruleset"
+        message = "--as-of reads the ruleset from the record, so it takes neither a rule nor --ruleset"
         raise Misconfigured(message, code="not-with-as-of", remedy="Leave them out")
     from guardrails.cli import rules_as_of  # noqa: PLC0415 - all else here is offline
 

@@ -1,4 +1,4 @@
-"""`rules --as-of TIME`: the ruleset that was in force at a time, by the record. Its text goes to standard output."""
+"""`rules --as-of TIME`: print the ruleset that was in force at a time, from the record, to standard output."""
 
 from datetime import datetime
 
@@ -12,19 +12,19 @@ from guardrails.wiring import Service
 
 
 def run(at: datetime, form: str, screen: Screen) -> int:
-    """Show it. Raises Permanent: not-recorded, where the record does not reach back; register-altered."""
+    """Show the ruleset. Raises Permanent: not-recorded if the record begins later; register-altered."""
 
     async def work(service: Service) -> tuple[Held, str, datetime | None]:
         if at > service.world.clock.now():
-            raise Permanent("that time is to come", code="not-recorded", remedy="Give a time until now")
+            raise Permanent("the time is in the future", code="not-recorded", remedy="Give an earlier time")
         changes = await service.register.record.changes()
         held = held_at(changes, at)
         if held is None:
             first = min((one.at for one in changes), default=None)
-            begins = f"it begins at {read_time(first)}" if first else "no sweep has begun it yet"
+            begins = f"the record begins at {read_time(first)}" if first else "there is no record yet"
             raise Permanent(
-                f"the record does not reach back to {read_time(at)}: {begins}", code="not-recorded",
-                remedy="Rows of exemptions hold the digest of the ruleset that judged them: `exg history ID`",
+                f"the record has no ruleset for {read_time(at)}: {begins}", code="not-recorded",
+                remedy="To see the digest of the ruleset that judged an exemption, run `exg history ID`",
             )  # fmt: skip
         text, _, last = await service.register.record.ruleset(held.ruleset.sha256)
         return held, text, last if held.until is None else None
@@ -47,8 +47,8 @@ def run(at: datetime, form: str, screen: Screen) -> int:
         return 0
     with writing(None) as write:
         write(text)
-    until = f"until {read_time(held.until)}" if held.until else "and is in force"
-    screen.note(f"ruleset {one.sha256[:12]} (sha256 {one.sha256}), mode {one.mode}: from {read_time(one.at)} {until}")
+    period = f"from {read_time(one.at)} to {read_time(held.until)}" if held.until else f"since {read_time(one.at)}"
+    screen.note(f"ruleset {one.sha256[:12]} (sha256 {one.sha256}), mode {one.mode}: in force {period}")
     for doubt in held.unsure:
         screen.note(doubt)
     return 0

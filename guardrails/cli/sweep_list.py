@@ -1,6 +1,6 @@
-"""`sweep list`: the sweeps of the record, oldest first, and the times in which none came by.
+"""`sweep list`: list the recorded sweeps, oldest first, and the periods without a complete sweep.
 
-Exit code 1: there are such times, or the record does not say what it should.
+Exit code 1: there is such a period, or the record lacks something.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from guardrails.cli.options import moment
 from guardrails.cli.screen import Screen
 from guardrails.decisions.record import Gap, RecordedSweep, Tip, gaps_in
 from guardrails.errors import Misconfigured
+from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.wiring import Service
 
@@ -23,7 +24,7 @@ _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the record has of a time. `gaps`: when no sweep came by; `lacks`: what the record itself lacks."""
+    """The record of a period. `gaps`: times without a complete sweep; `lacks`: what the record itself lacks."""
 
     start: datetime
     end: datetime
@@ -34,25 +35,29 @@ class Found:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what it takes."""
+    """Declare the options."""
     parser.add_argument(
-        "--from", dest="start", type=moment, metavar="TIME", help="for list: sweeps from then on; default: 7 days ago"
+        "--from",
+        dest="start",
+        type=moment,
+        metavar="TIME",
+        help="with list: sweeps from this time on; default: 7 days before --to",
     )
     parser.add_argument(
-        "--to", dest="end", type=moment, metavar="TIME", help="for list: sweeps until then; default: now"
+        "--to", dest="end", type=moment, metavar="TIME", help="with list: sweeps up to this time; default: now"
     )
 
 
 def refuse(args: argparse.Namespace) -> None:
-    """Raise Misconfigured (only-with-list) where a time was given, and no list is asked for."""
+    """Raise Misconfigured (only-with-list) if a time was given to another action than `list`."""
     if args.start or args.end:
         raise Misconfigured(
-            "--from and --to are for `sweep list`", code="only-with-list", remedy="Write: exg sweep list"
+            "only `sweep list` takes --from and --to", code="only-with-list", remedy="Write: exg sweep list"
         )
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """List them."""
+    """List the sweeps."""
     if args.start and args.end and args.end < args.start:
         raise Misconfigured("--to is before --from", code="wrong-period", remedy="Give the earlier time to --from")
     found = with_service(lambda service: _read(service, args.start, args.end))
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     for text in found.lacks:
         screen.problem(text)
     for gap in found.gaps:
-        screen.problem(f"no sweep from {read_time(gap.start)} to {read_time(gap.end)}: {gap.why}")
+        screen.problem(f"no complete sweep from {read_time(gap.start)} to {read_time(gap.end)}: {gap.why}")
     return 1 if found.gaps or found.lacks else 0
 
 
@@ -77,13 +82,13 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
     sweeps = [one async for one in record.sweeps(earlier, end)]
     inside = tuple(one for one in sweeps if one.started >= start)
     lacks = [f"{spell_time(one.started)}: {text}" for one in inside for text in one.said.get("gaps") or ()]
-    lacks += [f"{one.row}: it was changed from outside: {one.problem}" for one in inside if one.problem]
+    lacks += [f"{one.row}: the row was changed from outside: {one.problem}" for one in inside if one.problem]
     if tip is None:
-        return Found(start, end, None, (), (), ("there is no record yet: the next sweep begins it",))
+        return Found(start, end, None, (), (), ("there is no record yet: the next sweep starts it",))
     known = max(start, tip.began, tip.kept or tip.began)
     if start < known:
-        what = "older sweeps have been deleted" if tip.kept and tip.kept >= tip.began else "it begins then"
-        lacks.insert(0, f"of the time before {read_time(known)} the record says nothing: {what}")
+        what = "older sweeps were deleted" if tip.kept and tip.kept >= tip.began else "the record begins then"
+        lacks.insert(0, f"the record has no sweeps from before {read_time(known)}: {what}")
     gaps = tuple(gaps_in(sweeps, period, known, end)) if known < end else ()
     return Found(start, end, tip, inside, gaps, tuple(dict.fromkeys(lacks)))
 
@@ -102,7 +107,7 @@ def _json(found: Found) -> dict[str, Any]:
 def _show(found: Found, screen: Screen) -> None:
     columns = ("began", "state", "seconds", "seen", "known", "queued", "containers", "ruleset", "version", "not seen")
     screen.table(columns, [_row(one) for one in found.sweeps])
-    screen.note(f"{len(found.sweeps)} sweep{'' if len(found.sweeps) == 1 else 's'} in the record of this time")
+    screen.note(f"{number_of(len(found.sweeps), 'recorded sweep')} in this period")
 
 
 def _row(one: RecordedSweep) -> tuple[str | list[str], ...]:
@@ -118,7 +123,7 @@ def _row(one: RecordedSweep) -> tuple[str | list[str], ...]:
 
 
 def _unseen(one: RecordedSweep, report: Mapping[str, Any]) -> list[str]:
-    """Return what a sweep could not see, or why it did not end well."""
+    """Return what a sweep could not see, or why it broke off."""
     broke = [str(one.said["broke_off"])] if one.said.get("broke_off") else []
     missing = report.get("missing")
     return [*broke, *map(str, missing if isinstance(missing, list) else ())] or [""]

@@ -250,7 +250,7 @@ def record_digest(seq: int, started: datetime, digest: str, exemptions: int | No
 
     `exemptions`: of how many it recorded the history; None where it recorded none.
     """
-    histories = "no histories" if exemptions is None else f"the histories of {exemptions:,} exemptions"
+    histories = "no history" if exemptions is None else f"the histories of {number_of(exemptions, 'exemption')}"
     done = f"The record has the sweep of {read_time(started)}, and {histories}."
     return service(Kind.RECORD_DIGEST, f"{seq}-{digest[:16]}", at=at, done=done, why=(f"sweep {seq}: {digest}",))
 

@@ -17,7 +17,7 @@ from guardrails.exemption.times import read_time, spell_time
 LATE: Final = timedelta(minutes=10)
 """How much later than by its schedule a sweep may begin before the time between is a gap."""
 
-FIRST: Final = "the record begins with this sweep: what was before is not in it"
+FIRST: Final = "the record begins with this sweep; it has nothing from before"
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,14 @@ def gaps_before(tip: Tip | None, started: datetime, before: datetime | None) -> 
         before: when the sweep before it began, as the lease of sweeps has it; None where there was none.
     """
     if tip is None or (tip.begun is None and not tip.problem):
-        last = f"; the last sweep before it began at {read_time(before)}" if before else ""
+        last = f"; the previous sweep began at {read_time(before)}" if before else ""
         return [FIRST + last]
-    found = [f"the record's own row was changed from outside, and is made anew: {tip.problem}"] if tip.problem else []
+    altered = f"the row `chain` of the record was changed from outside, so a new chain begins here: {tip.problem}"
+    found = [altered] if tip.problem else []
     if before is not None and tip.begun is not None and before > tip.begun:
-        found.append(f"a sweep that began at {read_time(before)} is not in the record: it could not be written")
+        found.append(f"the sweep that began at {read_time(before)} is not in the record: it could not be written")
     if tip.begun is not None and started < tip.begun:
-        found.append(f"the clock went back: the sweep before this one began at {read_time(tip.begun)} by the clock")
+        found.append(f"the clock was set back: it showed {read_time(tip.begun)} when the previous sweep began")
     return found
 
 
@@ -179,7 +180,7 @@ def gaps_in(sweeps: Sequence[RecordedSweep], period: timedelta, start: datetime,
         if after - one <= period + LATE:
             continue
         others = [f"{read_time(other.started)} ({other.state})" for other in sweeps if one < other.started < after]
-        why = f"sweeps that did not end well: {', '.join(others[:10])}" if others else "no sweep began"
+        why = f"these sweeps did not complete: {', '.join(others[:10])}" if others else "no sweep began"
         found.append(Gap(max(one, start), after, why))
     return found
 
@@ -225,11 +226,11 @@ def held_at(changes: Iterable[InForce], at: datetime) -> Held | None:
     unsure = []
     if after is not None and after.before is not None and after.before < at:
         unsure.append(
-            f"it was last used at {read_time(after.before)} as far as is recorded, and the one after it first at"
-            f" {read_time(after.at)}: the change came between"
+            f"the ruleset changed between {read_time(after.before)}, the last recorded use of this ruleset, and"
+            f" {read_time(after.at)}, the first recorded use of the next"
         )
     if after is not None and after.at < one.at:
-        unsure.append("the clock went back when the ruleset changed: the times overlap")
+        unsure.append("the clock was set back when the ruleset changed, so the times overlap")
     if one.seq != found + 1:
         unsure.append("changes of the ruleset are missing from the record")
     return Held(one, after.at if after else None, tuple(unsure))

@@ -79,7 +79,7 @@ class Record:
             after, more = await self._using(after, ruleset, sweep.started, "sweep")
             if (done := await self._moved(after, [*writes, *more])) is not None:
                 return done, kept
-        raise Retryable("others write to the record at the same time", code="storage-busy", delay=5.0)
+        raise Retryable("another process writes to the record at the same time", code="storage-busy", delay=5.0)
 
     async def end(
         self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]
@@ -111,7 +111,7 @@ class Record:
             if (done := await self._moved(after, writes)) is not None:
                 return done, kept
             lost, tip = True, await self._tip() or replace(tip, etag="")
-        raise Retryable("others write to the record at the same time", code="storage-busy", delay=5.0)
+        raise Retryable("another process writes to the record at the same time", code="storage-busy", delay=5.0)
 
     async def use(self, ruleset: UsedRuleset, now: datetime) -> None:
         """Record the ruleset in force when the app starts. One read; where it changed, one more and a write or two."""
@@ -253,12 +253,12 @@ class Record:
         found = await self._table.get(RECORD, CHAIN)
         tip = None if found is None else read_tip(found)
         if tip is not None and tip.problem:
-            _LOG.error("the record's chain was changed from outside: %s", tip.problem)
+            _LOG.error("the row `chain` of the record was changed from outside: %s", tip.problem)
         return tip
 
 
 def _damaged(sha256: str, why: str) -> Permanent:
     return Permanent(
-        f"the record's ruleset {sha256[:12]} cannot be shown: {why}", code="register-altered",
-        remedy="`exg register import` puts a full copy's back once the damaged rows are deleted",
+        f"the recorded ruleset {sha256[:12]} cannot be shown: {why}", code="register-altered",
+        remedy="Delete the damaged rows of the ruleset, then run `exg register import` with a full copy",
     )  # fmt: skip

@@ -50,7 +50,7 @@ def read_run(row: str, found: Mapping[str, Any]) -> RecordedSweep:
     try:
         return _checked_run(row, found)
     except (ValueError, KeyError, TypeError) as error:
-        wrong = f"it has no column {error}" if isinstance(error, KeyError) else str(error)
+        wrong = f"the column {error} is missing" if isinstance(error, KeyError) else str(error)
         return RecordedSweep(_time_in(row), str(found.get("holder")), row=row, problem=wrong)
 
 
@@ -61,11 +61,11 @@ def _checked_run(row: str, found: Mapping[str, Any]) -> RecordedSweep:
         started or NEVER, found["holder"], read_object(text), ended, seq, found["previous"], found["hash"], row
     )
     if run_row(sweep.started, sweep.holder) != row:
-        raise ValueError("it does not say what its name says")
+        raise ValueError("its content does not match its row key")
     if seq and hash_of(text, seq, sweep.previous) != sweep.hash:
-        raise ValueError("its hash does not fit its content")
+        raise ValueError("its hash does not match its content")
     if (ended is not None) != bool(seq):
-        raise ValueError("it has an end and no number, or a number and no end")
+        raise ValueError("it has an end but no number, or a number but no end")
     return sweep
 
 
@@ -80,7 +80,7 @@ def _time_in(row: str) -> datetime:
 def number(value: object) -> int:
     """Return a number in a row. Raises TypeError."""
     if type(value) is not int:
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return value
 
 
@@ -106,7 +106,7 @@ def read_in_force(row: str, found: Mapping[str, Any]) -> InForce:
     """Read such a row. Raises ValueError, KeyError, TypeError."""
     at, sha256 = parse_time(found["at"]), found["sha256"]
     if at is None or not _HEX.fullmatch(sha256):
-        raise ValueError("it has no time, or no digest")
+        raise ValueError("its time or its digest is missing")
     seq, before = int(row.rpartition("~")[2]), parse_time(found["before"])
     return InForce(seq, at, sha256, str(found["mode"]), str(found["by"]), before)
 
@@ -125,7 +125,7 @@ def read_tip(found: Mapping[str, Any]) -> Tip:
     try:
         return _checked_tip(found)
     except (ValueError, KeyError, TypeError) as error:
-        wrong = f"it has no column {error}" if isinstance(error, KeyError) else str(error)
+        wrong = f"the column {error} is missing" if isinstance(error, KeyError) else str(error)
         return Tip(NEVER, problem=wrong, etag=found["odata.etag"])
 
 
@@ -134,9 +134,9 @@ def _checked_tip(found: Mapping[str, Any]) -> Tip:
     said |= {name: number(found[name]) for name in _NUMBERS}
     said |= {name: found[name] for name in _TEXTS}
     if said["began"] is None:
-        raise ValueError("it does not say when the record began")
+        raise ValueError("the time at which the record began is missing")
     if not all(isinstance(said[name], str) for name in _TEXTS):
-        raise TypeError("it has a text that is none")
+        raise TypeError("a column that must hold text does not")
     return Tip(**said, etag=found["odata.etag"])
 
 

@@ -50,8 +50,8 @@ class RecordCheck:
         lost = [one for one in self.recorded.get(key, ()) if one not in entries]
         for one in sorted(lost)[-_NAMED:]:
             number, last = int.from_bytes(one[:4]), max((int.from_bytes(each[:4]) for each in entries), default=0)
-            there = "nothing" if not last else f"entries up to {last}" if last < number else f"another entry {number}"
-            yield f"a sweep recorded entry {number} of its history, and the register has {there}"
+            there = f"only entries up to {last}" if last < number else f"a different entry {number}"
+            yield f"a sweep recorded history entry {number}, but the register has {there if last else 'no entry'}"
 
 
 def check_record(rows: Rows) -> RecordCheck:
@@ -62,13 +62,11 @@ def check_record(rows: Rows) -> RecordCheck:
     runs = [read_run(name, row) for name, row in sorted(rows.items()) if name.startswith("run~")]
     found.sweeps = sorted((one for one in runs if one.seq), key=lambda one: one.seq)
     found.died = sum(one.state == "died" for one in runs)
-    found.problems += [f"{one.row}: it was changed from outside: {one.problem}" for one in runs if one.problem]
+    found.problems += [f"{one.row}: the row was changed from outside: {one.problem}" for one in runs if one.problem]
     if found.tip is None:
-        found.problems += ["the record has sweeps, and the row that says how far it goes is missing"] if runs else []
+        found.problems += ["the row `chain` of the record is missing"] if runs else []
     elif found.tip.problem:
-        found.problems.append(
-            f"the row that says how far the record goes was changed from outside: {found.tip.problem}"
-        )
+        found.problems.append(f"the row `chain` of the record was changed from outside: {found.tip.problem}")
     else:
         found.problems += _chain(found.sweeps, found.tip)
     found.problems += _rulesets(rows, found.sweeps, found.tip.changes if found.tip else 0)
@@ -82,26 +80,26 @@ def _chain(sweeps: Sequence[RecordedSweep], tip: Tip) -> Iterator[str]:
         if one.seq != expected:
             what = "is missing" if one.seq == expected + 1 else f"to {one.seq - 1} are missing"
             begins = one.seq < expected
-            yield f"sweep {one.seq} is there twice: the record began anew" if begins else f"sweep {expected} {what}"
+            yield f"two sweeps have the number {one.seq}: a new chain began" if begins else f"sweep {expected} {what}"
         elif one.previous != previous:
-            yield f"sweep {one.seq} ({read_time(one.started)}) does not follow the sweep before it"
+            yield f"sweep {one.seq} ({read_time(one.started)}) does not have the hash of the sweep before it"
         previous, expected = one.hash, one.seq + 1
     newest = sweeps[-1] if sweeps else None
     if (tip.seq, tip.hash) != ((newest.seq, newest.hash) if newest else (0, "")):
         last = newest.seq if newest else 0
-        yield f"the record says that it ends with sweep {tip.seq}, and its sweeps end with {last}"
+        yield f"the row `chain` names sweep {tip.seq} as the newest; the newest row has number {last} or another hash"
 
 
 def _rulesets(rows: Rows, sweeps: Iterable[RecordedSweep], changes: int) -> Iterator[str]:
     for number in range(1, changes + 1):
         if (name := f"in-force~{number:010d}") not in rows:
-            yield f"{name}: from when a ruleset was in force is missing"
+            yield f"{name}: the row is missing, and with it a change of the ruleset"
     wanted = dict.fromkeys(str(one.said.get("ruleset")) for one in sweeps if one.said.get("ruleset"))
     for name in sorted(one for one in rows if one.startswith("in-force~")):
         try:
             wanted[read_in_force(name, rows[name]).sha256] = None
         except (ValueError, KeyError, TypeError) as error:
-            yield f"{name}: it cannot be read: {error!r}"
+            yield f"{name}: the row cannot be read: {error!r}"
     for sha256 in wanted:
         parts = [rows[name] for name in sorted(rows) if name.startswith(f"ruleset~{sha256}")]
         try:
@@ -114,7 +112,7 @@ def _heads(rows: Rows, found: RecordCheck) -> Iterator[str]:
     """Go back from the heads of now to those that each sweep recorded; collect all of them."""
     way = _WayBack(rows, found.tip.step if found.tip else 0)
     for number in way.kept.damaged[:_NAMED]:
-        yield f"heads~{number:02x}: these heads do not fit their digest"
+        yield f"heads~{number:02x}: these heads do not match their digest"
     for sweep in reversed(found.sweeps):
         said = sweep.said.get("heads")
         if not isinstance(said, Mapping) or type(said.get("step")) is not int:
@@ -122,7 +120,7 @@ def _heads(rows: Rows, found: RecordCheck) -> Iterator[str]:
         while way.step > said["step"]:
             yield from way.back()
         if not way.broken and way.digest != said["digest"]:
-            yield f"sweep {sweep.seq} ({read_time(sweep.started)}): the heads that it recorded are others"
+            yield f"sweep {sweep.seq} ({read_time(sweep.started)}): the heads do not match the digest that it recorded"
     for bucket in way.kept.buckets:
         way.note(read(bucket))
     found.recorded = way.recorded
@@ -168,11 +166,11 @@ class _WayBack:
             undo = None
         if row is None or undo is None:
             if not self.broken:
-                yield f"{name} {'cannot be read' if row else 'is missing'}: what was recorded before cannot be compared"
+                yield f"{name} {'cannot be read' if row else 'is missing'}: older heads cannot be compared"
             self.broken = True
             return
         if row.get("anew"):
-            yield f"{name}: rows of heads had been changed from outside before, and were made anew"
+            yield f"{name}: rows of heads were changed from outside before this step, which wrote them again"
             self.broken = True
         self.note(read(undo))
         for number in undone(self._buckets, undo):

@@ -57,7 +57,7 @@ class Recording:
         self._months = months
         self._tip: Tip | None = None
         self._kept: KeptHeads | None = None
-        self._heads: dict[str, Any] | str = "the sweep broke off before"
+        self._heads: dict[str, Any] | str = "the sweep broke off before it recorded them"
         said = {"by": by, "version": __version__, "ruleset": self._ruleset.sha256, "mode": str(mode)}
         self._sweep = RecordedSweep(run.started, run.holder, said)
 
@@ -67,22 +67,22 @@ class Recording:
         async def work() -> None:
             self._kept = await self._record.heads(await self._begin())
 
-        await _unstopped("the record cannot be written that this sweep has begun", work)
+        await _unstopped("the start of the sweep could not be recorded", work)
 
     async def heads(self, scanned: Scanned, report: Report) -> None:
         """Record the heads of all histories, as this sweep has read them; report what is missing among them."""
-        self._heads = "they could not be recorded; the log has more"
+        self._heads = "the sweep could not record them; the log says why"
 
         async def work() -> None:
             if self._kept is None:
                 return
             found = change(self._kept, scanned.buckets(), scanned.unread)
             if self._kept.damaged:
-                text = "heads in the record were changed from outside, and are made anew: exg register verify"
+                text = "heads in the record were changed from outside: they were written again. Run exg register verify"
                 report.altered.append(text)
             if found.lost > self._kept.lost or found.back:
-                lacks = f"{found.lost} exemptions are missing, {found.back} have fewer history entries or others"
-                report.altered.append(f"the register lacks what the record has: {lacks}; exg register verify has more")
+                lacks = f"exemptions missing: {found.lost}; with fewer or other history entries: {found.back}"
+                report.altered.append(f"the register lacks what the record has: {lacks}. Run exg register verify")
             kept: KeptHeads | None = self._kept
             marks = [Step({})] if found.lost != self._kept.lost and not found.steps else []
             for step in (*found.steps, *marks):
@@ -94,7 +94,7 @@ class Recording:
             self._heads = {"step": kept.step, "digest": kept.digest, **counts}
 
         if scanned.whole:
-            await _unstopped("the heads of the histories cannot be recorded", work)
+            await _unstopped("the heads of the histories could not be recorded", work)
 
     async def end(self, report: Report, containers: frozenset[str], broken: str) -> None:
         """Record what it came to; `broken` says why it broke off, "" where it did not. Delete what is too old."""
@@ -110,11 +110,11 @@ class Recording:
             ended = replace(self._sweep, said=said, ended=self._clock.now())
             self._tip, self._sweep = await self._record.end(tip, ended, self._ruleset, sorted(containers))
 
-        await _unstopped("the record of this sweep cannot be written", work)
+        await _unstopped("the end of the sweep could not be recorded", work)
         if self._sweep.seq:
-            await _unstopped("the digest of the record cannot be sent", self._anchor)
+            await _unstopped("the hash of the recorded sweep could not be sent", self._anchor)
         if self._tip is not None and not report.clock_differs:
-            await _unstopped("old sweeps cannot be deleted from the record", lambda: self._prune(report))
+            await _unstopped("old sweeps could not be deleted from the record", lambda: self._prune(report))
 
     async def _anchor(self) -> None:
         """Have what the record has come to in the log, and with each route that wants it: both are outside of it."""
@@ -142,7 +142,7 @@ async def record_ruleset(record: Record, clock: Clock, ruleset: Ruleset, mode: M
     async def work() -> None:
         await record.use(UsedRuleset(ruleset.text, str(mode)), clock.now().replace(microsecond=0))
 
-    await _unstopped("the ruleset in force cannot be recorded before the next sweep", work)
+    await _unstopped("the ruleset in force could not be recorded; the next sweep records it", work)
 
 
 def months_before(now: datetime, months: int) -> datetime:

@@ -37,6 +37,7 @@ _PARTS: Final[Mapping[str, Callable[[TableRegister, queues.StorageQueues], Any]]
     "Register": lambda register, _: register,
     "Sweeps": lambda register, _: register.sweeps,
     "Bypasses": lambda register, _: register.bypasses,
+    "Record": lambda register, _: register.record,
     "RateLimits": lambda register, _: register.rate_limits,
     "DigestItems": lambda register, _: register.digest_items,
     "Reinstate": lambda register, _: register.reinstate,

@@ -59,7 +59,7 @@ def test_each_kind_removes_its_policies(
     [
         (None, {"notScopes": [SUB]}, "the assignment is not known: what it assigns is not shown"),
         ("benchmark", DISABLED, "which policies take the parameter is not known"),
-        ("benchmark", {"notScopes": ["nowhere"]}, "notScopes names what is no scope"),
+        ("benchmark", {"notScopes": ["nowhere"]}, "notScopes contains a text that is not a scope"),
         ("benchmark", {"notScopes": 7}, "the assignment cannot be read"),
     ],
     ids=str,

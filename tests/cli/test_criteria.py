@@ -80,7 +80,7 @@ async def test_what_cannot_be_read_builds_no_table(tenant: Tenant, tmp_path: Pat
     assert "1 of its 5 policy definitions cannot be read" in ran.err
     tenant.cloud.arm.store.entries[SOC2.lower()].body["properties"]["policyDefinitions"][0]["groupNames"] = 7
     ran = await tenant.run("criteria", "build", "--out", str(out))
-    assert (ran.code, "no lists of names" in ran.err) == (2, True)
+    assert (ran.code, "not lists of names" in ran.err) == (2, True)
     assert not out.exists()
 
 

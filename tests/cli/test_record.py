@@ -74,7 +74,7 @@ def test_times_without_a_sweep_are_named_with_the_reason(run: Run, shelf: Shelf)
     assert "died" in first["why"]
     assert "broke-off" in first["why"]
     assert (second["from"], second["to"], second["why"]) == (spelled(5), spelled(1), "no sweep began")
-    assert ran.err.count("no sweep from ") == 2
+    assert ran.err.count("no complete sweep from ") == 2
 
 
 def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
@@ -83,7 +83,7 @@ def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
     recorded(shelf, (0.5, RULES, FINE))
     ran = run("sweep", "list")
     assert ran.code == 1
-    assert "the record says nothing: it begins then" in ran.err
+    assert ": the record begins then" in ran.err
     assert "the record begins with this sweep" in ran.err
 
 
@@ -100,7 +100,7 @@ def test_the_ruleset_of_a_time_is_printed_as_it_was(run: Run, shelf: Shelf) -> N
     assert f"sha256 {RULES.sha256}" in ran.err
     between = run("rules", "--as-of", spelled(2.5), "--format", "json").json
     assert (between["ruleset"], between["from"], between["until"]) == (RULES.sha256[:12], spelled(4), spelled(2))
-    assert "the change came between" in between["unsure"][0]
+    assert between["unsure"][0].startswith("the ruleset changed between ")
     now = run("rules", "--as-of", spelled(1), "--format", "json").json
     assert (now["text"], now["mode"], now["until"], now["last_used"]) == (OTHER.text, "enforce", None, spelled(2))
 
@@ -108,11 +108,12 @@ def test_the_ruleset_of_a_time_is_printed_as_it_was(run: Run, shelf: Shelf) -> N
 def test_of_a_time_before_the_record_no_ruleset_is_made_up(run: Run, shelf: Shelf) -> None:
     ran = run("rules", "--as-of", spelled(1))
     assert (ran.code, ran.out) == (1, "")
-    assert "no sweep has begun it yet [not-recorded]" in ran.err.replace(". Rows of exemptions", " [not-recorded]")
+    assert "there is no record yet" in ran.err
+    assert "[not-recorded]" in ran.err
     recorded(shelf, (2, RULES, FINE))
     ran = run("rules", "--as-of", spelled(3))
     assert (ran.code, ran.out) == (1, "")
-    assert "it begins at" in ran.err
+    assert "the record begins at" in ran.err
     assert "[not-recorded]" in run("rules", "--as-of", "2999-01-01").err
     assert "[not-with-as-of]" in run("rules", "EXG101", "--as-of", spelled(1)).err
 

@@ -65,6 +65,10 @@ async def test_version_1_is_what_the_version_before_printed(before: World, run: 
     assert found == {}
 
 
+NEWER = {"register verify"}
+"""What printed no JSON before: it came later."""
+
+
 def spelled(argv: list[str]) -> str:
     """Return a command and its action, with the names of today."""
     words = modern(argv).words
@@ -90,7 +94,7 @@ def _printing(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def test_every_command_that_prints_json_is_compared() -> None:
-    assert leaves() == {spelled(one["argv"]) for one in OUTPUTS if "json" in one["argv"]}
+    assert leaves() - NEWER == {spelled(one["argv"]) for one in OUTPUTS if "json" in one["argv"]}
     assert {key.partition(",")[0] for key in (*NAMES, *VALUES)} <= leaves() | {"sweep"}
 
 

@@ -84,7 +84,7 @@ async def test_a_sweep_that_could_not_be_written_is_named_by_the_next(empty: Wor
 async def test_a_clock_that_went_back_is_named(empty: World) -> None:
     await swept(empty, 0)
     sweep = await swept(empty, 1, at=AT - 5 * HOUR)
-    assert [gap for gap in sweep.said["gaps"] if gap.startswith("the clock went back")]
+    assert [gap for gap in sweep.said["gaps"] if gap.startswith("the clock was set back")]
     assert (await kept(empty))[-1].seq == 1
 
 
@@ -93,14 +93,14 @@ async def test_a_row_that_a_hand_was_in_is_said_to_be_damaged(empty: World) -> N
     said = json.dumps({**sweep.said, "report": {"seen": 1_000_000}})
     await empty.sdk.update_entity({"PartitionKey": "record", "RowKey": sweep.row, "said": said})
     (found,) = await kept(empty)
-    assert (found.state, found.problem, found.started) == ("damaged", "its hash does not fit its content", AT)
+    assert (found.state, found.problem, found.started) == ("damaged", "its hash does not match its content", AT)
 
 
 async def test_a_chain_that_a_hand_was_in_is_made_anew_and_that_is_said(empty: World) -> None:
     await swept(empty, 0)
     await empty.sdk.update_entity({"PartitionKey": "record", "RowKey": "chain", "seq": "two"})
     sweep = await swept(empty, 1)
-    assert [gap for gap in sweep.said["gaps"] if "changed from outside, and is made anew" in gap]
+    assert [gap for gap in sweep.said["gaps"] if "changed from outside, so a new chain begins" in gap]
     assert (sweep.seq, sweep.previous) == (1, "")
 
 

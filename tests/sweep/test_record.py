@@ -108,7 +108,7 @@ async def test_the_record_of_a_register_from_before_names_its_gap(tenant: Tenant
     await tenant.sweep()
     before, first = await recorded(tenant)
     assert (before.taken_over, before.said["report"]["seen"]) == (True, 3)
-    assert "what was before is not in it" in first.said["gaps"][0]
+    assert "it has nothing from before" in first.said["gaps"][0]
 
 
 async def test_another_ruleset_is_in_the_record_from_the_start_of_the_app_on(tenant: Tenant) -> None:

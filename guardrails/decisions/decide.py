@@ -202,10 +202,14 @@ def decide(at: Situation) -> Plan:
 
 
 def unblocked(at: Situation) -> Situation:
-    """Return the situation without a refusal of Azure's that prevents nothing any more.
+    """Return the situation without what Azure refused before, where nothing is to be changed, or rules are broken anew.
 
-    What is to be changed again later is then decided, tried and announced anew.
+    What is to be changed then, or again later, is decided, tried and announced anew. While no rule was broken, Azure
+    refused something else, such as an untagging, and people may have been notified that the exemption complies.
     """
+    row = at.row
+    if row and (row.refused or at.blocked) and at.assessment.violations and not row.running:
+        return replace(at, row=replace(row, blocked="", refused=0, retry_on=None), blocked="", retry_on=None)
     if not at.blocked:
         return at
     plan = decide(replace(at, blocked="", retry_on=None, may_remove=True))

@@ -543,6 +543,26 @@ def ended_and_refused_anew(tale: Tale, wrong: bool) -> None:
         tale.add(status=Status.COMPLIANT, blocked="", ruleset=tale.ruleset.digest, facts=kept)
 
 
+def broken_anew_and_refused(tale: Tale, wrong: bool) -> None:
+    """Between the two, it broke no rule, and an untagging was wanted and not tried; or it broke one all the while."""
+    for number in (1, 3):
+        notify_of_a_refusal(tale, number, findings={"EXG101": START})
+        kept = {"EXG101": START} if wrong else {}
+        tale.add(status=Status.COMPLIANT, findings=kept)
+
+
+def refusal_not_notified(tale: Tale, wrong: bool) -> None:
+    """After a notice that it complies, it breaks a rule again, and Azure does not allow a change."""
+    notify_of_a_refusal(tale, 1, findings={"EXG101": START})
+    tale.add(status=Status.COMPLIANT, findings={}, outbox=("x-2-compliant-audit",))
+    tale.add(status=Status.UNKNOWN, findings={"EXG101?": START}, outbox=("x-3-unknown-audit",))
+    if wrong:
+        tale.add(status=Status.CANNOT_ACT, findings={"EXG101": START})
+    else:
+        notify_of_a_refusal(tale, 4, findings={"EXG101": START})
+    tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"})
+
+
 def notify_of_a_refusal(tale: Tale, number: int, **row: Any) -> None:
     why, outbox = {"why": f"{min(REFUSALS)}: no"}, (f"x-{number}-cannot-act-audit",)
     tale.add("cannot-act", status=Status.CANNOT_ACT, blocked="a lock", facts=why, outbox=outbox, **row)
@@ -739,6 +759,8 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
         removal_refused_anew,
         ended_and_refused_anew,
         untagging_refused_anew,
+        broken_anew_and_refused,
+        refusal_not_notified,
     ),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
     "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),

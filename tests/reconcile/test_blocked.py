@@ -423,6 +423,101 @@ async def test_what_is_to_be_changed_again_is_tried_and_announced_anew(world: Wo
     assert await world.notice_kinds() == ["cannot-act", "cannot-act", "compliant"]
 
 
+async def refused(world: World, one: Any, **changes: Any) -> None:
+    """Have it carry our tag, and have Azure refuse what is then to be changed."""
+    await world.write(one, ALICE, metadata=NO_TICKET)
+    assert (await world.look(one)).did == "tag"
+    await world.write(one, ALICE, metadata={**APPROVAL, "guardrails": await world.marker(one)}, **changes)
+    deny(world)
+    await world.look(one)
+    await world.forget()
+
+
+async def judged_by(world: World, one: Any, response: Any, status: Status) -> None:
+    """Have a sweep look at it by a ruleset with another response to what it breaks."""
+    world.ruleset = rules(on={"whole-initiative": response})
+    assert (await world.look(one, "sweep")).row.status is status
+
+
+async def is_tried_and_announced_once(world: World, one: Any, *notices: str) -> None:
+    """Check that Azure refused it just now, and that later refusals are not announced."""
+    row = await world.row(one)
+    assert (row.status, row.refused, row.retry_on) == (Status.CANNOT_ACT, 1, world.clock.now() + timedelta(days=1))
+    assert await world.notice_kinds() == sorted(notices)
+    assert await days(world, one, 17, "sweep") == [1, 8, 15]
+    row = await world.row(one)
+    assert (row.status, row.refused) == (Status.CANNOT_ACT, 4)
+    assert await world.notice_kinds() == sorted(notices)
+
+
+@pytest.mark.parametrize("tries", [0, 2], ids=["at once", "after more refusals of the untagging"])
+async def test_whoever_was_notified_that_it_complies_is_notified_that_it_cannot_be_reverted(
+    world: World, tries: int
+) -> None:
+    """Its tag remains: an untagging is still wanted, and refused, while it complies."""
+    world.ruleset = rules(on={"whole-initiative": "revert"})
+    one = world.id()
+    await refused(world, one, policyDefinitionReferenceIds=None)
+    assert (await world.row(one)).status is Status.CANNOT_ACT
+    await judged_by(world, one, "off", Status.COMPLIANT)
+    assert (await world.row(one)).refused == 1
+    assert len(await days(world, one, 8 if tries else 0)) == tries
+    assert await world.notice_kinds() == ["compliant"]
+    await judged_by(world, one, "revert", Status.CANNOT_ACT)
+    await is_tried_and_announced_once(world, one, "compliant", "cannot-act")
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "in a row of before"])
+async def test_a_violation_is_announced_though_the_untagging_was_refused_before_it(world: World, counted: bool) -> None:
+    world.ruleset = rules(on={"whole-initiative": "off"})
+    one = world.id()
+    await refused(world, one, policyDefinitionReferenceIds=None)
+    row = await world.row(one)
+    assert (row.status, dict(row.findings)) == (Status.CANNOT_ACT, {})
+    if not counted:
+        old = replace(row, retry_on=None, refused=0, due=None)
+        await world.register.commit(one, await world.stored(one), old, Entry(world.clock.time, "cannot-act", {}))
+    await judged_by(world, one, "revert", Status.CANNOT_ACT)
+    await is_tried_and_announced_once(world, one, "cannot-act")
+
+
+@pytest.mark.parametrize("meanwhile", ["unknown", "unread", "alert", "excluded", "audit", "hold"])
+async def test_it_is_announced_though_it_was_something_else_between(world: World, meanwhile: str) -> None:
+    world.ruleset = rules(on={"whole-initiative": "revert"})
+    one = world.id()
+    await refused(world, one, policyDefinitionReferenceIds=None)
+    await judged_by(world, one, "off", Status.COMPLIANT)
+    asks = {"whole-initiative": "revert"}
+    if meanwhile == "unknown":
+        world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+        world.clock.advance(days=1)
+        await judged_by(world, one, "revert", Status.UNKNOWN)
+        world.arm.faults.reset()
+        world.clock.advance(hours=1)
+    elif meanwhile == "unread":
+        world.fault("GET", status=403, code="AuthorizationFailed")
+        assert (await world.look(one)).row.status is Status.UNKNOWN
+        world.arm.faults.reset()
+    elif meanwhile == "alert":
+        await judged_by(world, one, "alert", Status.VIOLATION)
+    elif meanwhile == "excluded":
+        world.ruleset = rules(on=asks, exclusions=[{"scope": "/**", "reason": "a test"}])
+        assert (await world.look(one, "sweep")).row.status is Status.EXCLUDED
+    elif meanwhile == "audit":
+        world.ruleset = rules("audit", on=asks)
+        assert (await world.look(one, "sweep")).row.status is Status.VIOLATION
+    else:
+        until = world.clock.now() + timedelta(hours=1)
+        await world.reconciler.hold(one, OPERATOR, until=until, reason="it must stay")
+        await judged_by(world, one, "revert", Status.VIOLATION)
+        world.clock.advance(hours=1)
+    await judged_by(world, one, "revert", Status.CANNOT_ACT)
+    assert (await world.row(one)).refused == 1
+    assert (await world.notice_kinds()).count("cannot-act") == 1
+    assert len(await days(world, one, 9)) == 2
+    assert (await world.notice_kinds()).count("cannot-act") == 1
+
+
 async def test_a_removal_that_stays_refused_is_announced_once(world: World) -> None:
     world.ruleset = rules(expired={"delete_after_days": 0})
     one = world.id()

@@ -99,7 +99,10 @@ async def an_accepted_delete_is_kept(book: Book) -> list[str]:
 
 
 async def cannot_act_is_of_the_list(book: Book) -> list[str]:
-    """Only an error from the documented list means that Azure does not allow an action, and it is reported once."""
+    """Only an error from the documented list means that Azure does not allow an action, and it is reported once.
+
+    It is reported once more to those who were notified since that the exemption complies, if it breaks rules again.
+    """
     found = []
     for step in book:
         if step.entry.event != "cannot-act":
@@ -107,29 +110,47 @@ async def cannot_act_is_of_the_list(book: Book) -> list[str]:
         why = str(step.entry.facts.get("why", ""))
         if why.partition(":")[0] not in (*REFUSALS, *_NO_TARGET) and not why.startswith(_NO_TAG):
             found.append(f"{step}: {why}")
-    return found + _notified_again(book)
+    return found + _notified_again(book) + _not_notified(book)
 
 
 def _notified_again(book: Book) -> list[str]:
     """Return where two refusals of one content follow one another, and both are notified.
 
-    Whoever was notified that nothing is to be changed any more is notified of the next one, too.
+    Whoever was notified that nothing is to be changed any more is notified of the next one, too. So is whoever may have
+    been notified that it complies, once it breaks rules again: what Azure refused before that was something else.
     """
     found = []
     for steps in book.steps.values():
-        last = None
+        last, complied = None, False
         for step in steps:
             if (
                 step.row.content == ""
                 or (last and step.row.content != last.row.content)
                 or _is_at_rest(step.entry.event)
                 or _needs_nothing(book, step)
+                or (complied and step.row.running)
             ):
                 last = None
+            complied = not step.row.running
             if step.entry.event == "cannot-act" and step.entry.facts.get("hint") != "operator":
                 if last is not None and step.says("cannot-act") and last.row.status is Status.CANNOT_ACT:
                     found.append(f"{step}: notified again that Azure does not allow it, after entry {last.entry.seq}")
                 last = step
+    return found
+
+
+def _not_notified(book: Book) -> list[str]:
+    """Return where something breaks rules and cannot be changed, and the last notice of this was that it complies."""
+    found = []
+    for steps in book.steps.values():
+        complies = None
+        for step in steps:
+            if step.says("compliant"):
+                complies = step
+            elif step.says("cannot-act"):
+                complies = None
+            if complies and step.row.status is Status.CANNOT_ACT and step.row.running:
+                found.append(f"{step}: not notified that Azure does not allow it, since entry {complies.entry.seq}")
     return found
 
 

@@ -41,7 +41,7 @@ _ENROLLMENT: Final = re.compile(
 _MOST_POLICIES: Final = 1000
 """Policies that an initiative may hold (Microsoft Learn, Azure Policy limits): no enrollment needs to name more."""
 _NO_ASSIGNMENT: Final = Weakened("the tags name no assignment")
-_NOT_SHOWN: Final = Unread("what it assigns is not shown")
+_NOT_SHOWN: Final = Unread("its definition or initiative is not visible")
 _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 64
 
@@ -340,7 +340,7 @@ def _weakened(seen: _Seen, assignment: Assignment | None, criteria: Criteria) ->
     if assignment is None:
         return criteria.by_policies(_NOT_SHOWN, None, certain=False)
     if removed is _Removed.BY_PARAMETER and assignment.is_initiative:
-        return Weakened("which policies take the parameter is not known")
+        return Weakened("the policies that use the parameter are unknown")
     references = None
     if seen.named and removed is not _Removed.MAYBE_ANY and not isinstance(assignment.members, Unread):
         references = _wanted(seen.named, assignment.members)

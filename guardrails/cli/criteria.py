@@ -1,11 +1,13 @@
-r"""The table of criteria: build it from a built-in initiative of the tenant, and see what changed. Reads only, as you.
+r"""Build the table of criteria from a built-in initiative of your tenant, and show what changed.
 
-The table says which criteria of a standard Azure groups its built-in policies under (docs/criteria.md).
+The table lists the criteria under which Azure groups its built-in policies (docs/criteria.md). The command reads Azure
+with your own login; the role Reader is enough. It changes nothing in Azure.
   exg criteria build
   exg criteria build --out criteria.json
   exg criteria build --initiative GUID --out iso27001.json
 
-Exit code: 0 nothing differs from the table in use, or it was written; 1 something differs; 2 it could not be built.
+Exit codes: 0 the table in use is up to date, or the new table was written; 1 the tables differ; 2 the table could not
+be built.
 """
 
 import argparse
@@ -27,13 +29,17 @@ from guardrails.runtime.settings import Settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what it takes."""
+    """Declare the arguments."""
     actions = parser.add_subparsers(dest="action", metavar="build", required=True)
-    build = actions.add_parser("build", help="build a table from a built-in initiative, and show what differs")
-    build.add_argument(
-        "--initiative", metavar="GUID", help="the name of the built-in initiative; default: that of the table in use"
+    build = actions.add_parser(
+        "build", help="build a table from a built-in initiative; show what differs from the table in use"
     )
-    build.add_argument("--out", metavar="FILE", help="write the table; the file is replaced once all is read")
+    build.add_argument(
+        "--initiative", metavar="GUID", help="the built-in initiative; default: the initiative of the table in use"
+    )
+    build.add_argument(
+        "--out", metavar="FILE", help="write the table; the command replaces the file after it has read everything"
+    )
     add_criteria(build)
 
 
@@ -43,12 +49,12 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     name = args.initiative or used.source.id
     with screen.progress("policies") as progress:
         built = asyncio.run(_build(name, progress))
-    counts = f"{len(built.technical)} policies under {len(built.totals)} criteria, and {len(built.manual)} manual"
+    counts = f"{len(built.technical)} policies under {len(built.totals)} criteria; {len(built.manual)} manual policies"
     screen.line(f"{built.source.shown}: {counts}")
     found = list(differences(used, built))
     for line in found:
         screen.line(line, indent=2)
-    screen.line(f"{number_of(len(found), 'difference')} from {used.source.shown}, which is in use")
+    screen.line(f"{number_of(len(found), 'difference')} from the table in use: {used.source.shown}")
     if args.out:
         with writing(args.out) as write:
             write(built.to_text())
@@ -72,8 +78,10 @@ async def _build(name: str, progress: Callable[[int, int], None]) -> Table:
             closing.push_async_callback(part.close)
         initiative = await estate.policies.built_in(name)
         if isinstance(initiative, Gone):
-            remedy = "Name one that this cloud has, by its GUID, with --initiative."
-            raise Misconfigured("there is no such built-in initiative", code="no-criteria", subject=name, remedy=remedy)
+            remedy = "Give --initiative the GUID of a built-in initiative of this cloud."
+            raise Misconfigured(
+                "this built-in initiative does not exist", code="no-criteria", subject=name, remedy=remedy
+            )
         if isinstance(initiative, Unread):
             raise Retryable(f"the initiative cannot be read: {initiative.reason}", code="nothing-read", subject=name)
         ids = members_to_read(name, initiative)
@@ -85,12 +93,12 @@ async def _build(name: str, progress: Callable[[int, int], None]) -> Table:
             if isinstance(effect, str):
                 effects[one] = effect
             else:
-                unread.append(f"{one}: {'it is not there' if isinstance(effect, Gone) else effect.reason}")
+                unread.append(f"{one}: {'it does not exist' if isinstance(effect, Gone) else effect.reason}")
             progress(len(effects) + len(unread), len(ids))
 
         await asyncio.gather(*map(look, ids))
     if unread:
-        message = f"{len(unread)} of its {len(ids)} policy definitions cannot be read: {min(unread)}"
+        message = f"{len(unread)} of {len(ids)} policy definitions of the initiative cannot be read: {min(unread)}"
         raise Retryable(message, code="nothing-read", subject=name)
     made_from = {"cloud": settings.arm_endpoint, "read": spell_time(clock.now().replace(microsecond=0))}
     return table_of(name, initiative, effects, made_from)

@@ -152,7 +152,7 @@ def _exemption() -> dict[str, Any]:
         ),
         "ticket": _text("As its author wrote it."),
         "criteriaWeakened": _text(
-            "The criteria that it weakens, in one line, cut: by which mapping, and how many of a criterion's policies."
+            "The criteria that it weakens, by source, with numbers of policies. One line, cut if it is long."
         ),
         "reviewOn": {**_TIME, "description": "When its review is due, UTC. In notices of reviews."},
     }

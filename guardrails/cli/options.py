@@ -124,13 +124,13 @@ def add_criteria(parser: argparse.ArgumentParser) -> None:
     """Add --criteria."""
     parser.add_argument(
         "--criteria", metavar="FILE",
-        help="the table of criteria that `criteria build` wrote; default: what GUARDRAILS_CRITERIA names, else the one"
-        " shipped",
+        help="a table of criteria from `criteria build`; default: the file that GUARDRAILS_CRITERIA names, or the"
+        " shipped table",
     )  # fmt: skip
 
 
 def criteria_of(args: argparse.Namespace) -> Criteria:
-    """Return what says which criteria are weakened, by the table that the arguments name. Raises Misconfigured."""
+    """Return the criteria by the table that the arguments name. Raises Misconfigured."""
     path = args.criteria or os.environ.get("GUARDRAILS_CRITERIA", "").strip()
     return Criteria(load_table(Path(path))) if path else own_criteria()
 

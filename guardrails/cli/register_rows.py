@@ -233,7 +233,7 @@ class Reading:
             self._screen.note(text)
         if self._unmapped:
             some = number_of(self._unmapped, "more exemption")
-            self._screen.note(f"of {some} it is not known, or not wholly, which criteria they weaken")
+            self._screen.note(f"the criteria of {some} are unknown, or known only in part")
         for error in self.untrusted:
             self._screen.problem(str(error))
         if self.untrusted:

@@ -276,32 +276,32 @@ def _bypass() -> dict[str, Any]:
 
 def _weakened() -> dict[str, Any]:
     counts = {
-        "policies": _count("How many policies of it do not apply to this scope."),
-        "of": _count("How many it has."),
+        "policies": _count("The number of its policies that do not apply to this scope."),
+        "of": _count("The number of all its policies."),
     }
-    criterion = _closed(counts, "Policies that are known to be manual count in neither.")
-    criterion["properties"]["title"] = _text("What the initiative calls the group, where that is another text.")
+    criterion = _closed(counts, "Neither number counts policies that are known to be manual.")
+    criterion["properties"]["title"] = _text("The display name of the group, if it differs from the name.")
     source = {
-        "source": {"enum": list(map(str, SourceKind)), "description": "The initiative's groups, or our table."},
-        "id": _text("The initiative's id; of a table, the name of the built-in one that it was made of."),
-        "name": _text("Its display name."),
-        "version": _text("Its version; empty where that is not known."),
-        "policies": _count("How many of the policies it has under any criterion."),
+        "source": {"enum": list(map(str, SourceKind)), "description": "The initiative's groups, or the table."},
+        "id": _text("The id of the initiative. For a table, the GUID of the built-in initiative behind it."),
+        "name": _text("The display name of the initiative."),
+        "version": _text("The version of the initiative; empty if unknown."),
+        "policies": _count("The number of policies for which the source has a criterion."),
         "criteria": {
             "type": "object", "additionalProperties": criterion, "maxProperties": MOST,
-            "description": "By criterion, or by the name of a group.",
+            "description": "By the name of the criterion or group.",
         },
-        "left_out": _count("Criteria beyond those."),
+        "left_out": _count("The number of further criteria."),
     }  # fmt: skip
     properties = {
-        "unknown": _maybe("What of it is unknown, and why; where by_source is empty, all is."),
-        "policies": _count("How many policies it keeps from the scope, but for those that are known to be manual."),
-        "manual": _count("How many are known to be manual."),
-        "unmapped": _count("How many of the policies no source has."),
-        "certain": _flag("Whether they surely do not apply; else the counts are upper limits."),
-        "by_source": _list(_closed(source, "A mapping of policies to criteria."), "The assigned initiative's first."),
+        "unknown": _maybe("What is unknown, and why. If by_source is empty, everything is unknown."),
+        "policies": _count("The number of policies that do not apply, without those that are known to be manual."),
+        "manual": _count("The number of policies that do not apply and are known to be manual."),
+        "unmapped": _count("The number of these policies for which no source has criteria."),
+        "certain": _flag("Whether the policies certainly do not apply. If false, the numbers are upper limits."),
+        "by_source": _list(_closed(source, "The criteria by one source."), "The assigned initiative comes first."),
     }
-    return _closed(properties, "The criteria that it weakens. Criteria that a rule supports are another thing.")
+    return _closed(properties, "The criteria that it weakens. Criteria that a rule supports are something else.")
 
 
 def _status() -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Criteria weakened: which criteria of a standard an exemption or a bypass weakens, by which mapping. Pure.
+"""Criteria weakened: the criteria of a standard that an exemption or a bypass weakens. Pure.
 
-First by the groups of the assigned initiative, then by a table of policy definitions; ours is `soc2.json`: numbers that
-Azure publishes, and no text of a standard. The criteria that a rule of ours supports are another thing: see rules.base.
+There are two sources: the groups of the assigned initiative, and a table of policy definitions. The shipped table is
+`soc2.json`. It has numbers that Azure publishes, and no text of a standard. Criteria that a rule supports are something
+else: see rules.base.
 """

@@ -1,4 +1,4 @@
-"""A table of criteria made of a built-in initiative, and what differs between two tables. Pure."""
+"""Build a table of criteria from a built-in initiative, and compare two tables. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
@@ -21,7 +21,7 @@ def members_to_read(name: str, initiative: Definition) -> list[str]:
     if isinstance(grouping, Unread):
         raise _none(name, grouping.reason)
     if not grouping.groups:
-        raise _none(name, "the initiative has no groups, so it says nothing of criteria")
+        raise _none(name, "the initiative has no groups, so it has no criteria")
     return sorted({one for one in members.values() if guid_of(one)})
 
 
@@ -76,8 +76,10 @@ def differences(before: Table, after: Table) -> Iterator[str]:
 
 def _said(table: Table, guid: str) -> str:
     parts: tuple[tuple[str, ByDefinition], ...] = ("", table.technical), ("manual: ", table.manual)
-    return next((kind + ", ".join(sorted(part[guid])) for kind, part in parts if guid in part), "not in it")
+    return next((kind + ", ".join(sorted(part[guid])) for kind, part in parts if guid in part), "not in the table")
 
 
 def _none(name: str, why: str) -> Misconfigured:
-    return Misconfigured(why, code="no-criteria", subject=name, remedy="Name a built-in initiative with --initiative.")
+    return Misconfigured(
+        why, code="no-criteria", subject=name, remedy="Give --initiative the GUID of a built-in initiative."
+    )

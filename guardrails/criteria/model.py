@@ -162,9 +162,9 @@ def kept_of(said: Mapping[str, Any]) -> Weakened:
     return Weakened.read(said) if said else NOT_KEPT
 
 
-UNREADABLE: Final = Weakened("what is kept of it cannot be read")
-NOT_KEPT: Final = Weakened("nobody has looked yet")
-"""What a register says whose rows are older than the criteria."""
+UNREADABLE: Final = Weakened("the criteria in the register cannot be read")
+NOT_KEPT: Final = Weakened("not recorded yet")
+"""The criteria of a row that is older than the criteria."""
 
 
 def _by_source(said: Mapping[str, Any]) -> BySource:

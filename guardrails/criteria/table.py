@@ -93,12 +93,12 @@ def parse_table(said: object, name: str) -> Table:
     whole = said if isinstance(said, Mapping) else {}
     initiative = _texts(whole.get("initiative"), "initiative", ("id", "name", "version"), problems)
     if not _GUID.fullmatch(initiative["id"].lower()):
-        problems.append("initiative.id: the name of a built-in initiative, a GUID")
+        problems.append("initiative.id: not the GUID of a built-in initiative")
     technical, manual = (_listed(whole.get(part), part, problems) for part in ("technical", "manual"))
     if both := technical.keys() & manual.keys():
-        problems.append(f"both technical and manual: {', '.join(sorted(both)[:3])}")
+        problems.append(f"in both technical and manual: {', '.join(sorted(both)[:3])}")
     if not problems and not technical:
-        problems.append("technical: it has no policy")
+        problems.append("technical: has no policy")
     if problems:
         raise _broken("the table of criteria has mistakes", name, tuple(problems))
     made_from = whole.get("source")
@@ -109,19 +109,25 @@ def parse_table(said: object, name: str) -> Table:
 
 def _texts(said: object, part: str, names: tuple[str, ...], problems: list[str]) -> dict[str, str]:
     found = {name: said.get(name) if isinstance(said, Mapping) else None for name in names}
-    problems += [f"{part}.{name}: a text" for name, value in found.items() if not isinstance(value, str) or not value]
+    problems += [
+        f"{part}.{name}: not a text, or empty"
+        for name, value in found.items()
+        if not isinstance(value, str) or not value
+    ]
     return {name: value[:_LONGEST] if isinstance(value, str) else "" for name, value in found.items()}
 
 
 def _listed(said: object, part: str, problems: list[str]) -> dict[str, tuple[str, ...]]:
     if not isinstance(said, Mapping) or len(said) > _MOST:
-        problems.append(f"{part}: an object, GUID of a definition -> list of criteria, with at most {_MOST:,} entries")
+        problems.append(
+            f"{part}: not an object of at most {_MOST:,} entries, each the GUID of a definition with a list of criteria"
+        )
         return {}
     found = {}
     for guid, criteria in said.items():
         key = guid.lower()
         if not _GUID.fullmatch(key) or not _is_criteria(criteria):
-            problems.append(f"{part}: '{guid[:60]}' is no GUID, or what follows no list of criteria")
+            problems.append(f"{part}: '{guid[:60]}' is not a GUID, or has no list of criteria")
             break
         found[key] = tuple(dict.fromkeys(criteria))
     return found

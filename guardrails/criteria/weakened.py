@@ -193,8 +193,8 @@ def _grouping(assignment: Assignment) -> tuple[Grouping, str]:
 
 def _unmapped(unmapped: int, technical: int) -> str:
     if technical == 1:
-        return "no mapping of its policy is known"
-    return f"no mapping is known of {unmapped:,} of its {technical:,} policies"
+        return "no source has criteria for its policy"
+    return f"no source has criteria for {unmapped:,} of its {technical:,} policies"
 
 
 def _by(

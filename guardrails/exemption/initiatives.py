@@ -18,7 +18,7 @@ _GROUPS_CUT: Final = Unread(
 _MOST_GROUPED: Final = 50_000
 """Pairs of a policy and a group: Azure's own initiatives have 3,475 at most."""
 _LONGEST_NAME: Final = 128
-_NO_EFFECT: Final = Unread("it does not say which effect it has by default")
+_NO_EFFECT: Final = Unread("the definition has no default effect")
 _PARAMETER: Final = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
 _SILENT: Final = Unread("it has neither metadata nor a rule")
 _POLICY: Final = re.compile(
@@ -122,7 +122,7 @@ def grouping_of(listed: object, groups: object) -> Grouping | Unread:
             return names
         pairs += len(names)
         if pairs > _MOST_GROUPED:
-            return Unread(f"its policies are in groups more than {_MOST_GROUPED:,} times")
+            return Unread(f"its groups list policies more than {_MOST_GROUPED:,} times")
         if names:
             found[str(entry.get("policydefinitionreferenceid")).lower()] = names
     return Grouping(found, _titles(groups))

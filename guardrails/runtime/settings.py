@@ -56,7 +56,7 @@ class Settings:
     criteria: str = _setting(
         "GUARDRAILS_CRITERIA",
         "",
-        "Path of a table of criteria that `exg criteria build` wrote, as the ruleset's. Empty: the table shipped.",
+        "Path of a table from `exg criteria build`; in Azure relative to the app's folder. Empty: the shipped table.",
     )
     mode: str = _setting(
         "GUARDRAILS_MODE",

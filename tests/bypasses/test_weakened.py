@@ -57,8 +57,8 @@ def test_each_kind_removes_its_policies(
 @pytest.mark.parametrize(
     ("assignment", "properties", "said"),
     [
-        (None, {"notScopes": [SUB]}, "the assignment is not known: what it assigns is not shown"),
-        ("benchmark", DISABLED, "which policies take the parameter is not known"),
+        (None, {"notScopes": [SUB]}, "the assignment is not known: its definition or initiative is not visible"),
+        ("benchmark", DISABLED, "the policies that use the parameter are unknown"),
         ("benchmark", {"notScopes": ["nowhere"]}, "notScopes contains a text that is not a scope"),
         ("benchmark", {"notScopes": 7}, "the assignment cannot be read"),
     ],

@@ -49,7 +49,7 @@ async def test_a_table_that_is_as_the_tenant_has_it_differs_in_nothing(tenant: T
     publish(tenant)
     ran = await tenant.run("criteria", "build", "--criteria", used(tmp_path))
     assert ran.code == 0, ran.err
-    assert ran.out.splitlines()[-1] == "0 differences from SOC 2 Type 2 1.12.0, which is in use"
+    assert ran.out.splitlines()[-1] == "0 differences from the table in use: SOC 2 Type 2 1.12.0"
 
 
 async def test_what_changed_is_shown_and_written(tenant: Tenant, tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ async def test_what_changed_is_shown_and_written(tenant: Tenant, tmp_path: Path)
 async def test_what_cannot_be_read_builds_no_table(tenant: Tenant, tmp_path: Path) -> None:
     out = tmp_path / "criteria.json"
     ran = await tenant.run("criteria", "build", "--out", str(out))
-    assert (ran.code, "there is no such built-in initiative" in ran.err) == (2, True)
+    assert (ran.code, "this built-in initiative does not exist" in ran.err) == (2, True)
     publish(tenant)
     tenant.cloud.arm.store.remove((DEFINITIONS + TECHNICAL[0]).lower())
     ran = await tenant.run("criteria", "build", "--out", str(out))
     assert ran.code == 2
-    assert "1 of its 5 policy definitions cannot be read" in ran.err
+    assert "1 of 5 policy definitions of the initiative cannot be read" in ran.err
     tenant.cloud.arm.store.entries[SOC2.lower()].body["properties"]["policyDefinitions"][0]["groupNames"] = 7
     ran = await tenant.run("criteria", "build", "--out", str(out))
     assert (ran.code, "not lists of names" in ran.err) == (2, True)

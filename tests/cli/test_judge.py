@@ -18,7 +18,7 @@ PASSED = {"status": "compliant", "answer": "none", "acts": False, "reasons": ["i
 
 WEAKENED = {
     "criteria_weakened": {
-        "unknown": "no mapping of its policy is known", "policies": 1, "manual": 0, "unmapped": 1, "certain": True,
+        "unknown": "no source has criteria for its policy", "policies": 1, "manual": 0, "unmapped": 1, "certain": True,
         "by_source": [],
     }
 }  # fmt: skip
@@ -129,11 +129,11 @@ def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> Non
         "    evidence: expiresOn: none",
         f"    fix: properties.expiresOn: none now; allowed: {allowed}",
         f"  command: az policy exemption update --name {name} --scope {scope} --expires-on 2027-11-21T09:00:00Z",
-        "  criteria weakened: unknown: no mapping of its policy is known",
+        "  criteria weakened: unknown: no source has criteria for its policy",
         "  answer: delete in enforce mode; audit mode changes nothing",
         "  because: it has no compliant state to put back; it is deleted",
         f"pass {body('other')['id']}",
-        "  criteria weakened: unknown: no mapping of its policy is known",
+        "  criteria weakened: unknown: no source has criteria for its policy",
         "  answer: none",
         "  because: it keeps every rule",
         "2 exemptions: 1 pass, 1 violation, 0 unknown",

@@ -82,7 +82,7 @@ def test_without_the_groups_of_the_initiative_the_table_is_left(benchmark: Assig
     weakened = own_criteria().by_exemption(exempting(), removed)
     [table] = weakened.by_source
     assert table == by(own_criteria().by_exemption(exempting(), benchmark), "table")
-    assert weakened.unknown == "no mapping is known of 118 of its 223 policies"
+    assert weakened.unknown == "no source has criteria for 118 of its 223 policies"
     assert weakened.unmapped == 118
 
 
@@ -140,7 +140,7 @@ def test_a_single_policy_has_the_criteria_of_the_table() -> None:
 def test_a_custom_definition_of_the_same_name_is_another_policy() -> None:
     single = Assignment(ASSIGNMENT, "/subscriptions/s" + DEFINITIONS + TECHNICAL, {})
     weakened = own_criteria().by_exemption(exempting(), single)
-    assert (weakened.is_unknown, weakened.unknown) == (True, "no mapping of its policy is known")
+    assert (weakened.is_unknown, weakened.unknown) == (True, "no source has criteria for its policy")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_custom_definition_of_the_same_name_is_another_policy() -> None:
         (Gone(), "does not exist"),
         (Unread("busy"), "busy"),
         (assignment_of(BENCHMARK, Unread("403")), "403"),
-        (Assignment(ASSIGNMENT, DEFINITIONS + "ours", {}), "no mapping of its policy is known"),
+        (Assignment(ASSIGNMENT, DEFINITIONS + "ours", {}), "no source has criteria for its policy"),
     ],
 )
 def test_where_no_mapping_is_known_it_is_unknown_and_not_none(assignment: Any, said: str) -> None:

@@ -54,7 +54,7 @@ async def test_a_notice_says_it_in_one_line(grouped: World) -> None:
 async def test_what_is_not_mapped_is_unknown(world: World) -> None:
     one = world.id()
     await world.known(one)
-    assert Weakened.read((await world.row(one)).criteria_weakened).unknown == "no mapping of its policy is known"
+    assert Weakened.read((await world.row(one)).criteria_weakened).unknown == "no source has criteria for its policy"
 
 
 async def test_what_was_known_stays_while_the_assignment_cannot_be_read(grouped: World) -> None:
@@ -88,7 +88,7 @@ async def test_groups_that_were_removed_are_recorded(grouped: World) -> None:
         del member["groupNames"]
     world.clock.advance(hours=1)
     assert (await world.look(one)).wrote
-    assert Weakened.read((await world.row(one)).criteria_weakened).unknown == "no mapping of its policy is known"
+    assert Weakened.read((await world.row(one)).criteria_weakened).unknown == "no source has criteria for its policy"
 
 
 @pytest.mark.parametrize(("source", "wrote"), [("event", False), ("operator", False), ("sweep", True)])

@@ -1,7 +1,7 @@
 """Write the generated pages: docs/rules, docs/notices, schemas, docs/settings.md, docs/sources.md and sample settings.
 
-Their sources are the rules, the sources, the settings and the shipped ruleset. --check writes nothing, and exits with 1
-if a page is stale.
+The pages are made from the code of the rules, the notices and the settings, and from the shipped ruleset. --check
+writes nothing, and exits with 1 if a page is stale.
 """
 
 import argparse
@@ -154,9 +154,10 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "A rule judges one exemption or one bypass. The result is a pass, a violation with its evidence, or unknown"
         " with a reason. Unknown is never a pass, and never a reason to revert.",
         "The column *response* shows what the shipped ruleset does in `enforce` mode. The ruleset ships in"
-        f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its options, and override them for a"
-        f" scope. The SOC 2 criteria are the [Trust Services Criteria]({_CRITERIA}) of 2017. `exg rules CODE` shows a"
-        " page in the terminal, with the values of your ruleset.",
+        f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
+        f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
+        f" Services Criteria]({_CRITERIA}) of 2017. `exg rules CODE` shows a page in the terminal, with the values of"
+        " your ruleset.",
         "## Exemptions",
         _listed(all_rules().values(), bound),
         "## Bypasses",

@@ -3,7 +3,7 @@
 The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
 that has ended. --registered and --counts read the register.
 
-Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset. 2: the ruleset has mistakes.
+Exit codes: 0: done. 1: with --counts, no sweep has run with this ruleset. 2: the ruleset has mistakes.
 """
 
 import argparse

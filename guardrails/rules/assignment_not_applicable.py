@@ -64,7 +64,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete it.",
     check=check,
-    control="Azure itself checks the write. The violation arises later, when the subscription moves or the assignment changes.",
+    control="Azure checks the write. The violation arises later: a subscription moves or the assignment changes.",
     good=(Case("the last sweep found that the assignment applies, or no sweep has looked yet"),),
     bad=(
         Case("the subscription moved", facts={"together": Together(outside=_MOVED)}),

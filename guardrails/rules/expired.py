@@ -54,7 +54,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
         return f"A policy counts days, {FURTHEST:,} at most."
     days = options.keep_days + 1
     leaves = (
-        f"An exemption that ended less than {days} day{'s' * (days > 1)} ago. Clocks differ, so the policy waits a day longer.",
+        f"An exemption that ended less than {number_of(days, 'day')} ago. Clocks differ, so the policy waits longer.",
         NO_TIME,
     )
     return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=leaves, deny=False)

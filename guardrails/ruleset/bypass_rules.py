@@ -186,7 +186,7 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
     remediation="Enroll the scope again; or have the removal approved and list it under `bypasses: accepted`.",
-    control="A policy cannot see that an enrollment is gone. Sweeps can, because the register keeps the earlier enrollments.",
+    control="A policy cannot see that an enrollment is gone. A sweep can, by comparison with the register.",
     text="""An enrolled scope must stay enrolled.
 
 What it does: an assignment with the enforcement mode `Enroll` applies only at scopes with an enrollment. Each sweep

@@ -217,7 +217,7 @@ def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> Non
     assert said[at + 1 :][:8] == [
         "properties.metadata.owner", "Now: nothing", "Allowed: the team",
         "properties.metadata.ticket", "Now: contoso[.]com", "Allowed: a key",
-        "Change it, with your values for what is in <>:",
+        "Change it. Replace each text in <> with your value:",
         str(FIX["command"]).replace("contoso.com", "contoso''.com"),
     ]  # fmt: skip
     assert "Set expiresOn to 2027-11-21 or before." not in said, "the exact change says it"

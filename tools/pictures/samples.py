@@ -9,6 +9,7 @@ from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.assess import assess
+from guardrails.decisions.evasion import WHY, Habit
 from guardrails.decisions.fix import NOTHING, fix_of
 from guardrails.decisions.notify import about, expiry, review, service
 from guardrails.decisions.row import Row, Status
@@ -58,9 +59,9 @@ _DONE: Final[Mapping[str, str]] = {
     "reverted": "The exemption was deleted; its body is kept.",
     "would-revert": "Nothing was changed in Azure. This is audit mode; enforce mode would delete it.",
     "restored": "Its former state was written back.",
-    "cannot-act": "Nothing was changed: Azure refused it.",
+    "cannot-act": "Nothing was changed, because Azure refused the change.",
     "unknown": "Nothing was changed.",
-    "deleted": "Nothing was changed: the exemption is gone.",
+    "deleted": "The service did not act.",
     "breaker-open": "Nothing is reverted while it is open.",
     "ruleset-broken": "New messages wait on the queue.",
     "register-altered": "The row was rebuilt from its history.",
@@ -68,22 +69,22 @@ _DONE: Final[Mapping[str, str]] = {
     "compliant": "Somebody fixed it: it now keeps every rule.",
     "expiring": "Nothing was changed.",
     "removed": "The exemption was deleted; its body is kept.",
-    "sweep-partial": "The rest was looked at. What could not be seen is not taken for deleted.",
-    "lost": "It is put back once its target is there, not before 2026-11-21 12:45 UTC.",
+    "sweep-partial": "The sweep checked the rest. It treats no unseen exemption as deleted.",
+    "lost": "The service restores it when its target exists, but not before 2026-11-21 12:45 UTC.",
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
     "budget-reached": "Reverts beyond this budget wait; nothing else does.",
-    "hold": "Nothing was changed in Azure. While held and unedited, it is not reverted, tagged or removed.",
+    "hold": "Nothing was changed in Azure. During the hold, the service changes the exemption only after an edit.",
     "hold-ending": "Nothing was changed in Azure.",
     "evasion-attempted": "The exemption is judged like any other.",
-    "sweep-late": "A sweep has begun. It finds what happened meanwhile.",
+    "sweep-late": "A sweep has begun. It finds all changes since the last sweep.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a dead letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "reverted": ("it has no compliant state to put back; it is deleted",),
-    "cannot-act": ("Azure refused: ScopeLocked: the scope cannot be deleted from, for the lock keep-partnerdrop",),
+    "cannot-act": ("Azure refused: ScopeLocked: the lock keep-partnerdrop allows no delete at this scope",),
     "unknown": ("the assignment storage-baseline could not be read: 403",),
     "breaker-open": ("more than 20 reverts in an hour",),
     "ruleset-broken": (
@@ -97,17 +98,17 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
         "the guardrails put it back 3 times since 2026-11-21 09:10 UTC, and jo.doe@contoso.com deleted it each time",
     ),
     "budget-reached": (
-        "10 reverts in an hour of what was written by jo.doe@contoso.com",
-        "further ones wait until the hour has room for them; all else goes on",
+        "the limit of 10 reverts in an hour is reached for exemptions that jo.doe@contoso.com wrote",
+        "further reverts for this budget wait until older ones are more than an hour ago",
     ),
     "hold": ("on hold until 2026-11-23 18:00 UTC by jo.doe@contoso.com: incident 4711, the partner must be reachable",),
     "hold-ending": (
         "on hold until 2026-11-23 18:00 UTC by jo.doe@contoso.com: incident 4711, the partner must be reachable",
-        "when the hold ends, it is judged at once, like any other",
+        "when the hold ends, the service judges the exemption at once",
     ),
     "sweep-late": (
         "the last sweep began at 2026-11-21 10:10 UTC, 2.3 hours ago",
-        "this one was begun by the second clock, and not by the timer",
+        "this sweep was started by the second clock (a message on the queue), and not by the timer",
     ),
     "evasion-attempted": (WHY[Habit.CLAIMED_OWNER],),
     "poison": ("the host gave up on it after repeated failures",),

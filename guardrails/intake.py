@@ -201,7 +201,9 @@ class Intake:
             await self.keep_dead_letter("reconcile", text, f"not a reconcile message: {error}", text)
             return None
         if tick:
-            await self._second_clock.strike(tick, partial(self._sweep, "the second clock, and not by the timer"))
+            await self._second_clock.strike(
+                tick, partial(self._sweep, "the second clock (a message on the queue), and not by the timer")
+            )
         if exemption_id is None:
             return None
         hint = _hint(data)

@@ -41,7 +41,7 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
         findings=tuple(map(_finding, bypasses[:WORST])),
         actor="",
         done=f"{count} the rules. Nothing was changed in Azure.",
-        why=("they were not there, or did not break the rules, when the tenant was last looked at",),
+        why=("each of these bypasses is new, or newly breaks a rule, since the last sweep",),
         next=NEXT[Kind.BYPASS_FOUND],
         digest={
             "total": total,

@@ -25,9 +25,9 @@ LABELS: Final[Mapping[str, str]] = {
     "expiring": "expires soon",
     "poison": "message set aside",
     "removed": "deleted after its end",
-    "adopted": "there before",
-    "sweep-partial": "not all was seen",
-    "fight": "undone in turn",
+    "adopted": "older than the guardrails",
+    "sweep-partial": "incomplete sweep",
+    "fight": "conflicting changes",
     "hold-ending": "a hold ends soon",
     "bypass-found": "policies bypassed",
     "evasion-attempted": "evasion attempted",
@@ -88,13 +88,13 @@ def counts(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
         numbers = digest.get(key)
         if isinstance(numbers, Mapping) and numbers:
             ordered = sorted(numbers.items(), key=lambda pair: (-int(pair[1]), str(pair[0])))
-            listed = [f"{number:,} {quoted(what, detail.name)}" for what, number in ordered[:_MOST_COUNTS]]
+            listed = [f"{quoted(what, detail.name)}: {number:,}" for what, number in ordered[:_MOST_COUNTS]]
             rows.append((name, ["; ".join(listed) + ("; …" if len(ordered) > _MOST_COUNTS else "")]))
     return rows
 
 
 _COUNTED: Final = (
-    ("Of kind", "kinds"),
+    ("Kinds", "kinds"),
     ("Bypasses", "bypasses"),
     ("Verdict", "verdicts"),
     ("Severity", "severities"),
@@ -208,9 +208,9 @@ def command(notice: Notice, detail: Detail) -> Row | None:
     given = notice.fix.get("command")
     if not detail.remediation or not isinstance(given, str) or not given or plain(given, _LONGEST_COMMAND) != given:
         return None
-    verbs = {"create": "Make it anew", "delete": "Delete it"}
+    verbs = {"create": "Create it again", "delete": "Delete it"}
     said = next((said for verb, said in verbs.items() if given.startswith(f"az policy exemption {verb} ")), "Change it")
-    return f"{said}{', with your values for what is in <>' if '<' in given else ''}:", [given]
+    return f"{said}{'. Replace each text in <> with your value' if '<' in given else ''}:", [given]
 
 
 _LONGEST_COMMAND: Final = 2000

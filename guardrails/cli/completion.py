@@ -1,6 +1,6 @@
 """Print a script that completes commands, options, their values, rules and file names in a shell.
 
-Save it in the folder of such scripts, and save it again after an upgrade:
+Save the script where your shell looks for completions. Save it again after an upgrade:
   exg completion bash > ~/.local/share/bash-completion/completions/exg
   exg completion zsh > ~/.zfunc/_exg     with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
   exg completion fish > ~/.config/fish/completions/exg.fish

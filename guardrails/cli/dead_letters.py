@@ -1,12 +1,12 @@
 """List, show, replay and drop dead letters: events and messages that could not be processed.
 
-The service keeps them. Fix the cause, and then replay or drop each one. `replay` puts a dead letter back on its queue
-and drops it. If it cannot be replayed, it stays, and the command shows the reason.
+The service keeps them. Fix the cause, and then replay or drop each one. `replay` puts the message back on its queue and
+deletes the dead letter. If it cannot be replayed, it stays, and the command shows the reason.
 
-`replay --from DIR` is for events that Event Grid could not deliver and stored in a storage container. Download them:
-  az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
-The command puts a message on the `reconcile` queue for each exemption in them. It leaves files and blobs unchanged. You
-may replay them twice.
+`replay --from DIR` is for events that Event Grid could not deliver and stored in a storage container. Download them: az
+storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR The command
+puts a message on the `reconcile` queue for each exemption in them. It leaves files and blobs unchanged. A second replay
+does no harm.
 
 Exit code 1: a dead letter, a file, or an event in a file could not be replayed. All others were replayed.
 """

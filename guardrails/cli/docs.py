@@ -1,7 +1,7 @@
 """Write the generated pages: docs/rules, docs/notices, schemas, docs/settings.md, docs/sources.md and sample settings.
 
-Their sources are the rules, the sources, the settings and the shipped ruleset. --check writes nothing, and exits with 1
-if a page is stale.
+The pages are made from the code of the rules, the notices and the settings, and from the shipped ruleset. --check
+writes nothing, and exits with 1 if a page is stale.
 """
 
 import argparse
@@ -153,10 +153,11 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "# Rules",
         "A rule judges one exemption or one bypass. The result is a pass, a violation with its evidence, or unknown"
         " with a reason. Unknown is never a pass, and never a reason to revert.",
-        f"*Response* is the response of the shipped ruleset in `enforce` mode; it ships in `{ruleset.mode}` mode. In"
-        " your [ruleset](../ruleset.md), you can switch each rule on or off, set its options, and override them for a"
-        f" scope. The SOC 2 criteria are the [Trust Services Criteria]({_CRITERIA}) of 2017. `exg rules CODE` shows a"
-        " page in the terminal, with the values of your ruleset.",
+        "The column *response* shows what the shipped ruleset does in `enforce` mode. The ruleset ships in"
+        f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
+        f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
+        f" Services Criteria]({_CRITERIA}) of 2017. `exg rules CODE` shows a page in the terminal, with the values of"
+        " your ruleset.",
         "## Exemptions",
         _listed(all_rules().values(), bound),
         "## Bypasses",
@@ -214,8 +215,13 @@ def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     does = " and ".join(filter(None, (reports, refuses)))
     unsure = [text for text in found.leaves if text.startswith("Perhaps ")]
     unseen = [text for text in found.leaves if text not in unsure]
-    texts = [f"A policy can {does}.", *(["It does not see:", *unseen] if unseen else [])]
-    return " ".join([*texts, *(f"It may not see {text.removeprefix('Perhaps ')}" for text in unsure)])
+    tests = [f"whether the policy sees {text.removeprefix('Perhaps ').partition(':')[0]}" for text in unsure]
+    texts = [f"A policy can {does}.", *([f"Not tested in Azure: {' and '.join(tests)}."] if tests else [])]
+    if not unseen:
+        return " ".join(texts)
+    return "\n".join(
+        [*texts[:1], "It does not see these violations:", "", *(f"- {one}" for one in unseen), "", *texts[1:]]
+    )
 
 
 def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str:
@@ -244,10 +250,10 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
 def _cases(rule: Rule) -> Iterator[str]:
     yield "## Cases"
     written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
-    written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
     yield (
         "Each case changes a compliant exemption of a storage account. The exemption was written on"
-        f" {written:%Y-%m-%d} and ends on {end[:10]}. The date of the judgement is {now:%Y-%m-%d}."
+        f" {written:%Y-%m-%d} at {written:%H:%M} UTC and ends on {end[:10]} at {end[11:16]} UTC. The rule judges it on"
+        f" {now:%Y-%m-%d} at {now:%H:%M} UTC."
     )
     for title, cases in (("Pass", rule.good), ("Violation", rule.bad), ("Unknown", rule.unclear)):
         if cases:
@@ -290,8 +296,8 @@ def _settings(ruleset: Ruleset) -> str:
         " copy `local.settings.sample.json`, which has all settings, to `local.settings.json`.",
         _table(("setting", "default", "meaning"), rows),
         "## Settings that the ruleset names",
-        "A route under `notices` in the ruleset names the settings with its address and its signing secret, so that"
-        " neither is in a file. The shipped ruleset names:",
+        "Keep the address and the signing secret of a route out of the ruleset. Put them into settings, and name these"
+        " settings in the route under `notices`. The shipped ruleset names:",
         _table(("setting", "default", "meaning"), named),
         "## Settings of Azure Functions",
         _table(
@@ -314,7 +320,7 @@ def _sources() -> str:
     ]
     return _joined(
         _made_from("guardrails/exemption/sources.py and guardrails/rules"),
-        "# Sources of exemptions: fields that each returns",
+        "# Fields that each source of exemptions returns",
         SOURCES,
         f"All sources return {_names(sorted(BASE))}. They differ in these fields:",
         _table(("source", *(f"`{name}`" for name in optional)), rows),

@@ -1,9 +1,8 @@
 """Break-glass: make the service leave one exemption alone until a time.
 
 While the hold lasts, the service judges and reports the exemption, but does not revert, tag or remove it. The hold ends
-at its time, when somebody edits the exemption, or with `release`. The service reminds people before the time, and then
-judges the exemption like any other. The command writes nothing to Azure.
-"""
+at its time, when somebody edits the exemption, or with `release`. The service sends a reminder before that time. After
+the hold, it judges the exemption like any other. The command writes nothing to Azure."""
 
 import argparse
 

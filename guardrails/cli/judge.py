@@ -1,7 +1,7 @@
 r"""Judge exemptions in files, offline: show each finding, its remediation, and the planned action.
 
-The files hold what Azure returns: one exemption or a list. For a subscription, use the answer of ARM. It has all fields
-and all exemptions that apply there, inherited or below:
+The files hold what Azure returns: one exemption or a list. For a subscription, use the answer of ARM, which
+has all fields. It has the exemptions of the subscription, those below it, and those that it inherits:
   at=/subscriptions/ID/providers/Microsoft.Authorization
   az rest --method get --url "$at/policyExemptions?api-version=2026-01-01-preview" > exemptions.json
   az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
@@ -98,7 +98,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--api-version",
         type=api_version,
         metavar="VERSION",
-        help="the api-version of the URL that you asked ARM with; it shows which absent fields are at their defaults",
+        help="the api-version in the URL of the request to ARM; it shows which absent fields have their defaults",
     )
     parser.add_argument(
         "--now",

@@ -45,11 +45,16 @@ def sections() -> Iterator[Section]:
     yield Section("Commands", "", both, [*_commands()])
     yield Section(
         "Settings",
-        "If both are set to different values, the program reports a mistake and does nothing.",
+        "If an old and a new name are set to different values, the program reports a mistake and does nothing.",
         both,
         settings.RETIRED.items(),
     )
-    yield Section("Sections of the ruleset", "The program refuses a file that has both.", both, schema.RETIRED.items())
+    yield Section(
+        "Sections of the ruleset",
+        "The program refuses a file that has the old and the new name of a section.",
+        both,
+        schema.RETIRED.items(),
+    )
     yield Section("JSON and CSV of commands", _JSON, ("command", *both), [*_json()])
     yield Section("Notices by webhook and Event Grid", _NOTICES, both, [*_notices()])
     yield Section("Pages", _PAGES, (), ())

@@ -45,13 +45,13 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.FIGHT: "somebody and the service undo each other's changes. After repeated deletes, the service leaves the"
     " exemption alone until an operator restores it. After repeated writes, it reverts the exemption once an hour.",
     Kind.BYPASS_FOUND: "a sweep found new bypasses, or new violations of known bypasses; with counts and the worst ten",
-    Kind.BUDGET_REACHED: "an author or a subscription used up its budget of reverts in an hour; further reverts of this"
-    " budget wait",
-    Kind.HOLD: "an operator put an exemption on hold, or a hold ended: by its time, an edit, a delete or an operator",
+    Kind.BUDGET_REACHED: "an author or a subscription reached the limit of reverts in an hour; further reverts wait",
+    Kind.HOLD: "an operator put an exemption on hold, or a hold ended: its time came, somebody edited or deleted the"
+    " exemption, or an operator released it",
     Kind.HOLD_ENDING: "a hold on an exemption ends soon",
     Kind.EVASION_ATTEMPTED: "somebody tries to evade a rule, to suppress a notice, or to block the service for others;"
     " sent once for each exemption and kind of attempt",
-    Kind.SWEEP_LATE: "no sweep began for twice the longest interval of its schedule; a sweep has begun now",
+    Kind.SWEEP_LATE: "no sweep began within twice the longest scheduled interval; a sweep has begun now",
     Kind.RECORD_DIGEST: "the hash of a recorded sweep, as an anchor outside the register; sent only to routes that name"
     " this kind",
 }

@@ -32,7 +32,8 @@ def add_format(
     parser.add_argument("--format", choices=forms, default=default, help=text)
     parser.add_argument(
         "--schema-version", type=int, choices=VERSIONS, default=VERSION,
-        help="names in JSON and CSV: 1 for the old names (docs/migration.md), until release 1.0; default: %(default)s",
+        help="version of the names in JSON and CSV: 1 has the old names, until 1.0 (docs/migration.md); default:"
+        " %(default)s",
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 `build` replaces the definitions and initiatives of earlier builds, and deletes those that the ruleset no longer makes.
 Other files in the folder stay. If one file cannot be written, no file is written. --check writes nothing, and exits
-with 1 if a file is stale. --compare shows what would change, and exits with 1 if something would.
+with 1 if a file is stale. --compare shows what would change, and exits with 1 on any change.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_format(making, default=None, text="for --compare; default: table")
     asking = actions.add_parser(
         "would-refuse",
-        help="list the writes of the last days that Deny would have refused",
+        help="list recent writes that the effect Deny would have refused",
         description=policy_would_refuse.__doc__,
     )
     policy_would_refuse.arguments(asking)

@@ -1,4 +1,4 @@
-"""List the writes of the last days that the policies with the effect Deny would have refused.
+"""List recent writes that the policies would have refused with the effect Deny.
 
 The command judges each write in the register, as of its time, by the rules that have a policy. A policy never refuses
 what its rule lets pass, so Deny would have refused at most these writes. For each rule, the output also shows what its

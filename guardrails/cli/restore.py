@@ -1,9 +1,8 @@
 """Restore an exemption: undo the service's last revert, or a delete by anybody. --at restores an older version.
 
-The service then leaves the exemption alone until somebody changes it. Another `restore` is allowed. With --dry-run, the
+The service then leaves the exemption alone until somebody changes it. You can run `restore` again. With --dry-run, the
 command only shows the body. `history ID` shows the versions of an exemption. `deleted list` shows the deleted
-exemptions.
-"""
+exemptions."""
 
 import argparse
 from collections.abc import Mapping

@@ -4,7 +4,7 @@
 The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
 that has ended. --registered, --counts and --as-of read the register.
 
-Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset; with --as-of, the record does not go
+Exit codes: 0: done. 1: with --counts, no sweep has run with this ruleset; with --as-of, the record does not go
 back to that time, or is damaged. 2: the ruleset has mistakes.
 """
 

@@ -10,8 +10,8 @@ others. You need the role Reader.
 
 Exit codes: 0: all pass. 1: a violation. 2: the scan could not run. 3: no violation, but something is unknown or could
 not be read. Exemptions that the ruleset excludes do not count. With --exit-zero, the exit code is 0 for any finding.
-With --compare: 1: a violation is new or worse. 3: no violation is, but something became unknown or can no longer be
-read. Otherwise 0.
+With --compare: 1: a violation is new or worse. 3: no violation is new or worse, but something became unknown
+or can no longer be read. 0: all other results.
 """
 
 import argparse

@@ -13,15 +13,15 @@ example, a reference id that the initiative does not have."""
 NOTES: Final = """\
 - The service reads ARM with the api-version in the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. If your cloud has only
   older versions, the rules that need their missing fields stay unknown. Switch off the rules that you do not need.
-- Only `systemData` shows who wrote an exemption, and when. Without it, `expiry-too-far` is a violation if the exemption
-  ends too late even from now, and is unknown otherwise.
+- Only `systemData` shows who wrote an exemption, and when. Without it, `expiry-too-far` counts from the present time.
+  An exemption that then ends too late is a violation, and any other is unknown.
 - A resource selector of an undocumented kind makes a rule unknown in every source: it may select people or policies.
 - A sweep finds exemptions with Resource Graph, and judges them from ARM."""
 
 _TABLE: Final = {
     "times of Windows PowerShell, `/Date(1811721600000)/`, or an object {value, DateTime}": "read",
     "lists as {value, Count}, or as JSON in a text": "read",
-    "lists joined to one text, empty texts for lists, `System.Object[]`, `@{key=value}`": (
+    "lists that are joined to one string or are an empty string; `System.Object[]`; `@{key=value}`": (
         "the file is refused: `ConvertTo-Json` needs `-Depth 10`"
     ),
     "policy as code: Enterprise Policy as Code, AzPolicyFactory, Terraform, Bicep, ARM templates and parameters": (
@@ -36,7 +36,8 @@ FILES: Final = f"""\
 `judge` recognizes the source of a file by the shape of its objects. If one object of an answer has a field, the source
 returns this field for all of them. An answer of ARM does not name its api-version: pass it with `--api-version`.
 
-Use these commands. Their files have every field, and what is inherited from management groups:
+Use these commands. The files then have every field, and also everything that the subscription inherits from its
+management groups:
 
 ```sh
 at=/subscriptions/ID/providers/Microsoft.Authorization
@@ -49,12 +50,12 @@ exg judge exemptions.json --api-version {NEWEST} \\
 
 From azure-cli 2.77 on, `az policy exemption list` leaves out some fields and inherited exemptions.
 `az policy assignment list` leaves out inherited assignments, even with `--disable-scope-strict-match`. Do not use
-`--scope` with a resource group or a resource in these two commands. azure-cli 2.91.0 then lists the resource group of
-that name in the *current* subscription, and nothing of the resource itself. Use `--subscription` and
-`--resource-group` instead.
+`--scope` with a resource group or a resource in these two commands. azure-cli 2.91.0 then looks for the resource group
+in the *current* subscription, and lists nothing of the resource itself. Use
+`--subscription` and `--resource-group` instead.
 
-`az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep its file name,
-because only the name shows which page it is. The exit code is never 0 until you pass all pages.
+`az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep the file name
+in this command, because only the name shows the page. The exit code is never 0 until you pass all pages.
 
 | content of a file | result |
 | --- | --- |

@@ -1,9 +1,9 @@
-"""Show the operations for the filter of the event subscription to on_scope_changed.
+"""Show which operations the event subscription of on_scope_changed must let through.
 
 The event subscription must send the events of all resource types that have exemptions in the register. Event Grid takes
-25 values in a filter. The command names the types that do not fit: for their targets, only deployments and sweeps
-restore exemptions. Run the command again when the register has grown, and update the filter.
-"""
+25 values in a filter. If there are more types, the command names those to leave out. The service then restores
+exemptions of such targets only after deployments and in sweeps. Run the command again when the register has grown, and
+update the filter."""
 
 import argparse
 from typing import Any

@@ -95,7 +95,7 @@ class Adoption:
             actor="",
             done=f"{total:,} exemption{'' if total == 1 else 's'} adopted, {bad:,} of them against the rules."
             " Nothing was changed in Azure.",
-            why=("what was there before the guardrails is left alone until somebody edits it",),
+            why=("the service leaves exemptions that are older than the guardrails alone until somebody edits them",),
             next=NEXT[Kind.ADOPTED],
             digest={"total": total, **{name: ranked(tally) for name, tally in counts.items()}},
         )

@@ -29,8 +29,8 @@ class Habit(StrEnum):
 
 
 WHY: Final[Mapping[Habit, str]] = {
-    Habit.CLAIMED_OWNER: "an edit says that it belongs to a protected owner, or names others who may delete it; this is"
-    " only a claim of the writer, and it protects nothing",
+    Habit.CLAIMED_OWNER: "an edit claims a protected owner for the exemption, or names others who may delete it;"
+    " the service ignores such a claim",
     Habit.TOGGLING: "edits change it back and forth between violations; this gains no time:"
     " the grace used so far counts",
     Habit.FLOOD: "it is rewritten again and again; a budget limits its reverts, and those of others go on",
@@ -40,7 +40,7 @@ WHY: Final[Mapping[Habit, str]] = {
 DONE: Final[Mapping[Habit, str]] = {
     Habit.CLAIMED_OWNER: "The exemption is judged like any other.",
     Habit.TOGGLING: "The exemption is judged like any other.",
-    Habit.FLOOD: "What is over the budget waits.",
+    Habit.FLOOD: "Reverts over the budget wait.",
     Habit.FORGED_ID: "Nothing was changed in Azure.",
 }
 

@@ -173,10 +173,10 @@ def about_hold(
     if hold is None or hold == before:
         return None
     if before is not None and hold.at == before.at:
-        why = (on_hold(hold), "when the hold ends, it is judged at once, like any other")
+        why = (on_hold(hold), "when the hold ends, the service judges the exemption at once")
         done = "Nothing was changed in Azure."
         return about(Kind.HOLD_ENDING, exemption_id, seq, at=at, actor=hold.by, done=done, why=why, row=row)
-    done = "Nothing was changed in Azure. While held and unedited, it is not reverted, tagged or removed."
+    done = "Nothing was changed in Azure. During the hold, the service changes the exemption only after an edit."
     return about(Kind.HOLD, exemption_id, seq, at=at, actor=hold.by, done=done, why=(on_hold(hold),), row=row)
 
 
@@ -232,7 +232,7 @@ def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severi
     troubles = sorted({_ROWS.sub("rows", line.partition(": ")[0]) for line in lines})
     shown = lines if len(lines) <= _REASONS else [*lines[: _REASONS - 1], f"and {len(lines) - _REASONS + 1} more"]
     key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(chr(0).join(troubles).encode('utf-8', 'replace')).hexdigest()[:16]}"
-    done = "The rest was looked at. What could not be seen is not taken for deleted."
+    done = "The sweep checked the rest. It treats no unseen exemption as deleted."
     return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
 
 
@@ -240,9 +240,11 @@ def late(last: datetime, since: str, *, by: str, at: datetime) -> Notice:
     """Return the notice that no sweep came by since `last`, UTC, and what began this one. `since` makes its id."""
     hours = (at - last).total_seconds() / 3600
     why = [f"the last sweep began at {read_time(last)}, {hours:.1f} hours ago"]
-    why += [f"this one was begun by {by}"] if by else []
+    why += [f"this sweep was started by {by}"] if by else []
     key = "".join(one for one in since if one.isalnum())[:40]
-    return service(Kind.SWEEP_LATE, key, at=at, done="A sweep has begun. It finds what happened meanwhile.", why=why)
+    return service(
+        Kind.SWEEP_LATE, key, at=at, done="A sweep has begun. It finds all changes since the last sweep.", why=why
+    )
 
 
 def record_digest(seq: int, started: datetime, digest: str, exemptions: int | None, *, at: datetime) -> Notice:

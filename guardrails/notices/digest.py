@@ -278,7 +278,7 @@ def compose(box: str, window: str, items: Sequence[DigestItem], now: datetime, p
         actor="",
         done=f"{total} since {since:%Y-%m-%d %H:%M} UTC, {why}.",
         why=(),
-        next=f"Begin with the {'first' if daily else 'worst'}. All of them: exg notices show {name}",
+        next=f"Begin with the {'first' if daily else 'worst'} finding. To list all notices: exg notices show {name}",
         digest={
             "since": spell_time(since),
             "total": len(notices),

@@ -219,7 +219,7 @@ async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Bloc
         next_seq(stored),
         at=now,
         actor=stored.row.author,
-        done="Nothing was changed: Azure refused it.",
+        done="Nothing was changed, because Azure refused the change.",
         why=(*(look.plan.reasons if look else ()), f"Azure refused: {result.reason}"),
         exemption=look.exemption if look else None,
         assessment=look.assessment if look else None,

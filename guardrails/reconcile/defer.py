@@ -110,7 +110,7 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
     count = f"{number_of(len(times), 'revert')} of it began since {read_time(times[0])}, and it was written again"
     then = f"{NOTHING_DONE} If it still breaks the rules at {read_time(own.until)}, it is reverted then."
     notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
-    following = "Agree with who writes it. To keep it meanwhile: exg hold ID"
+    following = "Ask the author for the reason. To keep the exemption meanwhile: exg hold ID"
     return replace(notice, next=notify.naming(following, visit.id))
 
 
@@ -126,12 +126,12 @@ def breaker_open(opened_at: datetime, limit: int, *, at: datetime, days: int = 0
 def _budget_used_up(visit: Visit, look: Look, refused: Full) -> Notice:
     """Return the notice that the budget of an author or a subscription is used up."""
     stamp = "".join(c for c in spell_time(refused.until.replace(microsecond=0)) if c.isalnum())
-    whose = f"what was written by {look.situation.author[:100] or 'an author who is not known'}"
+    whose = f"exemptions that {look.situation.author[:100] or 'an unknown author'} wrote"
     if refused.name == "subscription":
-        whose = f"what is in {visit.id.container.replace('mg~', 'the management group ')}"
+        whose = f"exemptions in {visit.id.container.replace('mg~', 'the management group ')}"
     why = (
-        f"{number_of(refused.limit, 'revert')} in an hour of {whose}",
-        "further ones wait until the hour has room for them; all else goes on",
+        f"the limit of {number_of(refused.limit, 'revert')} in an hour is reached for {whose}",
+        "further reverts for this budget wait until older ones are more than an hour ago",
     )
     done = "Reverts beyond this budget wait; nothing else does."
     return notify.service(

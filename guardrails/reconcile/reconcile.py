@@ -229,7 +229,8 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
         seq, actor = next_seq(stored), visit.hint.actor
         said = (_SAID,) if actor and visit.hint.operation == "delete" and not visit.hint.verified else ()
         whys = (why, *said)
-        notices.append(notify.about(kind, visit.id, seq, at=now, actor=actor, done=NOTHING_DONE, why=whys, row=old))
+        done = NOTHING_DONE if kind is Kind.UNKNOWN else "The service did not act."
+        notices.append(notify.about(kind, visit.id, seq, at=now, actor=actor, done=done, why=whys, row=old))
     entry = entry_for(event, now, visit.hint, why=why, altered=stored.altered if stored else "")
     saved = await visit.commit(stored, row, entry, notices)
     return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)

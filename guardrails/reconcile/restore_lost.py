@@ -124,7 +124,7 @@ def _why(loss: Lost) -> str:
 
 def _notice(visit: Visit, stored: Stored, exemption: Exemption, loss: Lost, due: datetime | None, *why: str) -> Notice:
     """Return the notice that it is lost; `due`: before when it is not put back."""
-    then = "It is put back once its target is there" + (f", not before {read_time(due)}." if due else ".")
+    then = "The service restores it when its target exists" + (f", but not before {read_time(due)}." if due else ".")
     if visit.mode is Mode.AUDIT:
         then = f"{NOTHING_DONE} This is audit mode; enforce mode would put it back."
     return notify.about(

@@ -11,7 +11,7 @@ Why: separation of duties: nobody approves their own request.
 
 Example: Jane writes an exemption with `approvedBy: Jane Doe <JANE@contoso.com>`.
 
-Instead: that person also approves the ticket.
+Instead: ask that person to approve the ticket too.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure

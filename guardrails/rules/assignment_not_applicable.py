@@ -1,12 +1,12 @@
 """The assignment must apply at the scope of the exemption.
 
 What it does: at a sweep or in a scan, checks two things. The exemption's scope must be the assignment's scope or below
-it, in the present hierarchy of management groups. The assignment's `notScopes` must not exclude it. If the rule needs
-the hierarchy and cannot read it, the result is unknown.
+it, in the present hierarchy of management groups. The assignment's `notScopes` must not exclude the exemption's scope.
+If the rule needs the hierarchy and cannot read it, the result is unknown.
 
-With `assignmentScopeValidation: DoNotValidate`, the exemption passes. If the assignment is gone, it passes too;
-`assignment-gone` judges it. Until a sweep has looked, an exemption passes. The result of a sweep holds until the next
-sweep, and the service asks Azure again before a revert.
+With `assignmentScopeValidation: DoNotValidate`, the exemption passes. If the assignment is gone, the exemption passes
+too, because `assignment-gone` reports it. Until a sweep has looked, an exemption passes. The result of a sweep holds
+until the next sweep, and the service asks Azure again before a revert.
 
 The service cannot tag such an exemption, because Azure refuses every write of it.
 
@@ -64,7 +64,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete it.",
     check=check,
-    control="Azure itself checks the write. The violation arises later, by a move or a change of the assignment.",
+    control="Azure checks the write. The violation arises later: a subscription moves or the assignment changes.",
     good=(Case("the last sweep found that the assignment applies, or no sweep has looked yet"),),
     bad=(
         Case("the subscription moved", facts={"together": Together(outside=_MOVED)}),

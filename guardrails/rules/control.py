@@ -29,8 +29,8 @@ FURTHEST: Final = 36_500
 _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = re.compile(r"[a-z0-9:]+")
 
-NO_TIME: Final = "An expiry in another form than 2027-06-30T00:00:00Z (decimals are allowed): an offset, a bare date."
-ONLY_KEYS: Final = "A key without a real value, a key inside another value, and metadata that is a text."
+NO_TIME: Final = "An expiry in any other form than 2027-06-30T00:00:00Z, with or without decimals of a second."
+ONLY_KEYS: Final = "A key that has no real value or is inside another value, and metadata that is a string."
 
 
 class Parameter(NamedTuple):

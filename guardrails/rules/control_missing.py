@@ -66,7 +66,7 @@ RULE = Rule(
     ),
     bad=(
         Case("Mitigated, without a control", properties={"exemptionCategory": "Mitigated"}),
-        Case("Mitigated, with an empty word", properties={
+        Case("Mitigated, whose control is an empty word such as TBD", properties={
             "exemptionCategory": "Mitigated", **metadata(mitigation="see ticket, TBD"),
         }),
     ),

@@ -54,7 +54,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
         return f"A policy counts days, {FURTHEST:,} at most."
     days = options.keep_days + 1
     leaves = (
-        f"An end less than {days} day{'s' * (days > 1)} ago: a day more than the rule allows, because clocks differ.",
+        f"An exemption that ended less than {number_of(days, 'day')} ago. Clocks differ, so the policy waits longer.",
         NO_TIME,
     )
     return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=leaves, deny=False)
@@ -79,7 +79,7 @@ RULE = Rule(
     ),
     bad=(
         Case("it ended in June", properties={"expiresOn": "2026-06-30T00:00:00Z"}),
-        Case("it ends at this second", properties={"expiresOn": "2026-11-21T12:00:00Z"}),
+        Case("it ends at the time of the judgement", properties={"expiresOn": "2026-11-21T12:00:00Z"}),
         Case("the year 1", properties={"expiresOn": "0001-01-01T00:00:00Z"}),
     ),
     unclear=(Case("the expiry is not a date", properties={"expiresOn": "31.12.2026"}),),

@@ -1,12 +1,13 @@
 """An edit must not move an expiry to a later date without a new ticket.
 
-What it does: compares `expiresOn` with the *accepted expiry*: that of the exemption's compliant states in the register.
-If the register has none, the rule takes the states that the service tolerated. If nothing was accepted, the exemption
-passes.
+What it does: compares `expiresOn` with the *accepted expiry*, which the register keeps from the exemption's compliant
+states. If the exemption was never compliant, the register keeps the expiry that the service first left in place. If
+there is none, the exemption passes.
 
-A violation is a removed expiry, or one that is later than the accepted expiry by more than the tolerance. Small steps
+It is a violation to remove the expiry, or to move it past the accepted expiry by more than the tolerance. Small steps
 add up, because a step within the tolerance does not change the accepted expiry. A later expiry passes if the exemption
-names a ticket that it never named before. It then becomes the accepted expiry, as an earlier expiry does.
+names a ticket that it never named before. The new expiry then becomes the accepted expiry. An expiry that is earlier
+than the accepted one also replaces it.
 
 The author names the ticket, and nobody checks that it approves the new date. If that is not enough, switch
 `allow_with_new_ticket` off. If somebody deletes an exemption and creates it again within 30 days, the rule compares it
@@ -134,7 +135,7 @@ RULE = Rule(
             facts={"before": replace(_BEFORE, tickets=frozenset({ticket_mark("SEC-2345")}))},
         ),
         Case(
-            "two months later; the accepted state was only tolerated",
+            "two months later than an expiry that the service left in place",
             properties={"expiresOn": "2027-05-31T00:00:00Z"},
             facts={"accepted": _BEFORE},
         ),

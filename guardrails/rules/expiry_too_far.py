@@ -1,11 +1,11 @@
 """An exemption must end within a year.
 
 What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If the
-time of the write is unknown, the rule compares with the present time. An exemption that ends too late even from now is
-then a violation, and any other is unknown.
+time of the write is unknown, the rule compares with the present time. If the exemption ends too late after the present
+time, that is a violation. Otherwise, the result is unknown.
 
-Why: a risk is accepted for a period in which somebody still knows the reason. In three years, nobody may be there to
-answer for it. SOC 2 looks at periods of at most twelve months.
+Why: a risk is accepted for a period in which somebody still knows the reason. In three years, the people who know it
+may have left. SOC 2 looks at periods of at most twelve months.
 
 Example: `expiresOn: 9999-12-31` on a waiver "until the migration is done".
 
@@ -103,10 +103,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
                 f" {options.tolerance_days} of tolerance, and 1 because the policy looks before the write.",
             )
         },
-        (
-            f"An expiry within {days} days that is later than {options.months} calendar months and the tolerance.",
-            NO_TIME,
-        ),
+        (f"An expiry that the rule finds too late, but that is at most {days} days after the write.", NO_TIME),
     )
 
 
@@ -137,18 +134,20 @@ RULE = Rule(
         Case("18 months", properties={"expiresOn": "2028-05-20T00:00:00Z"}),
         Case("the year 9999", properties={"expiresOn": "9999-12-31T23:59:59.9999999Z"}),
         Case(
-            "one second over the tolerance, a month after 31 January",
+            "written on 2027-01-31 at 09:00 UTC: ends one second after 1 month and 1 day",
             properties={"expiresOn": "2027-03-01T09:00:01Z"},
             facts={"written_at": datetime(2027, 1, 31, 9, tzinfo=UTC)},
             options={"months": 1},
         ),
         Case(
-            "18 months from now, written at an unknown time", properties={"expiresOn": "2028-05-21"}, facts=_UNWRITTEN
+            "18 months after the judgement, with an unknown time of the write",
+            properties={"expiresOn": "2028-05-21"},
+            facts=_UNWRITTEN,
         ),
     ),
     unclear=(
         Case("the expiry is not a date", properties={"expiresOn": "in 18 months"}),
-        Case("within a year from now, written at an unknown time", facts=_UNWRITTEN),
+        Case("within a year after the judgement, with an unknown time of the write", facts=_UNWRITTEN),
     ),
     needs=(SYSTEM,),
 )

@@ -7,7 +7,8 @@ group change without a write to Azure Policy.
 
 Example: the group `platform-admins`, exempted from the policy that denies public addresses.
 
-Instead: exempt the resources that need it. For people who need more rights, use a role assignment that ends.
+Instead: exempt the resources that need it. For people who need more rights for a while, use a role assignment with an
+end date.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#resource-selectors

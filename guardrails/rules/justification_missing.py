@@ -1,8 +1,8 @@
 """An exemption must have a justification.
 
 What it does: reads the description, and `justification` (or an alias) in the metadata. At least one of them must have
-`min_length` characters, contain more than empty words ("test", "n/a", "temporary exemption", in any script), and say
-more than the display name. A Chinese, Japanese or Korean character counts as two.
+`min_length` characters and say more than the display name. It must contain more than empty words, such as "test", "n/a"
+or "temporary exemption", in any script. A Chinese, Japanese or Korean character counts as two.
 
 Why: the approver accepted the risk for a reason. Without the reason, nobody knows later whether it still holds.
 

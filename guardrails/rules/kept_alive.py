@@ -3,9 +3,9 @@
 What it does: counts the calendar months from the start of the exemption to its present expiry. The start is its
 creation in Azure, or the time when the register first saw it, whichever is earlier.
 
-A result of more than `months` is a violation if the register also saw an earlier expiry. Dates that differ by at most
-`tolerance_days` count as one date. If the register has no dates, or only one, the exemption passes: `expiry-too-far`
-judges a single date.
+If the result exceeds the option `months`, and the register also saw an earlier expiry, that is a violation. Dates that
+differ by at most `tolerance_days` count as one date. If the register has no dates, or only one, the exemption passes:
+`expiry-too-far` judges a single date.
 
 Why: each renewal looks small and is approved on its own, and nobody adds them up. After two years, the exception is
 normal operation. The owners of the policy must decide about that.
@@ -38,7 +38,7 @@ class Options:
 
     months: int = option(24, "calendar months from its start to the latest allowed expiry", minimum=1, stricter="less")
     tolerance_days: int = option(
-        1, "dates that differ by at most so many days count as one date", minimum=0, stricter="less"
+        1, "days by which two dates may differ and still count as one date", minimum=0, stricter="less"
     )
 
 
@@ -87,7 +87,7 @@ RULE = Rule(
     name="kept-alive",
     severity=Severity.MEDIUM,
     soc2=("CC3.2", "CC9.1"),
-    remediation="Comply and delete it, or have the risk accepted again, by name, in a new exemption.",
+    remediation="Comply and delete it, or have a named person accept the risk again in a new exemption.",
     check=check,
     control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
@@ -98,11 +98,13 @@ RULE = Rule(
             "24 months to the second",
             facts={"dates": ((_at(2025, 3, 31), _at(2025, 12, 31)), (_at(2025, 12, 1), _at(2027, 3, 31)))},
         ),
-        Case("one date from the start, even a late one", facts={"dates": ((_at(2024, 9, 1), _at(2027, 3, 31)),)}),
+        Case(
+            "the register has only one date, though a late one", facts={"dates": ((_at(2024, 9, 1), _at(2027, 3, 31)),)}
+        ),
         Case("30 months; 36 are allowed", facts={"dates": _RENEWED}, options={"months": 36}),
     ),
     bad=(
-        Case("renewed three times, the last one now", facts={"dates": _RENEWED}),
+        Case("renewed three times, the third time by the last write", facts={"dates": _RENEWED}),
         Case(
             "renewed three times; the register has the last date",
             facts={"dates": (*_RENEWED, (_at(2026, 11, 20), _at(2027, 3, 31)))},

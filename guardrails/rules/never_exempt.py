@@ -1,15 +1,15 @@
-"""Some policies must never be exempted.
+"""Nothing may be exempted from some policies.
 
-What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists definitions
-and initiatives: the rule looks for the assigned one, and for each policy that the exemption switches off. Both lists
-are empty by default, and every exemption then passes.
+What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists policies and
+initiatives. The rule looks in this list for the policy or initiative that the assignment assigns. It also looks for
+each policy that the exemption switches off. Both lists are empty by default, and every exemption then passes.
 
 Why: for a few controls, no risk is acceptable: audit logs, the key of the backups, the policies that guard exemptions.
 An exemption from the guardrails' own policies switches the guardrails off.
 
 Example: a policy sends activity logs to the security team's workspace. A team is exempted from this policy.
 
-Instead: the change of the list is reviewed.
+Instead: somebody reviews each change of the ruleset.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure

@@ -1,13 +1,13 @@
-"""An exemption of a target that is often recreated must be co-located.
+"""An exemption must be deployed with its target if the target is often recreated.
 
-What it does: counts how often the service restored the exemption after its target was deleted and created again.
-`times` restores or more are a violation, unless the exemption is co-located: its name is a GUID, and its metadata says
-`coLocated: true`. The module `infra/modules/exemption.bicep` writes both. If the count is unknown, the exemption
-passes.
+What it does: counts how often the service restored the exemption after its target was deleted and created again. If the
+number reaches the option `times`, that is a violation, unless the exemption is *co-located*. The name of a co-located
+exemption is a GUID, and its metadata says `coLocated: true`. The module `infra/modules/exemption.bicep` writes both. If
+the count is unknown, the exemption passes.
 
-Why: Azure deletes an exemption together with its target. Until the service restores it, for some seconds, the target is
-denied or non-compliant. Teams then choose a broader exemption. An exemption in the template of its target returns with
-the target, in the same deployment.
+Why: Azure deletes an exemption together with its target. For some seconds, until the service restores the exemption,
+the policy denies the target or reports it as non-compliant. Teams then choose a broader exemption. An exemption in the
+template of its target returns with the target, in the same deployment.
 
 Example: the nightly deployment of a test environment deletes and creates a storage account. Its waiver was made in the
 portal.
@@ -39,7 +39,7 @@ _MARK: Final = "coLocated"
 class Options:
     """How often is often."""
 
-    times: int = option(3, "number of restores that is a violation", minimum=1, stricter="less")
+    times: int = option(3, "number of restores from which the exemption is a violation", minimum=1, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

@@ -4,7 +4,7 @@ What it does: reads the review date in the metadata (`reviewDate` and its aliase
 A missing date is a violation unless `required` is `false`. On the day itself, the exemption passes.
 
 Why: the reason can go away before the expiry: the partner upgrades, the data changes, the owner leaves. Somebody must
-look in between, on a recorded day.
+check the exemption before its end, and the date of the check must be recorded.
 
 Example: a waiver for a year. Its `reviewDate` was six months ago, and nobody looked.
 
@@ -66,7 +66,7 @@ def _time(text: str) -> datetime | None:
 def control(options: Options, given: Given) -> Form | str:
     """Refuse metadata without any key for a review, where one is required."""
     if not options.required:
-        return "The ruleset requires no review date, and a policy does not see the value of a date."
+        return "The ruleset sets `required` to `false`, and a policy cannot read the review date."
     none = lacks("review", given.names)
     return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else why_unmatched("review")
 

@@ -2,7 +2,7 @@
 
 What it does: looks for `exemptionManagementMode: UserSelfServe`. Admin, or no value, passes.
 
-Why: if an assignment allows it, the person whom the policy stops can make a self-serve exemption. Nobody approves it.
+Why: if an assignment allows self-serve exemptions, the person whom the policy stops can make one. Nobody approves it.
 
 Example: Azure denies a developer a large virtual machine. The developer makes a self-serve exemption and creates the
 machine.
@@ -39,7 +39,7 @@ RULE = Rule(
     name="self-serve",
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
-    remediation="Have an exemption approved and deployed by the pipeline, and delete this one.",
+    remediation="Get approval, let the pipeline deploy an exemption, and delete this one.",
     check=check,
     control="Azure has no alias for `exemptionManagementMode`, only for `selfServeExemptionSettings` of assignments.",
     good=(Case("no value"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),

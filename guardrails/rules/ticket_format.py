@@ -70,7 +70,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     remediation="Write the ticket's key as the ticket system gives it, or the https address of the ticket.",
     check=check,
-    control="The alias covers the whole metadata: a policy sees the key of a ticket, but not its value.",
+    control="A policy sees whether the metadata has a ticket key, but not the ticket.",
     options=Options,
     good=(
         Case("a Jira key"),

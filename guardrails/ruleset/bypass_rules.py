@@ -41,16 +41,15 @@ UNREADABLE: Final = BypassRule(
     control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must be readable.
 
-What it does: finds an assignment, a property of an assignment, or tags that differ from Azure's documentation. The
-result is always unknown, and no other rule judges the bypass. If this rule is `off`, the bypass is listed as excluded,
-never as compliant.
+What it does: reports each assignment, property of an assignment, and tag whose form differs from Azure's documentation.
+The result is always unknown, and no other rule judges the bypass. If this rule is `off`, the bypass is listed as
+excluded, never as compliant.
 
-Why: an unreadable bypass may let anything pass, such as an excluded scope or a disabled effect. Nobody can say that the
-policy holds.
+Why: the service cannot say what an unreadable bypass switches off. It may be one scope or the whole policy.
 
 Example: an enforcement mode that is newer than this release, or `notScopes` that Resource Graph shows as a number.
 
-Instead: if its effect is known and acceptable, list it under `bypasses: accepted`.
+Instead: if the effect of the bypass is known and acceptable, list the bypass under `bypasses: accepted`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
@@ -96,8 +95,8 @@ What it does: reads the review date in the assignment's metadata. A missing date
 violation. On the day itself, the bypass passes. If the text is not a date, the result is unknown. Tags need no review
 date, because they have an end.
 
-Why: people who edit an assignment rarely check which scopes and policies it no longer covers. Somebody must look, on a
-recorded day.
+Why: people who edit an assignment rarely check which scopes and policies it no longer covers. Somebody must check the
+bypass, and the date of the check must be recorded.
 
 Example: a resource group has been in `notScopes` for three years, and its workload is gone.
 
@@ -144,8 +143,8 @@ ENDED: Final = BypassRule(
 What it does: compares the end of the bypass with the present time. If the end cannot be read, and `bypass-end-missing`
 is off, the result is unknown.
 
-Why: the approval was for that time. An exemption stops at its expiry, but a bypass continues: the tag still lets the
-resource pass, and the scope stays excluded.
+Why: the approval covered only the time until the end. An exemption stops at its expiry, but a bypass continues: the tag
+still lets the resource pass, and the scope stays excluded.
 
 Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 
@@ -173,7 +172,7 @@ which exceptions are approved.
 
 Example: a developer copies the tags of a neighbouring resource group and changes the id.
 
-Instead: ask for the exception first, list its id, and then tag the resource.
+Instead: the next time, ask for the exception and list its id before you tag the resource.
 
 References:
 - https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
@@ -187,13 +186,13 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
     remediation="Enroll the scope again; or have the removal approved and list it under `bypasses: accepted`.",
-    control="A policy looks at what is there: it cannot see that an enrollment is gone. A sweep remembers it.",
+    control="A policy cannot see that an enrollment is gone. A sweep can, by comparison with the register.",
     text="""An enrolled scope must stay enrolled.
 
 What it does: an assignment with the enforcement mode `Enroll` applies only at scopes with an enrollment. Each sweep
-records the enrollments. If an enrollment is gone, and Azure Resource Manager confirms it, that is a violation. An
-enrollment that covers less than before (fewer policies, or other resource selectors) counts as removed for the
-difference. An enrollment at a scope above can replace it.
+records the enrollments. If an enrollment is gone, and Azure Resource Manager confirms it, that is a violation. If an
+enrollment covers fewer policies than before, or has other resource selectors, the part that it no longer covers counts
+as removed. An enrollment at a scope above can replace it.
 
 The rule finds nothing if the assignment is gone or has another mode, if the scope is gone, or if the initiative no
 longer has the policy. If Azure does not list the enrollments at the scope, the rule treats no enrollment as removed. A

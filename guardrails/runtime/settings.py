@@ -90,8 +90,8 @@ class Settings:
     change_reference: str = _setting(
         "GUARDRAILS_CHANGE_REFERENCE",
         "",
-        "Change reference for requests for a policy token, if your policies require one. Empty: none; if a write then "
-        "needs one, the result is `cannot-act`.",
+        "Change reference that the service sends when it requests a policy token. Set it if your policies require a "
+        "change reference; without it, the notice of such a write is `cannot-act`.",
     )
     table: str = _setting(
         "GUARDRAILS_TABLE", "guardrails", "Name of the register's table. The service creates it if it is missing."
@@ -109,8 +109,8 @@ class Settings:
     sweep_scopes: str = _setting(
         "GUARDRAILS_SWEEP_SCOPES",
         "",
-        "Management groups (names) and subscriptions (ids) to sweep, separated by commas. Write the root group, whose "
-        "name is an id, as `mg~NAME`. Empty: all scopes that the identity sees.",
+        "Management groups (names) and subscriptions (ids) to sweep, separated by commas. The name of the root "
+        "group looks like a subscription id: write it as `mg~NAME`. Empty: all scopes that the identity sees.",
     )
     sweep_schedule: str = _setting(
         "GUARDRAILS_SWEEP_SCHEDULE", _HOURLY, "Schedule of the sweep: second minute hour day month weekday, in UTC."
@@ -121,12 +121,14 @@ class Settings:
         "Months that the record keeps sweeps; at least 13, so that an audit of a year finds all of it.",
     )
     doctor_at_start: str = _setting(
-        "GUARDRAILS_DOCTOR_AT_START", "", "`false`: the app checks itself once a day. Otherwise also at each start."
+        "GUARDRAILS_DOCTOR_AT_START",
+        "",
+        "The app checks itself once a day and at each start. `false`: only once a day.",
     )
     activity_hub: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB",
         "",
-        "Event Hub with the activity log of management groups, because their exemptions raise no events. Empty: off.",
+        "Event Hub with the activity log of management groups, whose exemptions raise no events. Empty: off.",
     )
     activity_namespace: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace",

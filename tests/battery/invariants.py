@@ -90,7 +90,7 @@ def audit_mode_writes_nothing(_: Cloud, changes: list[Change]) -> Iterator[str]:
 
 
 def nothing_compliant_is_reverted(cloud: Cloud, changes: list[Change]) -> Iterator[str]:
-    """An exemption that keeps all rules with the response revert is not changed or deleted, except for the tag."""
+    """If an exemption breaks no rule whose response is revert, the service at most changes its tag."""
     for change in changes:
         if not change.ours or change.before is None or change.id in change.asked or not _is_exemption(change.id):
             continue

@@ -50,7 +50,7 @@ def test_a_card_of_reminders_says_what_ends_when_and_whose_it_is() -> None:
     assert said[0] == "Policy exemptions that end or are due for review"
     assert "The first" in said
     assert said.index("Ended 2 days ago") < said.index("Ends in 1 day") < said.index("Ends in 7 days")
-    assert "37 expiring; 3 expired" in said
+    assert "expiring: 37; expired: 3" in said
     line = "partner-ingestion-5 (resource storageAccounts/partnerdrop): 2026-11-24 12:30 UTC; owner jo@contoso[.]com"
     assert f"{line}; ticket jo@contoso[.]com" in said
     assert sum("owner jo" in text for text in said) == 10

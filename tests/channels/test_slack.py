@@ -105,7 +105,7 @@ def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> Non
     for part in (
         "*Fix*", "properties.metadata.owner\nNow: nothing\nAllowed: the team",
         "properties.metadata.ticket\nNow: contoso.com\nAllowed: a key",
-        "Change it, with your values for what is in <>:",
+        "Change it. Replace each text in <> with your value:",
         "```az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='&lt;owner&gt;'\"```",
     ):  # fmt: skip
         assert part in shown

@@ -217,7 +217,7 @@ def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> Non
     assert said[at + 1 :][:8] == [
         "properties.metadata.owner", "Now: nothing", "Allowed: the team",
         "properties.metadata.ticket", "Now: contoso[.]com", "Allowed: a key",
-        "Change it, with your values for what is in <>:",
+        "Change it. Replace each text in <> with your value:",
         str(FIX["command"]).replace("contoso.com", "contoso''.com"),
     ]  # fmt: skip
     assert "Set expiresOn to 2027-11-21 or before." not in said, "the exact change says it"
@@ -289,10 +289,10 @@ def test_a_digest_says_what_it_counts() -> None:
         "kinds": {"x.com": 2},
     }
     said = texts(card(notice(Kind.DIGEST, exemption={}, digest=digest)))
-    assert {"2026-11-21 12:15 UTC", "2 x[.]com", "The worst"} <= set(said)
+    assert {"2026-11-21 12:15 UTC", "x[.]com: 2", "The worst"} <= set(said)
     assert "Because" not in said
-    (rules,) = [each for each in said if each.startswith("29 rule-29; 28 rule-28")]
-    assert rules.endswith("22 rule-22; …")
+    (rules,) = [each for each in said if each.startswith("rule-29: 29; rule-28: 28")]
+    assert rules.endswith("rule-22: 22; …")
 
 
 def test_a_digest_says_which_exemption_each_line_is_about() -> None:

@@ -48,7 +48,7 @@ async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_th
         "EXG201": 1,
     }
     assert rules["EXG201"]["leaves"] == [
-        "A key without a real value, a key inside another value, and metadata that is a text.",
+        "A key that has no real value or is inside another value, and metadata that is a string.",
         "Perhaps updates by PATCH: not tested in Azure.",
     ]
     assert (rules["EXG101"]["exemptions"], rules["EXG101"]["authors"]) == (1, 1)

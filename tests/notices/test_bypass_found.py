@@ -78,7 +78,7 @@ def test_a_card_says_where_it_is_and_what_to_run() -> None:
     notice = bypass_found(found(*(one(n, TICKET, END) for n in range(5_000))), AT)
     assert Kind.BYPASS_FOUND in URGENT
     for said in (teams.message(notice).decode(), slack.message(notice).decode()):
-        for part in ("5,000 not-scope", "5,000 high", "resource group g000: not-scope (TLS 1", "register bypasses"):
+        for part in ("not-scope: 5,000", "high: 5,000", "resource group g000: not-scope (TLS 1", "register bypasses"):
             assert part in said
 
 

@@ -199,7 +199,7 @@ def test_a_ruleset_without_any_form_has_no_initiative_for_azure_refuses_an_empty
     [
         ("{expiry-too-far: {options: {months: 1300}}}", "expiry-too-far", "36,500"),
         ("{expired: {options: {keep_days: 40000}}}", "expired", "36,500"),
-        ("{review-due: {options: {required: false}}}", "review-due", "requires no review date"),
+        ("{review-due: {options: {required: false}}}", "review-due", "`required` to `false`"),
         ("{never-exempt: {options: {definitions: [x]}}}", "never-exempt", "List assignments"),
         ("{never-exempt: {options: {assignments: ['a?b']}}}", "never-exempt", "cannot express a?b"),
         ("{scope-too-broad: {options: {levels: []}}}", "scope-too-broad", "no level"),

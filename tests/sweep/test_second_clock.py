@@ -89,7 +89,9 @@ async def test_a_timer_that_stops_is_taken_over_from_and_people_hear_of_it_once(
     assert await tenant.world.notice_kinds() == ["sweep-late"]
     (notice,) = {one["notice"]["id"]: one["notice"] for one in await tenant.world.notices()}.values()
     assert (notice["severity"], notice["exemption"]) == ("high", {})
-    assert notice["why"][1] == "this one was begun by the second clock, and not by the timer"
+    assert (
+        notice["why"][1] == "this sweep was started by the second clock (a message on the queue), and not by the timer"
+    )
     assert [body["id"] for _, body, _ in tenant.world.queues.sent if "clock" not in body and "id" in body] == [bad.text]
 
 

@@ -20,7 +20,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def a_claim_protects_nothing(book: Book) -> list[str]:
-    """An exemption that is spared because of its owner was written by an identity that may write for that owner.
+    """If the service spares an exemption for its owner, an identity that may write for that owner wrote it.
 
     By its author, where the ruleset names authors; by metadata that it had when it was new, or that the register had
     seen before somebody else's edit, where it names none.
@@ -63,7 +63,7 @@ async def what_its_owner_wrote_is_put_back(book: Book) -> list[str]:
 
 
 async def nobody_else_gives_away_what_is_an_owners(book: Book) -> list[str]:
-    """Only an identity that writes for the owner can end that ownership of an exemption."""
+    """Only an identity that may write for a protected owner can take an exemption from that owner."""
     found = []
     for step in book:
         known, author = step.known, step.row.author.lower()
@@ -90,7 +90,7 @@ async def nothing_is_inherited_by_name(book: Book) -> list[str]:
 
 
 async def rights_change_by_who_has_them(book: Book) -> list[str]:
-    """Only somebody who may delete an exemption can change who may delete it and whether it is restored."""
+    """Changes to the delete rights or the durability of an exemption need the right to delete it."""
     found = []
     for step in book:
         before, row = step.before, step.row
@@ -111,7 +111,7 @@ async def rights_change_by_who_has_them(book: Book) -> list[str]:
 
 
 async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
-    """A delete is accepted from the creator, from an identity among the owners, or from one that the ruleset trusts."""
+    """The service accepts a delete by the creator, by an owner, or by an identity that the ruleset trusts."""
     found = []
     for step in book:
         before, why = step.before, str(step.entry.facts.get("accepted", ""))
@@ -132,7 +132,7 @@ async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
 
 
 async def who_made_it_may_delete_it(book: Book) -> list[str]:
-    """The activity log alone never accuses the only creator of an exemption of its delete."""
+    """The activity log alone is not enough to say that the only creator of an exemption may not delete it."""
     found = []
     for step in book:
         match = _WHO_MAY_NOT.fullmatch(str(step.entry.facts.get("why", "")))
@@ -149,7 +149,7 @@ async def who_made_it_may_delete_it(book: Book) -> list[str]:
 
 
 async def gaps_are_named(book: Book) -> list[str]:
-    """If only a claim spares a new exemption, its reasons and a note on the ruleset say how to close this gap."""
+    """If only its own metadata protects a new exemption, the reasons and the ruleset notes say how to fix that."""
     found = []
     for step in book:
         for match in filter(None, map(_BELONGS.search, step.reasons)):
@@ -205,7 +205,7 @@ async def our_tag_is_of_the_past(book: Book) -> list[str]:
 
 
 async def evasion_is_notified(book: Book) -> list[str]:
-    """An owner claimed by an edit, toggling and a flood are each reported as an attempt at evasion."""
+    """These are reported as evasion: a claimed owner, edits back and forth between violations, and a flood."""
     found = list[str]()
     for step in book:
         row, known = step.row, step.known
@@ -236,7 +236,7 @@ async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
 
 
 async def forged_ids_are_notified(book: Book) -> list[str]:
-    """People are notified of a kept event whose id cannot name one exemption."""
+    """If the service keeps an event because its id is not the id of one exemption, people are notified."""
     dead_letters = await book.end.register.dead_letters()
     forged = [one for one in dead_letters if one.source == "event" and "names no exemption" in one.reason]
     lost = {event.text for event in book.end.cloud.lost}  # what failed until then was to come once more
@@ -249,7 +249,7 @@ async def forged_ids_are_notified(book: Book) -> list[str]:
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:
-    """Deleting an approved exemption and recreating it while it is lost gains no more than an edit."""
+    """Somebody who deletes and recreates an approved exemption gains no more than by an edit."""
     found = []
     for step in book:
         before, row = step.before, step.row

@@ -133,7 +133,7 @@ def _is_another_state(book: Book, step: Step) -> bool:
 
 
 async def the_grace_is_given_once(book: Book) -> list[str]:
-    """The announced rest of the grace is at most the longest grace, minus the time that the author used before.
+    """A notice never announces more than the longest grace period minus the time that the author has used.
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
@@ -337,7 +337,7 @@ class _Accepted:
 
 
 async def an_end_does_not_creep(book: Book) -> list[str]:
-    """An expiry later than the accepted one and its tolerance is found, however it came about.
+    """If an expiry is past the accepted expiry by more than the tolerance, the service finds it.
 
     In small steps, by a ticket that was named before, by a delete, by way of another assignment, or without ever having
     been compliant. Only while one ruleset is in force that asks for it.

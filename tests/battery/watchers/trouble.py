@@ -206,14 +206,14 @@ async def nothing_becomes_a_dead_letter_that_could_be_done(book: Book) -> list[s
 
 
 async def the_last_sweep_ended(book: Book) -> list[str]:
-    """The clean sweep at the end runs to its end, whatever manual changes its rows have."""
+    """The clean sweep at the end completes, even if somebody changed the register by hand."""
     run = await book.end.register.sweeps.last()
     late = book.end.cloud.now() - timedelta(days=3)
     return [] if run and run.until is None and run.started > late else [f"no sweep ended since {late}: {run}"]
 
 
 async def a_restore_is_not_taken_back(book: Book) -> list[str]:
-    """Repeating a restore takes nothing back, unless there was an edit or --at names another version."""
+    """A second restore does not undo the first one, unless there was an edit or --at names another version."""
     found = []
     for one, steps in book.steps.items():
         last = None
@@ -229,7 +229,7 @@ async def a_restore_is_not_taken_back(book: Book) -> list[str]:
 
 
 async def what_is_decided_is_done(book: Book) -> list[str]:
-    """After a clean sweep, every decided tag is there and every obsolete one is gone."""
+    """After a clean sweep, each exemption to be tagged has its tag, and each tag to be removed is gone."""
     found = []
     for one, body in book.end.there.items():
         row = book.end.rows.get(one)

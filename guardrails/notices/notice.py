@@ -162,7 +162,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.HOLD_ENDING: "Fix the exemption before the hold ends. To hold it longer: exg hold ID",
     Kind.EVASION_ATTEMPTED: "Ask the author about the edit. To list all changes: exg history ID",
     Kind.SWEEP_LATE: "Check that the timer runs. If it has stopped, deploy the app again. To sweep now: exg sweep run",
-    Kind.RECORD_DIGEST: "Keep the hash where the guardrails cannot write. To check the record: exg register verify --anchor HASH",
+    Kind.RECORD_DIGEST: "Keep the hash where the guardrails cannot write. To check: exg register verify --anchor HASH",
 }
 
 

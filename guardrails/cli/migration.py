@@ -22,8 +22,8 @@ _JSON: Final = """\
 object in the list `a`."""
 
 _NOTICES: Final = """\
-These fields are in `data`, which has `"schema_version": 2`. It has the old and the new name of each, with the same
-value; the [schemas](notices/README.md) mark the old names as deprecated."""
+These fields are in `data`, which has `"schema_version": 2`. Each field is there under its old and its new name, with
+the same value. The [schemas](notices/README.md) mark the old names as deprecated."""
 
 _PAGES: Final = """\
 [ways.md](ways.md) links to [bypasses.md](bypasses.md). The pages of rules and the schemas of notices keep their

@@ -149,7 +149,7 @@ class Settings:
     docs: str = _setting(
         "GUARDRAILS_DOCS",
         "",
-        "Address of a copy of the folder docs. The page of a scan links to its rule pages. Empty: no links; the page "
+        "Address of a copy of the folder docs. The page of a scan links to the rules there. Empty: no links; the page "
         "explains each rule itself.",
     )
     allowed_hosts: str = _setting(

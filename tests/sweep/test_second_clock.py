@@ -272,7 +272,7 @@ async def test_a_timer_that_comes_back_after_too_long_notifies_too(tenant: Tenan
     assert await tenant.world.notice_kinds() == ["sweep-late"]
     (notice,) = {one["notice"]["id"]: one["notice"] for one in await tenant.world.notices()}.values()
     assert notice["why"][0].endswith("9.0 hours ago")
-    assert notice["why"][1] == "this one was begun by the timer"
+    assert notice["why"][1] == "this sweep was started by the timer"
     assert len(hands.sent()) == 1
 
 

@@ -3,10 +3,12 @@
 The service keeps them. Fix the cause, and then replay or drop each one. `replay` puts the message back on its queue and
 deletes the dead letter. If it cannot be replayed, it stays, and the command shows the reason.
 
-`replay --from DIR` is for events that Event Grid could not deliver and stored in a storage container. Download them: az
-storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR The command
-puts a message on the `reconcile` queue for each exemption in them. It leaves files and blobs unchanged. A second replay
-does no harm.
+`replay --from DIR` is for events that Event Grid could not deliver and stored in a storage container. Download them:
+
+    az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
+
+For each exemption in them, the command puts a message on the `reconcile` queue. It leaves files and blobs unchanged. A
+second replay does no harm.
 
 Exit code 1: a dead letter, a file, or an event in a file could not be replayed. All others were replayed.
 """

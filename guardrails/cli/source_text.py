@@ -12,9 +12,9 @@ example, a reference id that the initiative does not have."""
 
 NOTES: Final = """\
 - The service reads ARM with the api-version in the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. If your cloud has only
-  older versions, the rules that need their missing fields stay unknown. Switch off the rules that you do not need.
+  older versions, the rules that need the missing fields stay unknown. Switch off the rules that you do not need.
 - Only `systemData` shows who wrote an exemption, and when. Without it, `expiry-too-far` counts from the present time.
-  An exemption that then ends too late is a violation, and any other is unknown.
+  An exemption that ends too late from now is a violation. Any other exemption is unknown.
 - A resource selector of an undocumented kind makes a rule unknown in every source: it may select people or policies.
 - A sweep finds exemptions with Resource Graph, and judges them from ARM."""
 
@@ -33,8 +33,9 @@ _TABLE: Final = {
 }
 
 FILES: Final = f"""\
-`judge` recognizes the source of a file by the shape of its objects. If one object of an answer has a field, the source
-returns this field for all of them. An answer of ARM does not name its api-version: pass it with `--api-version`.
+`judge` recognizes the source of a file by the shape of its objects. If one object of an answer has a field, `judge`
+assumes that the source returns this field for all objects. An answer of ARM does not name its api-version: pass it with
+`--api-version`.
 
 Use these commands. The files then have every field, and also everything that the subscription inherits from its
 management groups:
@@ -50,12 +51,12 @@ exg judge exemptions.json --api-version {NEWEST} \\
 
 From azure-cli 2.77 on, `az policy exemption list` leaves out some fields and inherited exemptions.
 `az policy assignment list` leaves out inherited assignments, even with `--disable-scope-strict-match`. Do not use
-`--scope` with a resource group or a resource in these two commands. azure-cli 2.91.0 then looks for the resource group
-in the *current* subscription, and lists nothing of the resource itself. Use
-`--subscription` and `--resource-group` instead.
+`--scope` with a resource group or a resource in these two commands. With this option,
+azure-cli 2.91.0 looks for the resource group in the *current* subscription, and lists nothing that is attached to the
+resource itself. Use `--subscription` and `--resource-group` instead.
 
 `az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep the file name
-in this command, because only the name shows the page. The exit code is never 0 until you pass all pages.
+in this command, because only this name says which page it is. The exit code is never 0 until you pass all pages.
 
 | content of a file | result |
 | --- | --- |

@@ -1,8 +1,8 @@
 """An exemption must end within a year.
 
 What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If the
-time of the write is unknown, the rule compares with the present time. If the exemption ends too late after the present
-time, that is a violation. Otherwise, the result is unknown.
+time of the write is unknown, the rule compares with the present time. An exemption that ends too late is a violation.
+If only the present time is known, any other exemption is unknown.
 
 Why: a risk is accepted for a period in which somebody still knows the reason. In three years, the people who know it
 may have left. SOC 2 looks at periods of at most twelve months.

@@ -1,8 +1,8 @@
-"""Nothing may be exempted from some policies.
+"""Some policies must never be exempted.
 
 What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists policies and
-initiatives. The rule looks in this list for the policy or initiative that the assignment assigns. It also looks for
-each policy that the exemption switches off. Both lists are empty by default, and every exemption then passes.
+initiatives. The rule looks in `definitions` for the policy or initiative that the assignment assigns. It also looks
+there for each policy that the exemption switches off. Both lists are empty by default, and every exemption then passes.
 
 Why: for a few controls, no risk is acceptable: audit logs, the key of the backups, the policies that guard exemptions.
 An exemption from the guardrails' own policies switches the guardrails off.

@@ -1,15 +1,15 @@
 """An exemption must name the policies that it switches off.
 
-What it does: if the assignment is of an initiative, finds the policies that the exemption switches off. The exemption
-names them by reference ids. Resource selectors of kind policyDefinitionReferenceId can leave some of them out. If the
-exemption switches off every policy of the initiative, that is a violation. Without reference ids and such selectors, an
-exemption covers all policies.
+What it does: finds the policies of an assigned initiative that the exemption switches off. The exemption names them by
+reference ids. Resource selectors of kind policyDefinitionReferenceId can leave some of them out. If the exemption
+switches off every policy of the initiative, that is a violation. An exemption that has neither reference ids nor these
+selectors covers all policies.
 
 An assignment of a single policy passes. If an initiative has only one policy, an exemption that names it passes.
 Selectors by location or type do not count, because they select resources, not policies.
 
-Why: an initiative holds dozens of controls, and only one of them was in the way. The exemption switches the others off
-too, and every policy that the initiative gets later.
+Why: an initiative has dozens of controls, and usually only one of them causes a problem. The exemption switches the
+others off too, and every policy that the initiative gets later.
 
 Example: a storage account needs public access. Its exemption covers the whole storage baseline, and so also switches
 off the policies for TLS and for keys.

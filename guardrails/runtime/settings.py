@@ -91,7 +91,7 @@ class Settings:
         "GUARDRAILS_CHANGE_REFERENCE",
         "",
         "Change reference that the service sends when it requests a policy token. Set it if your policies require a "
-        "change reference; without it, the notice of such a write is `cannot-act`.",
+        "change reference; without it, the service cannot write and sends the notice `cannot-act`.",
     )
     table: str = _setting(
         "GUARDRAILS_TABLE", "guardrails", "Name of the register's table. The service creates it if it is missing."
@@ -133,7 +133,8 @@ class Settings:
     activity_namespace: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace",
         "",
-        "Namespace of that hub, such as contoso.servicebus.windows.net. The Functions host connects with its identity.",
+        "Namespace of that hub, such as contoso.servicebus.windows.net. The Functions host connects with the identity "
+        "of the app.",
     )
     portal: str = _setting(
         "GUARDRAILS_PORTAL",

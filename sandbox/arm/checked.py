@@ -49,6 +49,8 @@ _ASYNC: Final = "Azure answers 202 and continues; the stand-in finishes first an
 _METADATA: Final = "Azure adds authors and times to `metadata`"
 _MEMBERS: Final = "members have no `definitionVersion` unless the body has it"
 _TAGS_ASYNC: Final = "Azure may answer 202; the stand-in always answers 200"
+_NAMED: Final = "the stand-in's answer also has `name` and `type`"
+_SYSTEM_DATA: Final = "the stand-in's answer has `systemData`"
 _NO_SCOPE: Final = "the 404 for a missing scope"
 OFFERED: Final[Mapping[str, Checked]] = {
     "GET policyExemptions": Checked("policy: getPolicyExemption; powershell: GetPolicyExemption"),
@@ -61,7 +63,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "PUT policyExemptions": Checked(
         "policy: createOrUpdatePolicyExemption, ...WithResourceSelectors, ...WithExemptionManagementMode; "
         "powershell: ExemptionResourceSelector, Backcompat-PolicyExemptionCRUD",
-        f"{_NO_SCOPE}; the codes for refused bodies, except those in the .NET SDK's live tests",
+        f"{_NO_SCOPE}; the codes for refused bodies, except codes from the .NET SDK's live tests",
     ),
     "PATCH policyExemptions": Checked(
         "policy: updatePolicyExemptionWithResourceSelectors, ...WithExemptionManagementMode",
@@ -72,7 +74,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "GET policyAssignments": Checked(
         "policy-2025: getPolicyAssignment; powershell: Backcompat-PolicyAssignmentEnforcementMode",
-        "which api-versions ignore `$expand` (here: all before 2024-05-01), and which is the first with `instanceId`",
+        "the stand-in ignores `$expand` before api-version 2024-05-01; the first api-version with `instanceId`",
         "seeded assignments have no `instanceId`; `notScopes` is there only if the body has it",
     ),
     "LIST policyAssignments": Checked("policy-2025: listPolicyAssignments", "the order and size of pages"),
@@ -156,21 +158,21 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "POST acquirePolicyToken": Checked(
         "policy: acquirePolicyToken; learn: Policy Tokens",
         "the answers to invalid tokens; the name of the required permission. A token is valid for one write. The "
-        "addresses in the token and of the write are percent-decoded, then compared. If the change reference is "
-        "missing, the answer is 200 with the result `Failed`",
+        "stand-in percent-decodes the token's address and the write's address, then compares them. If the change "
+        "reference is missing, the answer is 200 with the result `Failed`",
         "no `requestDetails`, claims or evaluation details",
     ),
     "GET locks": Checked(
         "locks: ManagementLocks_GetAtScope; cli: test_cannotdelete_resource_group_lock",
-        differs="the answer has `systemData`",
+        differs=_SYSTEM_DATA,
     ),
     "LIST locks": Checked(
         "locks: ManagementLocks_ListAtSubscriptionLevel; cli: test_cannotdelete_resource_group_lock",
-        differs="the answer has `systemData`",
+        differs=_SYSTEM_DATA,
     ),
     "PUT locks": Checked(
         "locks: ManagementLocks_CreateOrUpdateAtResourceLevel; cli: test_cannotdelete_resource_group_lock",
-        "the code for a bad level", "the answer has `systemData`",
+        "the code for a bad level", _SYSTEM_DATA,
     ),
     "DELETE locks": Checked("locks: ManagementLocks_DeleteAtResourceGroupLevel"),
     "LIST permissions": Checked("permissions: GetPermissions", "`dataActions`, which the example lacks"),
@@ -186,8 +188,8 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "`provisioningState` is Succeeded in the first answer; no hash, providers or duration",
     ),
     "DELETE deployments": Checked("", "everything"),
-    "GET subscriptions": Checked("subscriptions: GetSubscription", differs="the answer also has `name` and `type`"),
-    "LIST subscriptions": Checked("subscriptions: GetSubscriptions", differs="the answer also has `name` and `type`"),
+    "GET subscriptions": Checked("subscriptions: GetSubscription", differs=_NAMED),
+    "LIST subscriptions": Checked("subscriptions: GetSubscriptions", differs=_NAMED),
     "GET resourceGroups": Checked("resources: ResourceGroups_Get; cli: test_resource_group (HEAD: 204, 404)"),
     "LIST resourceGroups": Checked(
         "cli: test_resource_group", "the order and size of pages", "`$filter` is ignored"
@@ -196,11 +198,11 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "PATCH resourceGroups": Checked("", "everything"),
     "DELETE resourceGroups": Checked("cli: test_resource_group", differs=_ASYNC),
     "GET managementGroups": Checked("groups-old: GetManagementGroup", differs="no updatedTime or updatedBy"),
-    "LIST managementGroups": Checked("groups: ListManagementGroups", differs="the answer has `details`"),
+    "LIST managementGroups": Checked("groups: ListManagementGroups", differs="the stand-in's answer has `details`"),
     "PUT managementGroups": Checked("groups-old: PutManagementGroup", differs=_ASYNC),
     "PATCH managementGroups": Checked(
         "groups-old: PatchManagementGroup",
-        differs="takes the body of a PUT, and ignores the example's parentGroupId",
+        differs="the stand-in takes the body of a PUT, and ignores the example's parentGroupId",
     ),
     "DELETE managementGroups": Checked("groups: DeleteManagementGroup", differs=_ASYNC),
     "GET managementGroups/subscriptions": Checked("groups: GetSubscriptionFromManagementGroup"),
@@ -232,14 +234,15 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "five providers only, without aliases",
     ),
     "GET activityLog": Checked(
-        "insights: GetActivityLogsFiltered", "the error code for a filter without a time span and one resource",
+        "insights: GetActivityLogsFiltered",
+        "the error code for a filter that lacks the time span or the resource",
         "only the fields that the service reads: no eventName, httpRequest, level or subStatus; no pages",
     ),
     "POST resourceGraph": Checked(
         "graph: ResourcesFirstPageQuery; learn: work with data, get resource changes; issues: rows of exemptions and "
         "of versions",
-        "the codes of refused queries, except ResponsePayloadTooLarge and RateLimiting. A row of an "
-        "exemption lacks the conditions of resource selectors on users or groups, and shows the other conditions",
+        "the codes of refused queries, except ResponsePayloadTooLarge and RateLimiting. In resource "
+        "selectors, an exemption's row omits conditions on users or groups, and shows the others",
         "simple queries only; the format is always objectArray",
     ),
 }  # fmt: skip

@@ -56,7 +56,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "writes": "writes and deletes of any resource, per subscription and day; each is one event and two filter matches",
     "entries": "history entries of each exemption after a year",
     "memory_gb": "memory of an instance in GB (`instanceMemoryMB`)",
-    "execution_seconds": "seconds billed for each execution: Flex Consumption's minimum, without parallel executions",
+    "execution_seconds": "seconds billed for each execution (Flex Consumption's minimum); executions never overlap",
     "record_bytes": "bytes of a log record besides its text",
     "host_records": "log records that the Functions host adds to each execution",
     "queues": "queues, polled all the time at the longest interval of host.json",

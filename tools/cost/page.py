@@ -16,7 +16,7 @@ _TRIGGERS: Final = {
     "reverted": "event: an edit that is reverted, with two notices",
     "queued": "message of the `reconcile` queue: nothing changed",
     "notice": "message of the `notices` queue: one card delivered",
-    "target": "event: a write of a target (an object that exemptions are attached to); no lost exemption waits for it",
+    "target": "event: a write of a target (an object that has exemptions); none of these exemptions is lost",
 }
 _KINDS: Final = ("arm", "table", "queue", "log_lines", "log_bytes")
 

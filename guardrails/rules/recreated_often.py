@@ -39,7 +39,7 @@ _MARK: Final = "coLocated"
 class Options:
     """How often is often."""
 
-    times: int = option(3, "number of restores from which the exemption is a violation", minimum=1, stricter="less")
+    times: int = option(3, "number of restores that makes the exemption a violation", minimum=1, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

@@ -1,4 +1,4 @@
-"""Nothing may be exempted from some policies.
+"""Some policies must have no exemption.
 
 What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists policies and
 initiatives. The rule looks in this list for the policy or initiative that the assignment assigns. It also looks for

@@ -7,8 +7,8 @@ deletes the dead letter. If it cannot be replayed, it stays, and the command sho
 
     az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
 
-For each exemption in them, the command puts a message on the `reconcile` queue. It leaves files and blobs unchanged. A
-second replay does no harm.
+For each exemption in the downloaded events, the command puts a message on the `reconcile` queue. It
+leaves files and blobs unchanged. A second replay does no harm.
 
 Exit code 1: a dead letter, a file, or an event in a file could not be replayed. All others were replayed.
 """
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list|show|replay|drop")
     parser.set_defaults(id="", format="table")
-    for name, text in (("list", "list them, oldest first"), ("show", "show one with what it holds")):
+    for name, text in (("list", "list them, oldest first"), ("show", "show one dead letter and its content")):
         action = actions.add_parser(name, help=text)
         if name == "show":
             action.add_argument("id", metavar="ID")

@@ -1,7 +1,7 @@
 r"""Judge exemptions in files, offline: show each finding, its remediation, and the planned action.
 
 The files hold what Azure returns: one exemption or a list. For a subscription, use the answer of ARM, which
-has all fields. It has the exemptions of the subscription, those below it, and those that it inherits:
+has all fields. The answer has the subscription's own exemptions, those below the subscription, and inherited ones:
   at=/subscriptions/ID/providers/Microsoft.Authorization
   az rest --method get --url "$at/policyExemptions?api-version=2026-01-01-preview" > exemptions.json
   az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
@@ -98,7 +98,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--api-version",
         type=api_version,
         metavar="VERSION",
-        help="the api-version in the URL of the request to ARM; it shows which absent fields have their defaults",
+        help="the api-version in the request's URL; it decides whether an absent field means its default",
     )
     parser.add_argument(
         "--now",

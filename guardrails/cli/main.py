@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "history": "show the history of an exemption; verify the record",
     "register": "list, show, export and import the register",
     "sweep": "show the last sweep; run a sweep now",
-    "targets": "show the operations that an event filter for targets needs",
+    "targets": "show the operations to put in the filter of the event subscription",
     "breaker": "show or close the breaker, which limits reverts",
     "dead-letters": "list, show, replay and drop what could not be processed",
     "notices": "list and replay failed notices; test and enable routes",

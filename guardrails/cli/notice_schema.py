@@ -52,8 +52,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.EVASION_ATTEMPTED: "somebody tries to evade a rule, to suppress a notice, or to block the service for others;"
     " sent once for each exemption and kind of attempt",
     Kind.SWEEP_LATE: "no sweep began within twice the longest scheduled interval; a sweep has begun now",
-    Kind.RECORD_DIGEST: "the hash of a recorded sweep, as an anchor outside the register; sent only to routes that name"
-    " this kind",
+    Kind.RECORD_DIGEST: "the hash of a recorded sweep: keep it outside the register to detect changes; sent only"
+    " to routes that name this kind",
 }
 """The meaning of each kind, one line of markdown."""
 

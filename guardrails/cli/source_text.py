@@ -51,8 +51,8 @@ exg judge exemptions.json --api-version {NEWEST} \\
 
 From azure-cli 2.77 on, `az policy exemption list` leaves out some fields and inherited exemptions.
 `az policy assignment list` leaves out inherited assignments, even with `--disable-scope-strict-match`. Do not use
-`--scope` with a resource group or a resource in these two commands. With this option,
-azure-cli 2.91.0 looks for the resource group in the *current* subscription, and lists nothing that is attached to the
+`--scope` with a resource group or a resource in these two commands. With `--scope`, azure-cli 2.91.0
+looks for the resource group in the *current* subscription, and does not list the exemptions and assignments of the
 resource itself. Use `--subscription` and `--resource-group` instead.
 
 `az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep the file name

@@ -1,4 +1,4 @@
-"""Show which operations the event subscription of on_scope_changed must let through.
+"""Show the operations to put in the filter of the event subscription for targets of exemptions.
 
 The event subscription must send the events of all resource types that have exemptions in the register. Event Grid takes
 25 values in a filter. If there are more types, the command names those to leave out. The service then restores

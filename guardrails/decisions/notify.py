@@ -176,7 +176,7 @@ def about_hold(
         why = (on_hold(hold), "when the hold ends, the service judges the exemption at once")
         done = "Nothing was changed in Azure."
         return about(Kind.HOLD_ENDING, exemption_id, seq, at=at, actor=hold.by, done=done, why=why, row=row)
-    done = "Nothing was changed in Azure. During the hold, the service changes the exemption only after an edit."
+    done = "Nothing was changed in Azure. An edit ends the hold. Until then, the service does not change the exemption."
     return about(Kind.HOLD, exemption_id, seq, at=at, actor=hold.by, done=done, why=(on_hold(hold),), row=row)
 
 

@@ -1,8 +1,8 @@
 """An edit must not move an expiry to a later date without a new ticket.
 
 What it does: compares `expiresOn` with the *accepted expiry*, which the register keeps from the exemption's compliant
-states. If the exemption was never compliant, the register keeps the first expiry that the service did not revert. If
-the register has no accepted expiry, the exemption passes.
+states. If the exemption was never compliant, the register keeps the first expiry that the service saw and did not
+revert. If there is none, the exemption passes.
 
 It is a violation to remove the expiry, or to move it past the accepted expiry by more than the tolerance. Small steps
 add up, because a step within the tolerance does not change the accepted expiry. A later expiry passes if the exemption

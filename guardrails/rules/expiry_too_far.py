@@ -1,8 +1,8 @@
 """An exemption must end within a year.
 
 What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If the
-time of the write is unknown, the rule compares with the present time. An exemption that ends too late is a violation.
-If only the present time is known, any other exemption is unknown.
+time of the write is unknown, the rule compares with the present time. If the exemption ends
+too late even then, that is a violation. Otherwise, the result is unknown.
 
 Why: a risk is accepted for a period in which somebody still knows the reason. In three years, the people who know it
 may have left. SOC 2 looks at periods of at most twelve months.
@@ -134,7 +134,7 @@ RULE = Rule(
         Case("18 months", properties={"expiresOn": "2028-05-20T00:00:00Z"}),
         Case("the year 9999", properties={"expiresOn": "9999-12-31T23:59:59.9999999Z"}),
         Case(
-            "written on 2027-01-31 at 09:00 UTC: ends one second after 1 month and 1 day",
+            "written on 2027-01-31 at 09:00 UTC, and ends one second later than 1 month and 1 day after that",
             properties={"expiresOn": "2027-03-01T09:00:01Z"},
             facts={"written_at": datetime(2027, 1, 31, 9, tzinfo=UTC)},
             options={"months": 1},

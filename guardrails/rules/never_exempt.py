@@ -1,4 +1,4 @@
-"""Some policies must never be exempted.
+"""Some policies must have no exemption.
 
 What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists policies and
 initiatives. The rule looks in `definitions` for the policy or initiative that the assignment assigns. It also looks

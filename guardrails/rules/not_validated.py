@@ -5,8 +5,8 @@ What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or 
 Why: without validation, somebody can exempt a scope before an assignment applies to it, for example before a
 subscription moves. The control is then off from the start.
 
-Example: an exemption from an assignment that will exist next year. The exemption is in no list of an assignment's
-exemptions.
+Example: an exemption from an assignment that will exist next year. Until then, no assignment shows
+this exemption in its list.
 
 Instead: for the move of a subscription, exempt the subscription only for the days of the move.
 

@@ -1,9 +1,9 @@
 """An exemption must name the policies that it switches off.
 
-What it does: finds the policies of an assigned initiative that the exemption switches off. The exemption names them by
-reference ids. Resource selectors of kind policyDefinitionReferenceId can leave some of them out. If the exemption
-switches off every policy of the initiative, that is a violation. An exemption that has neither reference ids nor these
-selectors covers all policies.
+What it does: finds the policies that the exemption switches off, if an initiative is assigned. The exemption names them
+by reference ids. Resource selectors of kind policyDefinitionReferenceId can leave some of them out. If the exemption
+switches off every policy of the initiative, that is a violation. If an exemption has no reference ids and no selectors
+of this kind, it covers all policies.
 
 An assignment of a single policy passes. If an initiative has only one policy, an exemption that names it passes.
 Selectors by location or type do not count, because they select resources, not policies.

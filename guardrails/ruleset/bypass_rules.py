@@ -41,9 +41,9 @@ UNREADABLE: Final = BypassRule(
     control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must be readable.
 
-What it does: reports each assignment and each tag with a form that differs from Azure's documentation. This includes
-the properties of an assignment. The result is always unknown, and no other rule judges the bypass. If this rule is
-`off`, the bypass is listed as excluded, never as compliant.
+What it does: reports an assignment, a property or a tag if its form differs from Azure's documentation. The result is
+always unknown, and no other rule judges the bypass. If this rule is `off`, the bypass is listed as
+excluded, never as compliant.
 
 Why: the service cannot say what an unreadable bypass switches off. It may be one scope or the whole policy.
 
@@ -192,11 +192,11 @@ ENROLLMENT_REMOVED: Final = BypassRule(
 What it does: an assignment with the enforcement mode `Enroll` applies only at scopes with an enrollment. Each sweep
 records the enrollments. If an enrollment is gone, and Azure Resource Manager confirms it, that is a violation. If an
 enrollment covers fewer policies than before, or has other resource selectors, the part that it no longer covers counts
-as removed. An enrollment at a scope above can replace the removed enrollment or part.
+as removed. If an enrollment at a scope above covers that part, nothing counts as removed.
 
 The rule finds nothing if the assignment is gone or has another mode, if the scope is gone, or if the initiative no
-longer has the policy. If Azure does not list the enrollments at the scope, the rule cannot find removed ones. A
-scan cannot find a removed enrollment, because only the register keeps the earlier ones.
+longer has the policy. If Azure does not list the enrollments at the scope, the rule does not
+report a removal. A scan cannot find a removed enrollment, because only the register keeps the earlier ones.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment. Nothing in
 Azure shows that the policy ever applied there.

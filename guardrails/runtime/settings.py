@@ -91,7 +91,7 @@ class Settings:
         "GUARDRAILS_CHANGE_REFERENCE",
         "",
         "Change reference that the service sends when it requests a policy token. Set it if your policies require a "
-        "change reference; without it, the service cannot write and sends the notice `cannot-act`.",
+        "change reference. Without it, such policies refuse the service's writes, and the notice is `cannot-act`.",
     )
     table: str = _setting(
         "GUARDRAILS_TABLE", "guardrails", "Name of the register's table. The service creates it if it is missing."

@@ -180,7 +180,7 @@ async def no_violation_remains(end: End) -> list[str]:
 
 
 async def what_undo_promises_is_kept(end: End) -> list[str]:
-    """Every body that `exg restore` is to write can be restored."""
+    """The register can produce every body that `exg restore` may have to write."""
     found = []
     for one, row in end.rows.items():
         if row.undo is None:

@@ -74,7 +74,8 @@ _DONE: Final[Mapping[str, str]] = {
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
     "budget-reached": "Reverts beyond this budget wait; nothing else does.",
-    "hold": "Nothing was changed in Azure. During the hold, the service changes the exemption only after an edit.",
+    "hold": "Nothing was changed in Azure. An edit ends the hold. "
+    "Until then, the service does not change the exemption.",
     "hold-ending": "Nothing was changed in Azure.",
     "evasion-attempted": "The exemption is judged like any other.",
     "sweep-late": "A sweep has begun. It finds all changes since the last sweep.",

@@ -20,7 +20,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def a_claim_protects_nothing(book: Book) -> list[str]:
-    """If the service spares an exemption for its owner, an identity that may write for that owner wrote it.
+    """The service leaves an exemption to its protected owner only if an identity that may write for the owner wrote it.
 
     By its author, where the ruleset names authors; by metadata that it had when it was new, or that the register had
     seen before somebody else's edit, where it names none.
@@ -132,7 +132,7 @@ async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
 
 
 async def who_made_it_may_delete_it(book: Book) -> list[str]:
-    """The activity log alone is not enough to say that the only creator of an exemption may not delete it."""
+    """If an exemption has only one creator, the activity log alone never takes the creator's right to delete it."""
     found = []
     for step in book:
         match = _WHO_MAY_NOT.fullmatch(str(step.entry.facts.get("why", "")))
@@ -149,7 +149,7 @@ async def who_made_it_may_delete_it(book: Book) -> list[str]:
 
 
 async def gaps_are_named(book: Book) -> list[str]:
-    """If only its own metadata protects a new exemption, the reasons and the ruleset notes say how to fix that."""
+    """If only metadata protects a new exemption, the reasons and the ruleset notes say what to add to the ruleset."""
     found = []
     for step in book:
         for match in filter(None, map(_BELONGS.search, step.reasons)):
@@ -191,7 +191,7 @@ async def the_known_owner_is_named(book: Book) -> list[str]:
 
 
 async def our_tag_is_of_the_past(book: Book) -> list[str]:
-    """The service's tag has a time in the past, whatever was there before."""
+    """The time in the service's tag is in the past, even if an older tag had a later time."""
     found = []
     for change in book.end.cloud.arm.journal:
         tag = (((change.after or {}).get("properties") or {}).get("metadata") or {}).get("guardrails")
@@ -236,7 +236,7 @@ async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
 
 
 async def forged_ids_are_notified(book: Book) -> list[str]:
-    """If the service keeps an event because its id is not the id of one exemption, people are notified."""
+    """If the service keeps an event that does not name exactly one exemption, people are notified."""
     dead_letters = await book.end.register.dead_letters()
     forged = [one for one in dead_letters if one.source == "event" and "names no exemption" in one.reason]
     lost = {event.text for event in book.end.cloud.lost}  # what failed until then was to come once more

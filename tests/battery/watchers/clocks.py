@@ -395,7 +395,7 @@ def _is_accepted(row: Row, step: Step) -> bool:
 
 
 async def the_first_end_is_kept(book: Book) -> list[str]:
-    """The register keeps the first sighting and the earliest expiry of an exemption, however many follow."""
+    """The register keeps the first sighting and the earliest expiry of an exemption after any number of edits."""
     found = []
     for step in book:
         known, row = step.known, step.row

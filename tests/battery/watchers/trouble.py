@@ -333,7 +333,7 @@ async def nothing_follows_from_what_an_event_says(book: Book) -> list[str]:
 
 
 async def who_is_named_has_done_it(book: Book) -> list[str]:
-    """The accepted or accused deleter is the last one in the activity log before the exemption was seen to be gone.
+    """The deleter that the service names is the last one in the activity log before the service saw the loss.
 
     What was deleted before it was last written is an earlier one, and what is deleted after that a later one, under its
     name.

@@ -91,3 +91,12 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, list):
         for item in value:
             yield from objects(item)
+
+
+FIX = {
+    "changes": [
+        {"rule": "owner-missing", "field": "properties.metadata.owner", "current": None, "allowed": "the team"},
+        {"rule": "x", "field": "properties.metadata.ticket", "current": "contoso.com", "allowed": "a key"},
+    ],
+    "command": "az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='<owner>'\"",
+}

@@ -10,7 +10,7 @@ import pytest
 from guardrails.channels import slack
 from guardrails.channels.slack import MAX_BYTES, message
 from guardrails.notices.notice import Kind
-from tests.channels.samples import SCOPE, finding, hostile, notice, objects
+from tests.channels.samples import FIX, SCOPE, finding, hostile, notice, objects
 
 
 def said(sent: bytes) -> str:
@@ -88,15 +88,6 @@ def test_what_slack_would_format_is_plain_text_with_its_addresses_broken() -> No
     assert shown_as("jo_doe@contoso.com") == ("plain_text", "jo_doe@contoso[.]com")
     assert shown_as("*see* contoso.com") == ("plain_text", "*see* contoso[.]com")
     assert shown_as(":smile: contoso.com") == ("plain_text", ":smile: contoso[.]com")
-
-
-FIX = {
-    "changes": [
-        {"rule": "owner-missing", "field": "properties.metadata.owner", "current": None, "allowed": "the team"},
-        {"rule": "x", "field": "properties.metadata.ticket", "current": "contoso.com", "allowed": "a key"},
-    ],
-    "command": "az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='<owner>'\"",
-}
 
 
 def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> None:

@@ -16,7 +16,7 @@ from guardrails.channels.teams import MAX_BYTES, card, message
 from guardrails.notices.notice import Kind
 from sandbox.sink import CARD_SCHEMA
 from tests import reference
-from tests.channels.samples import EXEMPTION, EXEMPTION_ID, HOSTILE, SCOPE, SUBSCRIPTION, finding, hostile, notice
+from tests.channels.samples import EXEMPTION, EXEMPTION_ID, FIX, HOSTILE, SCOPE, SUBSCRIPTION, finding, hostile, notice
 from tests.channels.test_text import LINKS, tokens
 
 SCHEMAS = [CARD_SCHEMA, *reference.places("schemas/adaptive-card-1.5.json")]
@@ -198,15 +198,6 @@ def test_detail_is_left_out_in_order() -> None:
     assert "and 175 findings more" in said(200, 10)
     emoji = texts(card(notice(findings=tuple(finding(text="😀" * 400, rule="😀" * 100) for _ in range(25)))))
     assert "and 15 findings more" in emoji
-
-
-FIX = {
-    "changes": [
-        {"rule": "owner-missing", "field": "properties.metadata.owner", "current": None, "allowed": "the team"},
-        {"rule": "x", "field": "properties.metadata.ticket", "current": "contoso.com", "allowed": "a key"},
-    ],
-    "command": "az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='<owner>'\"",
-}
 
 
 def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> None:

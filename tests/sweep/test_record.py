@@ -9,6 +9,7 @@ import pytest
 from guardrails import __version__
 from guardrails.decisions.record import RecordedSweep
 from guardrails.errors import Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.register.record import Record
 from guardrails.register.table import Write
@@ -185,15 +186,20 @@ async def test_what_the_record_has_come_to_is_in_the_log_and_with_a_route_that_a
     assert sent[0]["notice"]["why"] == [f"sweep 2: {last.hash}"]
 
 
+async def leave_out(tenant: Tenant, one: ExemptionId) -> None:
+    """Take every row of an exemption out of the table."""
+    table, place = tenant.world.register._table, address(one)
+    async for row in table.query(f"PartitionKey eq '{place.partition}'"):
+        if place.key in row["RowKey"]:
+            await table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+
+
 async def test_what_the_register_lacks_is_found_by_the_next_sweep_and_reported_once(tenant: Tenant) -> None:
     world, kept, gone = tenant.world, tenant.world.id("kept"), tenant.world.id("gone")
     for one in (kept, gone):
         await world.known(one)
     await tenant.settled()
-    place = address(gone)
-    async for row in world.register._table.query(f"PartitionKey eq '{place.partition}'"):
-        if place.key in row["RowKey"]:
-            await world.register._table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+    await leave_out(tenant, gone)
     for _ in range(3):
         world.clock.advance(hours=1)
         await tenant.sweep()
@@ -210,10 +216,7 @@ async def test_an_exemption_that_is_left_out_and_not_there_any_more_stays_counte
     await tenant.settled()
     await world.delete(gone)
     await tenant.settled()
-    place = address(gone)
-    async for row in world.register._table.query(f"PartitionKey eq '{place.partition}'"):
-        if place.key in row["RowKey"]:
-            await world.register._table.transact(place.partition, [Write("delete", row["RowKey"], {})])
+    await leave_out(tenant, gone)
     for _ in range(3):
         world.clock.advance(hours=1)
         await tenant.sweep()

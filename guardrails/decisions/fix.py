@@ -4,9 +4,9 @@ Each rule says what must change (`guardrails.rules.base.Change`). Here the chang
 rules allow, under the ruleset's names for metadata, and as one command of the Azure CLI for a POSIX shell.
 
 The command quotes what a stranger wrote. Where the CLI would read it as something else than text (an option,
-a file, its own quoting), or a reader would not see what it is, there is no command. From azure-cli 2.77 on
-`--metadata "KEY='VALUE'"` sets one key and leaves the others; before, it replaced all. That is a partial value of
-https://learn.microsoft.com/cli/azure/use-azure-cli-successfully-shorthand
+a file, its own quoting), or a reader would not see what it is, there is no command. `--metadata` replaces all metadata,
+`--metadata KEY=VALUE` too (azure-cli 2.91.0, findings/azure-cli-metadata-key-replaces-all.sh). So a command that
+changes one key repeats the others.
 """
 
 import json
@@ -52,7 +52,6 @@ _OPTIONS: Final[Mapping[str, str]] = {
 _NO_TEXT: Final = re.compile(r"""[-@'"\[{]|(null|\?\?)$""")
 """How a value begins that the CLI takes for an option, a file, or its shorthand syntax."""
 _REFERENCE: Final = re.compile(r"[\w.()][\w.() -]*")
-_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ def _command(exemption: Exemption, changes: Sequence[Change], done: str) -> str:
         elif done == Delete.name:
             words = ["create", *at, *_anew(exemption, _values(changes))]
         else:
-            words = ["update", *at, *_updated(_values(changes))]
+            words = ["update", *at, *_updated(exemption, _values(changes))]
     except (ValueError, RecursionError):  # metadata can be nested deeper than JSON is written
         return ""
     command = " ".join(["az policy exemption", *words])
@@ -166,18 +165,11 @@ def _both(one: Value, other: Value) -> Value:
     return one if isinstance(one, str) else other
 
 
-def _updated(values: Mapping[str, Value]) -> list[str]:
+def _updated(exemption: Exemption, values: Mapping[str, Value]) -> list[str]:
     """Return the options that set these fields and leave the others. Raises ValueError where that cannot be said."""
-    words: list[str] = []
-    keys: list[str] = []
-    for field, value in values.items():
-        if field in _OPTIONS:
-            words += [_OPTIONS[field], *_said(value)]
-        elif _KEY.fullmatch(field.removeprefix(METADATA)):
-            keys.append(f"\"{field.removeprefix(METADATA)}='{value}'\"")  # of our own words: nothing to be quoted
-        else:
-            raise ValueError(field)
-    return words + (["--metadata", *keys] if keys else [])
+    fields = [field for field in values if not field.startswith(METADATA)]
+    words = [word for field in fields for word in (_OPTIONS[field], *_said(values[field]))]
+    return words if len(fields) == len(values) else words + _metadata(exemption, values)
 
 
 def _anew(exemption: Exemption, values: Mapping[str, Value]) -> list[str]:
@@ -190,14 +182,19 @@ def _anew(exemption: Exemption, values: Mapping[str, Value]) -> list[str]:
         del said["exemptionManagementMode"]  # the default
     if said.keys() - {"metadata", *(field.removeprefix("properties.") for field in _OPTIONS)}:
         raise ValueError("it has fields that the command has no option for")
-    metadata = {key: value for key, value in exemption.metadata.items() if key != MARKER_KEY}
-    metadata |= {field.removeprefix(METADATA): value for field, value in values.items() if field.startswith(METADATA)}
     words: list[str] = []
     for field, option in _OPTIONS.items():
         value = values.get(field, said.get(field.removeprefix("properties.")))
         if value:
             words += [option, *_said(tuple(value) if isinstance(value, list) else value)]
-    return words + (["--metadata", _shown(json.dumps(metadata, ensure_ascii=False))] if metadata else [])
+    return words + _metadata(exemption, values)
+
+
+def _metadata(exemption: Exemption, values: Mapping[str, Value]) -> list[str]:
+    """Return the option for all metadata, changed; the guardrails write their tag anew where it is still needed."""
+    metadata = {key: value for key, value in exemption.metadata.items() if key != MARKER_KEY}
+    metadata |= {field.removeprefix(METADATA): value for field, value in values.items() if field.startswith(METADATA)}
+    return ["--metadata", _shown(json.dumps(metadata, ensure_ascii=False))] if metadata else []
 
 
 def _said(value: Value) -> list[str]:

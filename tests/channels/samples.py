@@ -98,5 +98,5 @@ FIX = {
         {"rule": "owner-missing", "field": "properties.metadata.owner", "current": None, "allowed": "the team"},
         {"rule": "x", "field": "properties.metadata.ticket", "current": "contoso.com", "allowed": "a key"},
     ],
-    "command": "az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='<owner>'\"",
+    "command": 'az policy exemption update --name x --scope /s/contoso.com --metadata \'{"owner": "<owner>"}\'',
 }

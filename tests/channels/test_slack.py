@@ -97,7 +97,7 @@ def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> Non
         "*Fix*", "properties.metadata.owner\nNow: nothing\nAllowed: the team",
         "properties.metadata.ticket\nNow: contoso.com\nAllowed: a key",
         "Change it. Replace each text in <> with your value:",
-        "```az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='&lt;owner&gt;'\"```",
+        "```az policy exemption update --name x --scope /s/contoso.com --metadata '{\"owner\": \"&lt;owner&gt;\"}'```",
     ):  # fmt: skip
         assert part in shown
     assert "Fix: Set" not in shown, "the exact change says it"

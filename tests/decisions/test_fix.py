@@ -112,7 +112,7 @@ def test_all_changes_are_one_command() -> None:
     assert words(found.command) == {
         "": ["update"], "--name": ["partner-ingestion"], "--scope": [RESOURCE],
         "--expires-on": ["2027-11-21T09:00:00Z"], "--assignment-scope-validation": ["Default"],
-        "--metadata": ["approvalTicket='<ticket>'", "owner='<owner>'"],
+        "--metadata": ['{"approvalTicket": "<ticket>", "owner": "<owner>"}'],
     }  # fmt: skip
 
 
@@ -155,8 +155,20 @@ def test_metadata_is_named_as_the_ruleset_and_the_exemption_name_it() -> None:
     rules = ruleset("owner-missing", more={"metadata": {"owner": ["costOwner", "boss"]}})
     assert fixed(Case("", {"metadata": None}), rules).changes[0][1].field == "properties.metadata.costOwner"
     assert fixed(Case("", {"metadata": {"Boss": "TBD"}}), rules).changes[0][1].field == "properties.metadata.Boss"
-    assert words(fixed(Case("", {"metadata": {"Boss": "TBD"}}), rules).command)["--metadata"] == ["Boss='<owner>'"]
-    assert fixed(Case("", {"metadata": {"bo ss": "TBD"}}), rules).command == ""
+    for key in ("Boss", "bo ss"):
+        command = fixed(Case("", {"metadata": {key: "TBD"}}), rules).command
+        assert words(command)["--metadata"] == [json.dumps({key: "<owner>"})]
+
+
+def test_a_command_that_sets_one_key_repeats_the_others_but_not_our_tag() -> None:
+    there = {"note": "it's", "count": 3, "none": None, "list": [{"a": True}], "guardrails": {"status": "violation"}}
+    said = words(fixed(Case("", {"metadata": there}), ruleset("owner-missing")).command)["--metadata"]
+    kept = {key: value for key, value in there.items() if key != "guardrails"}
+    assert [json.loads(one) for one in said] == [{**kept, "owner": "<owner>"}]
+    command = fixed(
+        Case("", {"metadata": {**kept, "owner": "o@contoso.com"}, "expiresOn": None}), ruleset("expiry-missing")
+    )
+    assert "--metadata" not in command.command
 
 
 def test_where_only_a_delete_helps_the_command_deletes() -> None:

@@ -39,6 +39,7 @@ WEEK: Final = 7 * 24 * 3600
 _NUMBERS: Final = count(1)
 _REQUEST: Final[Any] = SimpleNamespace()
 _VALUES: Final = (str, int, bytes, float, datetime, UUID, EntityProperty)
+_PLAIN: Final = frozenset({str, int, bytes, bool})
 _KINDS: Final = {404: ResourceNotFoundError, 409: ResourceExistsError, 412: ResourceModifiedError}
 
 
@@ -278,7 +279,7 @@ def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
             total += len(value) if isinstance(value, str) else len(value) * 4 // 3
     if total > LARGEST:
         raise Failed(400, "EntityTooLarge")
-    return {name: _read(value) for name, value in columns.items()}
+    return {name: value if type(value) in _PLAIN else _read(value) for name, value in columns.items()}
 
 
 def _kept_bytes(value: str | bytes) -> int:
@@ -306,9 +307,8 @@ def _all(key: Key, kept: Kept) -> dict[str, Any]:
 
 
 def _entity(key: Key, kept: Kept, select: Sequence[str] | None = None) -> TableEntity:
-    entity = TableEntity()
     found = _all(key, kept)
-    entity.update(found if select is None else {name: found[name] for name in found if name in select})
+    entity = TableEntity(found if select is None else {name: found[name] for name in found if name in select})
     entity._metadata = {"etag": kept.etag, "timestamp": datetime.now(UTC)}
     return entity
 

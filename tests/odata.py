@@ -37,6 +37,14 @@ def finds(text: str) -> Test:
     return test
 
 
+@lru_cache(maxsize=1024)
+def partition_of(text: str) -> str:
+    """Return the partition of all rows that a filter finds, where its first comparison says that; else ""."""
+    found = _TOKEN.match(text)
+    sure = found and found[1] == "PartitionKey" and found[2] == "eq" and " or " not in text
+    return found[3].replace("''", "'") if found and sure else ""
+
+
 def _either(rest: deque[Any]) -> Test:
     tests = [_both(rest)]
     while rest and rest[0] == "or":

@@ -28,7 +28,7 @@ from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from guardrails.runtime.transport import asking
-from tests.odata import KEYS, Key, finds
+from tests.odata import KEYS, Key, finds, partition_of
 
 LONGEST: Final = 64 * 1024
 """Bytes of one column, text as UTF-16."""
@@ -37,7 +37,9 @@ LARGEST: Final = 1024 * 1024
 WEEK: Final = 7 * 24 * 3600
 """Seconds that a message stays where nobody says how long."""
 _NUMBERS: Final = count(1)
+_REQUEST: Final[Any] = SimpleNamespace()
 _VALUES: Final = (str, int, bytes, float, datetime, UUID, EntityProperty)
+_PLAIN: Final = frozenset({str, int, bytes, bool})
 _KINDS: Final = {404: ResourceNotFoundError, 409: ResourceExistsError, 412: ResourceModifiedError}
 
 
@@ -176,11 +178,12 @@ class MemoryTable(_Client):
         self, query_filter: str, *, select: Sequence[str] | None = None, results_per_page: int = 1000
     ) -> AsyncIterator[TableEntity]:
         """Yield the rows that a filter finds, in the order of their keys: one request for each page."""
-        test, after = finds(query_filter), ("", "")
+        test, inside, after = finds(query_filter), partition_of(query_filter), ("", "")
         while True:
             async with _request(self._account, "query_entities"):
                 rows = self._rows()
-                keys = sorted(key for key, kept in rows.items() if key > after and test(key, kept.columns))
+                some = [key for key in rows if key[0] == inside] if inside else rows
+                keys = sorted(key for key in some if key > after and test(key, rows[key].columns))
                 page = [_entity(key, rows[key], select) for key in keys[:results_per_page]]
             for entity in page:
                 yield entity
@@ -276,7 +279,7 @@ def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
             total += len(value) if isinstance(value, str) else len(value) * 4 // 3
     if total > LARGEST:
         raise Failed(400, "EntityTooLarge")
-    return {name: _read(value) for name, value in columns.items()}
+    return {name: value if type(value) in _PLAIN else _read(value) for name, value in columns.items()}
 
 
 def _kept_bytes(value: str | bytes) -> int:
@@ -304,9 +307,8 @@ def _all(key: Key, kept: Kept) -> dict[str, Any]:
 
 
 def _entity(key: Key, kept: Kept, select: Sequence[str] | None = None) -> TableEntity:
-    entity = TableEntity()
     found = _all(key, kept)
-    entity.update(found if select is None else {name: found[name] for name in found if name in select})
+    entity = TableEntity(found if select is None else {name: found[name] for name in found if name in select})
     entity._metadata = {"etag": kept.etag, "timestamp": datetime.now(UTC)}
     return entity
 
@@ -432,7 +434,7 @@ class _request:  # noqa: N801 - used as a function is
         self._what = what
 
     async def __aenter__(self) -> None:
-        asking(SimpleNamespace())  # type: ignore[arg-type]  # as the SDK's pipeline says that it makes a request
+        asking(_REQUEST)  # as the SDK's pipeline says that it makes a request
         self._sent = await self._line.before(self._what)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:

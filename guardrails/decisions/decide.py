@@ -8,6 +8,7 @@ The breaker and the re-read come later, at the moment of acting (reconcile/act.p
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.decisions.assess import Assessment, Verdict
@@ -120,9 +121,9 @@ class Plan:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Situation:
-    """Everything that a decision rests on.
+    """Everything that a decision rests on. Without slots, so that it keeps what many ask it for.
 
     Attributes:
         row: what the register knows of this same exemption; None for a new one.
@@ -151,12 +152,12 @@ class Situation:
     may_put_back: bool = True
     before: frozenset[str] | None = None
 
-    @property
+    @cached_property
     def written(self) -> Written:
         """The exemption as somebody wrote it."""
         return Written(self.exemption, self.author, self.content, self.row, self.before)
 
-    @property
+    @cached_property
     def ownership(self) -> Ownership:
         """Whose it is."""
         return ownership_of(self.written, self.ruleset)

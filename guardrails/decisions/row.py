@@ -212,9 +212,7 @@ class Row:
         fields = vars(self) | changes
         if len(fields) != len(_DEFAULTS):
             raise TypeError(f"a row has no {', '.join(sorted(changes.keys() - vars(self).keys()))}")
-        copy = object.__new__(Row)
-        object.__setattr__(copy, "__dict__", fields)
-        return copy
+        return _made(fields)
 
     @property
     def wanted_back(self) -> bool:
@@ -243,8 +241,9 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON: times spelled as ARM does, fields with their default left out."""
         out: dict[str, Any] = {}
+        mine = vars(self)
         for name, default in _DEFAULTS:
-            value = getattr(self, name)
+            value = mine[name]
             if value is not default and value != default:
                 out[name] = _to_json(value)
         return out
@@ -256,9 +255,16 @@ class Row:
             values = {name: _READ[name](value) for name, value in data.items() if name in _READ}
             if values["since"] is None or not values["id"] or not values["status"]:
                 raise ValueError("a row needs an id, a status and a time")
-            return _BLANK.__replace__(**{**_unsaid(), **values})
+            return _made({**vars(_BLANK), **_unsaid(), **values})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a register row: {error!r}") from error
+
+
+def _made(values: dict[str, Any]) -> Row:
+    """Return the row with just these values, one of each field."""
+    row = object.__new__(Row)
+    object.__setattr__(row, "__dict__", values)
+    return row
 
 
 _PLAIN: Final = frozenset({str, int, bool})
@@ -286,13 +292,15 @@ def _hold(data: Mapping[str, Any]) -> Hold:
 def _to_json(value: Any) -> Any:
     if type(value) in _PLAIN:
         return value
+    if type(value) is dict:
+        return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, datetime):
         return spell_time(value)
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
     if isinstance(value, StrEnum):
         return str(value)
-    if isinstance(value, dict | Mapping):
+    if isinstance(value, Mapping):
         return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, Intent | Hold):
         return {name: _to_json(item) for name in _PARTS[type(value)] if (item := getattr(value, name)) is not None}

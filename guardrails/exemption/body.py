@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from guardrails.exemption.json_values import json_object, kind_of, metadata_of, refuse, texts_of
 from guardrails.exemption.times import spelled_time
@@ -33,6 +33,8 @@ _TOP_NAMES: Final = {
     "id": "id", "resourceid": "id", "exemptionid": "id", "policyexemptionid": "id", "name": "name", "type": "type",
     "systemdata": "systemData", "properties": "properties",
 }  # fmt: skip
+
+_TOP: Final = frozenset({"id", "name", "type", "systemData", "properties"})
 
 _READ_ONLY: Final = frozenset({
     "id", "name", "type", "systemdata", "apiversion", "tenantid", "subscriptionid", "resourcegroup", "resourceid",
@@ -72,6 +74,14 @@ def canonical(body: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(system, Mapping):
         top["systemData"] = {str(k)[:1].lower() + str(k)[1:]: v for k, v in system.items()}
     return {**top, "properties": properties}
+
+
+def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the properties of `canonical(body)`: those of the body itself where it is spelled as ARM does."""
+    found = body.get("properties")
+    if type(found) is dict and found.keys() <= KNOWN and body.keys() <= _TOP:
+        return found
+    return cast(Mapping[str, Any], canonical(body)["properties"])
 
 
 def _keep(into: dict[str, Any], name: str, value: object) -> None:
@@ -122,7 +132,7 @@ def fingerprint(body: Mapping[str, Any]) -> str:
     rewrites dates, drops empty fields and keeps the casing of old writes, and none of that is a change.
     """
     said: dict[str, Any] = {}
-    for name, value in canonical(body)["properties"].items():
+    for name, value in _properties(body).items():
         if name == "metadata":
             value = with_marker(metadata_of(value, ""), None)  # noqa: PLW2901
             if value.get(MARKER_KEY, MARKER_KEY) in (None, {}):  # as once our tag was set and taken off again
@@ -145,7 +155,7 @@ def spelling(body: Mapping[str, Any]) -> str:
 
     What has one `fingerprint` may be spelled in several ways; to a tool that compares texts these are differences.
     """
-    read = dict(canonical(body)["properties"])
+    read = {**_properties(body)}
     read["metadata"] = with_marker(metadata_of(read.get("metadata"), ""), None) or None
     said = {name: value for name, value in read.items() if value is not None}
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:12]

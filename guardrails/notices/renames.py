@@ -20,11 +20,16 @@ def renamed(value: Any, names: Names, at: str = "", *, both: bool = False) -> An
         return value
     if isinstance(value, list | tuple):
         return [renamed(item, names, at, both=both) for item in value]
-    if not isinstance(value, dict | Mapping) or not any(place.startswith(at) for place in names):
+    below = f"{at}." if at else ""
+    ahead = {place.removeprefix(below).partition(".")[0] for place in names if place.startswith(below)}
+    if not ahead or not isinstance(value, dict | Mapping):
         return value
     made: dict[str, Any] = {}
     for key, item in value.items():
-        place = f"{at}.{key}" if at else str(key)
+        if key not in ahead:  # nothing in it has another name
+            made[key] = item
+            continue
+        place = f"{below}{key}"
         inner = renamed(item, names, place, both=both)
         if both or place not in names:
             made[key] = inner

@@ -130,7 +130,7 @@ async def _record_intent(
     row, body = look.row_after(stored)
     notice = None
     if look.plan.notice:
-        notice = visit.about(look.plan.notice, look, stored, _done(action), look.plan.reasons).to_json()
+        notice = visit.about(look.plan.notice, look, stored, _done(action), look.plan.reasons, row=row).to_json()
     intent = Intent(
         action.name,
         "" if isinstance(action, Delete) else fingerprint(target) if target else look.situation.content,

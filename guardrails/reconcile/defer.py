@@ -7,7 +7,7 @@ from guardrails.decisions import notify
 from guardrails.decisions.copies import replace
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.next_row import entry_for, is_news, particulars
-from guardrails.decisions.row import Stored
+from guardrails.decisions.row import Row, Stored
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import parse_time, read_time, spell_time
 from guardrails.notices.notice import Kind, Notice
@@ -57,10 +57,10 @@ async def hold_back(
         unnotified = None
     notices = [unnotified.notice] if unnotified else []
     if warns and own:
-        notices.append(flood_or_fight(visit, replace(look, plan=plan), stored, own, row.reverts))
+        notices.append(flood_or_fight(visit, replace(look, plan=plan), row, stored, own))
     elif is_news(old, row):
         done = f"Nothing was changed in Azure: {WAITS[name]}."
-        notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons))
+        notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons, row=row))
     details = particulars(look.assessment, plan)
     entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **details)
 
@@ -100,16 +100,16 @@ def warns_anew(warned: str, own: Full, now: datetime, window: timedelta) -> bool
     return name != own.name or time is None or now - time >= (window if own.name == "fight" else WINDOW)
 
 
-def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, reverts: tuple[datetime, ...]) -> Notice:
+def flood_or_fight(visit: Visit, look: Look, row: Row, stored: Stored | None, own: Full) -> Notice:
     """Return the notice that somebody writes one exemption as often as it is reverted: here a flood is found.
 
-    `reverts`: when reverts of it were begun, oldest first; Azure may have refused some.
+    `row`: the row that is recorded; of its reverts, Azure may have refused some.
     """
     window = visit.ruleset.fights.window if own.name == "fight" else WINDOW
-    times = [time for time in reverts if look.situation.now - time < window]
+    times = [time for time in row.reverts if look.situation.now - time < window]
     count = f"{number_of(len(times), 'revert')} of it began since {read_time(times[0])}, and it was written again"
     then = f"{NOTHING_DONE} If it still breaks the rules at {read_time(own.until)}, it is reverted then."
-    notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
+    notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons), row=row)
     following = "Ask the author for the reason. To keep the exemption meanwhile: exg hold ID"
     return replace(notice, next=notify.naming(following, visit.id))
 

@@ -142,7 +142,7 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
     adopting = stored is None and row.adopted is not None and visit.hint.source == "sweep"
     if plan.notice and not adopting and is_news(stored.row if stored else None, row):
         would = f" This is audit mode; enforce mode would {DOES[plan.withheld.name]}." if plan.withheld else ""
-        notices.append(visit.about(plan.notice, look, stored, NOTHING_DONE + would, plan.reasons))
+        notices.append(visit.about(plan.notice, look, stored, NOTHING_DONE + would, plan.reasons, row=row))
     entry = entry_for(
         _event(stored, row),
         look.situation.now,

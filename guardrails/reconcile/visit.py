@@ -164,14 +164,15 @@ class Visit:
         if (known := await self._with_others(situation)) is not same:
             same = known
             facts, situation = self._judged(exemption, same, content, *about, before=before, together=together)
-        if decide(situation).reverts:
+        plan = decide(situation)
+        if plan.reverts:
             less = without(together, "outside")
             _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, together=less)
             if not decide(unread).reverts:
                 about = await self.exempted(exemption, max_age=timedelta())
                 together = await self._confirmed(exemption, together)
                 facts, situation = self._judged(exemption, same, content, *about, before=before, together=together)
-        plan = decide(situation)
+                plan = decide(situation)
         back = plan.action or plan.withheld
         target = None
         if isinstance(back, PutBack) and situation.ownership.kept is None:
@@ -340,8 +341,13 @@ class Visit:
         """
         return Row.from_json((await self.world.register.entry(self.id, entry)).row)
 
-    def about(self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str]) -> Notice:
-        """Return the notice about what was seen and decided, bound to the next history entry."""
+    def about(
+        self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str], *, row: Row
+    ) -> Notice:
+        """Return the notice about what was seen and decided, bound to the next history entry.
+
+        `row`: the look's `row_after`.
+        """
         return notify.about(
             kind,
             self.id,
@@ -352,7 +358,7 @@ class Visit:
             why=why,
             exemption=look.exemption,
             assessment=look.assessment,
-            row=look.row_after(stored)[0],
+            row=row,
             fix=fix_for(kind, look.plan, look.exemption, look.facts, self.ruleset),
         )
 

@@ -20,6 +20,7 @@ _TIMES: Final = ("began", "begun", "used", "kept")
 _NUMBERS: Final = ("seq", "changes", "step")
 _TEXTS: Final = ("newest", "hash", "run", "ruleset", "mode", "containers", "cut")
 _HEX: Final = re.compile("[0-9a-f]{64}")
+_BUCKET_ROWS: Final = tuple(f"heads~{number:02x}" for number in range(BUCKETS))
 
 
 def run_row(started: datetime, holder: str) -> str:
@@ -152,7 +153,7 @@ def read_heads(rows: Mapping[str, Mapping[str, Any]], least: int) -> KeptHeads:
 
     `least`: the step that a sweep which ended recorded. Rows of before that were put back by a hand; all are damaged.
     """
-    buckets = tuple(join_bytes("heads", rows.get(f"heads~{number:02x}", {})) for number in range(BUCKETS))
+    buckets = tuple(join_bytes("heads", rows[name]) if name in rows else b"" for name in _BUCKET_ROWS)
     found, own = rows.get(HEADS, {}), digests_of(buckets)
     step, digests, lost = found.get("step"), found.get("digests"), found.get("lost")
     etag = str(found.get("odata.etag") or "")
@@ -161,5 +162,6 @@ def read_heads(rows: Mapping[str, Mapping[str, Any]], least: int) -> KeptHeads:
             return KeptHeads()
         newest = max(least, step if type(step) is int else 0)
         return KeptHeads(buckets, newest, own, damaged=(*range(BUCKETS),), etag=etag)
-    wrong = tuple(n for n, at in enumerate(range(0, 32 * BUCKETS, 32)) if own[at : at + 32] != digests[at : at + 32])
+    starts = () if own == digests else enumerate(range(0, 32 * BUCKETS, 32))
+    wrong = tuple(number for number, at in starts if own[at : at + 32] != digests[at : at + 32])
     return KeptHeads(buckets, step, digests, lost if type(lost) is int else 0, wrong, etag)

@@ -76,7 +76,13 @@ def _row(text: str) -> Row:
 
 
 def _seal(partition: str, row: str, columns: Mapping[str, Any]) -> str:
-    sealed = canonical_json([partition, row, {n: v.hex() if isinstance(v, bytes) else v for n, v in columns.items()}])
+    return _sealed(partition, row, tuple(columns), *columns.values())
+
+
+@lru_cache(maxsize=256, typed=True)  # a row is read again and again as it was sealed; typed, for 1 == True
+def _sealed(partition: str, row: str, names: tuple[str, ...], *values: Any) -> str:
+    columns = zip(names, values, strict=True)
+    sealed = canonical_json([partition, row, {n: v.hex() if isinstance(v, bytes) else v for n, v in columns}])
     return hashlib.sha256(sealed.encode("ascii")).hexdigest()
 
 

@@ -41,7 +41,7 @@ from guardrails.register.rate_limits import RateLimits
 from guardrails.register.record import Record
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
-from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
+from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write, exceed
 from guardrails.register.unseen import Unseen
 from guardrails.register.verify import problems_of
 from guardrails.ruleset.budgets import Budget, Use
@@ -157,7 +157,7 @@ class TableRegister:
             *grace_use_writes(exemption, place, old, row, now),
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
-        if sum(write.size for write in writes) > MOST_BYTES:
+        if exceed(writes, MOST_BYTES):
             ahead = [write for write in writes if write.row.startswith(_BODY)]  # named by its digest: always the same
             for write in ahead:
                 await self._commits.transact(place.partition, [write], exemption.text)

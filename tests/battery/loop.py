@@ -39,18 +39,15 @@ class Numbered(asyncio.Task[Any]):
 
 
 class _Ready(asyncio.Handle):
-    """A handle that is made without asyncio's checks."""
+    """A handle that is made without asyncio's checks. Of one that is ready, the loop only asks for these."""
 
     __slots__ = ()
 
-    def __init__(self, callback: Any, args: Any, loop: asyncio.AbstractEventLoop, context: Context | None) -> None:
+    def __init__(self, callback: Any, args: Any, context: Context | None) -> None:
         self._context = copy_context() if context is None else context
-        self._loop = loop
         self._callback = callback
         self._args = args
         self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -81,7 +78,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
         """As asyncio's, without its checks: of whether the loop is closed, and of threads."""
-        handle = _Ready(callback, args, self, context)
+        handle = _Ready(callback, args, context)
         self._ready.append(handle)
         return handle
 

@@ -113,7 +113,7 @@ class Recording:
         await _unstopped("the end of the sweep could not be recorded", work)
         if self._sweep.seq:
             await _unstopped("the hash of the recorded sweep could not be sent", self._anchor)
-        if self._tip is not None and not report.clock_differs:
+        if self._tip is not None and not broken and not report.clock_differs:
             await _unstopped("old sweeps could not be deleted from the record", lambda: self._prune(report))
 
     async def _anchor(self) -> None:
@@ -133,7 +133,7 @@ class Recording:
         """Delete what is too old by the clocks of this sweep and of the one before: one of them may be wrong."""
         if self._tip is not None and self._run.before is not None:
             now = min(report.started, self._run.before)
-            self._tip = await self._record.prune(self._tip, months_before(now, self._months))
+            self._tip = await self._record.prune(self._tip, months_before(now, self._months), report.started)
 
 
 async def record_ruleset(record: Record, clock: Clock, ruleset: Ruleset, mode: Mode) -> None:

@@ -132,8 +132,9 @@ def _row(one: RecordedSweep) -> tuple[str | list[str], ...]:
 def _unseen(one: RecordedSweep, report: Mapping[str, Any]) -> list[str]:
     """Return what a sweep could not see, or why it broke off."""
     broke = [str(one.said["broke_off"])] if one.said.get("broke_off") else []
-    missing = report.get("missing")
-    return [*broke, *map(str, missing if isinstance(missing, list) else ())] or [""]
+    missing, more = report.get("missing"), report.get("missing_more")
+    rest = [f"and {more:,} more"] if type(more) is int and more else []
+    return [*broke, *map(str, missing if isinstance(missing, list) else ()), *rest] or [""]
 
 
 def _part(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:

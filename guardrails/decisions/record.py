@@ -13,12 +13,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from guardrails.decisions.watch import Run
+from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import read_time, spell_time
 
 LATE: Final = timedelta(minutes=10)
 """How much later than by its schedule a sweep may begin before the time between is a gap."""
 
 ALTERED: Final = "the row `chain` of the record was changed from outside, and was made anew from the other rows: {}"
+_MOST_REPORTED: Final = 100_000
+"""Characters of a report that the next sweep keeps besides its own: both are in one row of 1 MiB."""
+UNRECORDED: Final = "the end of the previous sweep could not be recorded; `previous_report` is its report: {}"
 FIRST: Final = "the record begins with this sweep; it has nothing from before"
 
 
@@ -83,8 +88,8 @@ class RecordedSweep:
     Attributes:
         started: when it began, UTC.
         holder: a name for who did it.
-        said: what it says, as JSON: `by`, `version`, `ruleset`, `mode`, `gaps`, `follows`; once it ended `report` and
-            more.
+        said: what it says, as JSON: `by`, `version`, `ruleset`, `mode`, `gaps`, `follows` (the row of the one that
+            began before it); once it ended `report` and more.
         ended: when it ended, UTC; None while it is under way, where it died, or its end could not be written.
         seq: its number among those that ended; 0 for others.
         previous, hash: of the chain; "" for others.
@@ -152,6 +157,20 @@ def hash_of(said: str, seq: int, previous: str, started: str, ended: str) -> str
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("ascii", "backslashreplace")).hexdigest()
+
+
+def unrecorded(tip: Tip | None, last: Run) -> dict[str, Any]:
+    """Return the report of the sweep before, where it ended and that could not be recorded; {} elsewhere.
+
+    Args:
+        tip: where the record has come to.
+        last: the lease of the sweep that begins, with the report of the one before it.
+    """
+    if tip is None or tip.begun is None or tip.newest == tip.run:
+        return {}
+    report = dict(last.report)
+    fits = report.get("started") == spell_time(tip.begun) and len(canonical_json(report)) <= _MOST_REPORTED
+    return report if fits else {}
 
 
 def gaps_before(tip: Tip | None, started: datetime, before: datetime | None) -> list[str]:

@@ -23,7 +23,17 @@ from typing import Any, Final
 
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.heads import after as after_step
-from guardrails.decisions.record import ALTERED, InForce, RecordedSweep, Tip, UsedRuleset, gaps_before, hash_of
+from guardrails.decisions.record import (
+    ALTERED,
+    UNRECORDED,
+    InForce,
+    RecordedSweep,
+    Tip,
+    UsedRuleset,
+    gaps_before,
+    hash_of,
+    unrecorded,
+)
 from guardrails.decisions.watch import Run
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.body import canonical_json
@@ -76,6 +86,9 @@ class Record:
             said = {**sweep.said, "gaps": gaps_before(tip, sweep.started, before.before)}
             if tip is not None and tip.newest:
                 said["follows"] = tip.newest
+            if tip is not None and (report := unrecorded(tip, before)):
+                said["previous_report"] = report
+                said["gaps"] = [*said["gaps"], UNRECORDED.format(tip.newest)]
             kept = replace(sweep, row=row, behind=tip.seq if tip else 0, said=said)
             writes = [Write("put", row, run_columns(kept))]
             if tip is None or (tip.begun is None and not tip.problem):
@@ -285,7 +298,7 @@ class Record:
         return replace(tip, etag=etags[0])
 
     async def _tip(self) -> Tip | None:
-        """Return where the record has come to, by the other rows where its own is no help; None where there are none."""
+        """Return where the record has come to, by its other rows where that one is no help; None where there are none."""
         found = await self._table.get(RECORD, CHAIN)
         tip = Tip(NEVER, problem="it is missing") if found is None else read_tip(found)
         if not tip.problem:

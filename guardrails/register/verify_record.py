@@ -137,8 +137,8 @@ def _changes(rows: Rows, sweeps: Sequence[RecordedSweep], tip: Tip | None) -> It
     ]
     told += [("the row `chain`", {"changes": tip.changes, "hash": tip.changed})] if tip and not tip.problem else []
     for who, said in told:
-        number, hash_ = (said.get("changes"), said.get("hash")) if isinstance(said, Mapping) else (None, None)
-        if type(number) is int and hashes.get(number, hash_) != hash_:
+        changes, hash_ = (said.get("changes"), said.get("hash")) if isinstance(said, Mapping) else (None, None)
+        if type(changes) is int and hashes.get(changes, hash_) != hash_:
             yield f"{who} does not have the hash of the newest change of the ruleset"
             return
 

@@ -48,6 +48,9 @@ _BLIND: Final = 1000
 _SENDS: Final = 32
 
 NAMED: Final = 50
+_RECORDED: Final = 500
+_LONGEST: Final = 500
+"""Sentences about what was not seen, and characters of each, that the record keeps: a row holds 1 MiB in UTF-16."""
 """How many containers that cannot be seen are named."""
 
 
@@ -71,6 +74,7 @@ class Report:
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
         altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
+        announced: those of them that were announced. No part of what the next one needs.
         late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
         open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
         clock_differs: whether our clock and Azure's are too far apart. No part of what is kept.
@@ -90,6 +94,7 @@ class Report:
     bypasses_notified: datetime | None = None
     matches: Matches | None = None
     altered: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
     late: str = ""
     open_since: datetime | None = None
     clock_differs: bool = False
@@ -142,6 +147,9 @@ class Report:
         said["left_out"] = said.pop("odd")  # stored name
         for name in ("told", "bypasses_told"):  # stored name
             del said[name]
+        said["altered"] = [*self.announced, *self.altered][:NAMED]
+        said["missing"] = [one[:_LONGEST] for one in self.missing[:_RECORDED]]
+        said["missing_more"] = max(len(self.missing) - _RECORDED, 0)
         return said
 
 

@@ -6,8 +6,8 @@ What could not be recorded is in the log, and in what the next sweep records.
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from guardrails import __version__
 from guardrails.decisions.heads import KeptHeads, Scanned, Step, change
@@ -22,6 +22,8 @@ from guardrails.runtime.telemetry import Fact, fact
 from guardrails.sweep.compare import Report
 
 log = logging.getLogger("guardrails")
+
+_AGAIN: Final = timedelta(minutes=1)
 
 
 class Recording:
@@ -136,13 +138,37 @@ class Recording:
             self._tip = await self._record.prune(self._tip, months_before(now, self._months), report.started)
 
 
-async def record_ruleset(record: Record, clock: Clock, ruleset: Ruleset, mode: Mode) -> None:
-    """Record the ruleset in force at the start of the app, so that the record knows it before the next sweep."""
+class RulesetNote:
+    """Sees that each ruleset in force is recorded: that of the app's start, and what its file changes to meanwhile.
 
-    async def work() -> None:
-        await record.use(UsedRuleset(ruleset.text, str(mode)), clock.now().replace(microsecond=0))
+    Where nothing changed, nothing is asked. What fails is in the log, and is tried again a minute later.
+    """
 
-    await _unstopped("the ruleset in force could not be recorded; the next sweep records it", work)
+    def __init__(self, record: Record, clock: Clock) -> None:
+        self._record = record
+        self._clock = clock
+        self._noted: UsedRuleset | None = None
+        self._next: datetime | None = None
+
+    async def started(self, ruleset: Ruleset, mode: Mode) -> None:
+        """Record the ruleset with which the app starts."""
+        await self._keep(UsedRuleset(ruleset.text, str(mode)))
+
+    async def used(self, ruleset: Ruleset, mode: Mode) -> None:
+        """Record a ruleset that judges something now, if it is not the one that this process began with or noted."""
+        one = UsedRuleset(ruleset.text, str(mode))
+        if self._noted is None:  # the start of the app, here or in another process, recorded it
+            self._noted = one
+        elif one != self._noted and (self._next is None or self._clock.now() >= self._next):
+            self._next = self._clock.now() + _AGAIN
+            await self._keep(one)
+
+    async def _keep(self, ruleset: UsedRuleset) -> None:
+        async def work() -> None:
+            await self._record.use(ruleset, self._clock.now().replace(microsecond=0))
+            self._noted, self._next = ruleset, None
+
+        await _unstopped("the ruleset in force could not be recorded", work)
 
 
 def months_before(now: datetime, months: int) -> datetime:

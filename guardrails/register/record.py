@@ -295,7 +295,7 @@ class Record:
             etags = await self._table.transact(RECORD, [how, *writes], "record")
         except Rejected:
             return None
-        return replace(tip, etag=etags[0])
+        return replace(tip, etag=etags[0], problem="")
 
     async def _tip(self) -> Tip | None:
         """Return where the record has come to, by its other rows where that one is no help; None where there are none."""

@@ -87,6 +87,31 @@ def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
     assert "the record begins with this sweep" in ran.err
 
 
+def test_a_sweep_under_way_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, (3, RULES, FINE), (2, RULES, FINE), (1.4, RULES, FINE), (0.3, RULES, None))
+    listed = ("sweep", "list", "--format", "json", "--from", spelled(2.1))
+    assert [one["state"] for one in run(*listed).json["sweeps"]] == ["ended", "ended", "died"]
+
+    async def work() -> None:
+        clock = VirtualClock(NOW)
+        async with connect(clock=clock, connection_string=shelf.connection, table=shelf.table) as register:
+            assert await register.sweeps.begin(datetime.now(UTC), "h3", HOUR) is not None
+
+    asyncio.run(work())
+    ran = run(*listed)
+    assert [one["state"] for one in ran.json["sweeps"]] == ["ended", "ended", "running"]
+    assert (ran.code, ran.json["gaps"]) == (0, [])
+
+
+@pytest.mark.parametrize("period", [("--from", "0001-01-01"), ("--to", "0001-01-01"), ("--from", "9999-12-31")])
+def test_any_time_can_be_asked_for(run: Run, shelf: Shelf, period: tuple[str, str]) -> None:
+    recorded(shelf, (2, RULES, FINE))
+    ran = run("sweep", "list", *period)
+    assert ran.code in (0, 1)
+    assert "[unexpected]" not in ran.err
+    assert "[not-recorded]" in run("rules", "--as-of", period[1]).err
+
+
 def test_times_are_for_the_list_alone_and_in_order(run: Run, shelf: Shelf) -> None:
     assert "[only-with-list]" in run("sweep", "show", "--from", spelled(1)).err
     assert "[wrong-period]" in run("sweep", "list", "--from", spelled(1), "--to", spelled(2)).err
@@ -103,6 +128,7 @@ def test_the_ruleset_of_a_time_is_printed_as_it_was(run: Run, shelf: Shelf) -> N
     assert between["unsure"][0].startswith("the ruleset changed between ")
     now = run("rules", "--as-of", spelled(1), "--format", "json").json
     assert (now["text"], now["mode"], now["until"], now["last_used"]) == (OTHER.text, "enforce", None, spelled(2))
+    assert (between["first_used"], between["last_used"]) == (spelled(4), spelled(3))
 
 
 def test_of_a_time_before_the_record_no_ruleset_is_made_up(run: Run, shelf: Shelf) -> None:

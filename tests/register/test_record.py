@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.heads import KEY, NONE, SIZE, KeptHeads, Step
-from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset, held_at
+from guardrails.decisions.record import InForce, RecordedSweep, Tip, UsedRuleset, held_at
 from guardrails.decisions.watch import Run
 from guardrails.errors import Permanent
 from guardrails.register.verify_record import check_record
@@ -60,6 +60,25 @@ async def test_sweeps_that_end_are_a_chain_and_one_that_died_is_there_too(empty:
     tip = await empty.register.record.tip()
     assert tip is not None
     assert (tip.seq, tip.hash, tip.ruleset, tip.mode) == (2, last.hash, RULES.sha256, "audit")
+
+
+async def test_two_sweeps_at_once_are_both_in_it_and_it_is_sound(empty: World) -> None:
+    """The first one records the heads before the second one begins, and ends after it."""
+    record = empty.register.record
+    tips, sweeps = [], []
+    for number in range(2):
+        run = Run(AT + number * HOUR, "x", None, before=AT - HOUR)
+        tip, sweep = await record.begin(RecordedSweep(run.started, f"holder{number}", {}), RULES, run)
+        step = Step({number: bytes([number]) * SIZE}, bytes([number]) * KEY + NONE)
+        heads = await record.keep_heads(await record.heads(tip), step, 0, run.started)
+        assert heads is not None
+        tips.append(tip)
+        sweeps.append(replace(sweep, said={**sweep.said, "heads": {"step": heads.step, "digest": heads.digest}}))
+    for number in (1, 0):
+        ended = replace(sweeps[number], ended=AT + (4 - number) * HOUR)
+        await record.end(tips[number], ended, RULES, [f"s{number}"])
+    assert sorted(one.seq for one in await kept(empty)) == [1, 2]
+    assert check_record(await empty.register.backup.record()).problems == []
 
 
 async def test_a_sweep_takes_three_requests_where_nothing_is_new(empty: World) -> None:
@@ -142,6 +161,54 @@ async def test_the_ruleset_of_each_time_is_kept(empty: World) -> None:
     assert (held.ruleset.sha256, held.until) == (OTHER.sha256, AT + 3 * HOUR)
     text, first, last = await empty.register.record.ruleset(RULES.sha256)
     assert (text, first, last) == (RULES.text, AT, AT + 3 * HOUR + timedelta(minutes=1))
+
+
+def in_force(*changes: tuple[float, UsedRuleset, float | None]) -> list[InForce]:
+    """Changes of the ruleset: at which hour, to what, and the hour at which the one before was last used."""
+    return [
+        InForce(
+            number, AT + at * HOUR, ruleset.sha256, ruleset.mode, "sweep", None if used is None else AT + used * HOUR
+        )
+        for number, (at, ruleset, used) in enumerate(changes, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "expected", "unsure"),
+    [
+        ([(0, RULES, None), (5, OTHER, 4)], 3, (RULES, 5), ""),
+        ([(0, RULES, None), (5, OTHER, 4)], 4.5, (RULES, 5), "the ruleset changed between"),
+        ([(0, RULES, None), (5, OTHER, 4)], 5, (OTHER, None), ""),
+        ([(0, RULES, None), (5, OTHER, 4), (5, RULES, None)], 5, (RULES, None), ""),
+        ([(9, RULES, None), (5, OTHER, 9)], 6, (OTHER, None), "the clock was set back"),
+        ([(9, RULES, None), (5, OTHER, 9)], 10, (OTHER, None), ""),
+        ([(0, RULES, None), (9, OTHER, 9), (5, RULES, 9), (6, OTHER, 6)], 5.5, (RULES, 6), "the clock was set back"),
+    ],
+)
+def test_the_ruleset_of_a_time_and_what_is_not_sure_of_it(
+    changes: Any, at: float, expected: tuple[UsedRuleset, float | None], unsure: str
+) -> None:
+    held = held_at(in_force(*changes), AT + at * HOUR)
+    assert held is not None
+    ruleset, until = expected
+    assert (held.ruleset.sha256, held.until) == (ruleset.sha256, None if until is None else AT + until * HOUR)
+    assert [text.startswith(unsure) for text in held.unsure] == [True] * bool(unsure)
+
+
+def test_the_first_and_the_last_use_of_a_ruleset_are_over_all_its_periods() -> None:
+    changes = in_force((0, RULES, None), (5, OTHER, 4), (8, RULES, 7))
+    found = [held_at(changes, AT + at * HOUR, used=AT + 9 * HOUR) for at in (1, 6, 9)]
+    assert [one and (one.first, one.last) for one in found] == [
+        (AT, AT + 9 * HOUR), (AT + 5 * HOUR, AT + 7 * HOUR), (AT, AT + 9 * HOUR),
+    ]  # fmt: skip
+    assert held_at(changes, AT - HOUR) is None
+
+
+def test_a_change_that_is_missing_makes_the_ruleset_of_a_time_unsure() -> None:
+    changes = in_force((0, RULES, None), (5, OTHER, 4), (8, RULES, 7))
+    held = held_at([changes[0], changes[2]], AT + 6 * HOUR)
+    assert held is not None
+    assert held.unsure[-1] == "changes of the ruleset are missing from the record"
 
 
 async def test_a_start_of_the_app_records_it_before_the_next_sweep_and_once(empty: World) -> None:

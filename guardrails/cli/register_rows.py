@@ -101,7 +101,7 @@ class Filters:
     criteria: frozenset[str] = frozenset()
 
     def want(self, found: Found, scopes: ScopeFilter, owners: Sequence[Glob]) -> bool:
-        """Return whether a row passes; `scopes` and `owners` are those of the filter, ready to match."""
+        """Return whether a row passes all but the criteria; `scopes` and `owners` are those of the filter, ready to match."""
         row = found.row
         return (
             scopes.lets_pass(found.id)
@@ -112,8 +112,11 @@ class Filters:
             and (not self.adopted or row.adopted is not None)
             and (not self.held or row.held != "")
             and (not self.on_hold or row.hold is not None)
-            and (not self.criteria or found.weakened.includes(self.criteria))
         )
+
+    def weakens(self, found: Found) -> bool:
+        """Return whether a row weakens any criterion that was asked for, as far as is known."""
+        return not self.criteria or found.weakened.includes(self.criteria)
 
     def _in_state(self, found: Found) -> bool:
         """What is gone is in no other state; the rest must be in a state, and in a status, that was asked for."""
@@ -191,11 +194,13 @@ class Reading:
 
     Attributes:
         count: how many rows were read.
+        unrecorded: how many of those that were yielded do not say yet which criteria they weaken.
         untrusted: those that were changed from outside and cannot be trusted.
     """
 
     def __init__(self, filters: Filters, screen: Screen) -> None:
         self.count = 0
+        self.unrecorded = 0
         self.untrusted: list[Permanent] = []
         self._unmapped = 0
         self._filters = filters
@@ -218,10 +223,14 @@ class Reading:
             except Permanent as error:  # an id that is none, under a seal that fits
                 self.untrusted.append(error)
                 continue
-            if self._filters.want(found, self._scopes, owners):
+            if not self._filters.want(found, self._scopes, owners):
+                continue
+            there = found.row.status not in (Status.GONE, Status.LOST)
+            if self._filters.weakens(found):
+                self.unrecorded += there and not found.row.criteria_weakened
                 yield found
-            elif self._filters.criteria and found.row.status is not Status.GONE:
-                self._unmapped += found.weakened.unknown != ""
+            else:
+                self._unmapped += there and found.weakened.unknown != ""
 
     def altered(self) -> list[dict[str, Any]]:
         """Return what cannot be trusted, JSON-ready; the id is the one that the row claims."""

@@ -48,6 +48,8 @@ _BLIND: Final = 1000
 _SENDS: Final = 32
 
 NAMED: Final = 50
+_MAPPED: Final = 500
+"""Rows of before the criteria were kept that one sweep has looked at again: they are no hurry."""
 _RECORDED: Final = 500
 _LONGEST: Final = 500
 """Sentences about what was not seen, and characters of each, that the record keeps: a row holds 1 MiB in UTF-16."""
@@ -64,7 +66,8 @@ class Report:
         seen: exemptions that the inventory showed.
         known: rows of the register.
         adopted: exemptions put into the register as there before.
-        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon.
+        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon,
+            criteria.
         left_out: rows of the inventory that were left out, by reason.
         missing: what could not be seen, a sentence each.
         remarks: what else is unexpected, a sentence each.
@@ -337,6 +340,8 @@ class Pass:
                 self._queue(why, one.id, one.listed, together=one.together)
             elif 0 < watch.at - now.timestamp() <= horizon:  # what is shown now may be old by then
                 self._queue("soon", one.id, delay=watch.at - now.timestamp())
+            elif not watch.mapped and self.report.queued["criteria"] < _MAPPED:
+                self._queue("criteria", one.id, one.listed, together=one.together)
 
     @property
     def _horizon(self) -> float:

@@ -10,8 +10,8 @@ from guardrails import __version__
 from guardrails.decisions.record import RecordedSweep
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.exemption.times import spell_time
 from guardrails.exemption.hint import Hint
+from guardrails.exemption.times import spell_time
 from guardrails.register.keys import address
 from guardrails.register.record import Record
 from guardrails.register.table import Write

@@ -101,7 +101,7 @@ class Filters:
     criteria: frozenset[str] = frozenset()
 
     def want(self, found: Found, scopes: ScopeFilter, owners: Sequence[Glob]) -> bool:
-        """Return whether a row passes all but the criteria; `scopes` and `owners` are those of the filter, ready to match."""
+        """Return whether a row passes, whatever its criteria; `scopes` and `owners`: of the filter, ready to match."""
         row = found.row
         return (
             scopes.lets_pass(found.id)

@@ -298,7 +298,7 @@ class Record:
         return replace(tip, etag=etags[0], problem="")
 
     async def _tip(self) -> Tip | None:
-        """Return where the record has come to, by its other rows where that one is no help; None where there are none."""
+        """Return where the record has come to; its other rows say it where that one does not. None without any."""
         found = await self._table.get(RECORD, CHAIN)
         tip = Tip(NEVER, problem="it is missing") if found is None else read_tip(found)
         if not tip.problem:

@@ -233,8 +233,9 @@ def oldest(found: Sequence[RecordedSweep], tip: Tip, ahead: Sequence[RecordedSwe
                 break
             some.append(one)
         seq, cut = seq + 1, (one or later[seq + 1]).hash
-    died = [one for one in found if not one.seq and one.behind < seq][: most - len(some)]
-    rows = tuple(one.row for one in (*some, *died))
+    back = [one for one in found if 0 < one.seq <= tip.cut_seq]  # dated into the future then, or from a copy
+    died = [one for one in found if not one.seq and one.behind < seq]
+    rows = tuple([one.row for one in (*some, *back, *died)][:most])
     step = min(filter(None, map(step_of, some)), default=0)
     until = max((one.started + _SECOND for one in some), default=None)
     stopped = seq < last and len(some) < most and seq + 1 not in ended

@@ -177,3 +177,36 @@ def test_the_record_is_in_a_full_copy_and_comes_back(run: Run, shelf: Shelf, tmp
         assert run("rules", "--as-of", spelled(1.5)).out == RULES.text
     again = run("register", "import", copy)
     assert (again.code, again.err) == (0, "")
+
+
+def test_a_copy_of_another_record_adds_its_rulesets_alone_and_says_so(
+    run: Run, shelf: Shelf, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(shelf, (5, RULES, FINE), (4, RULES, FINE))
+    copy = str(tmp_path / "copy.jsonl")
+    assert run("register", "export", "--full", "--out", copy).code == 0
+    monkeypatch.setenv("GUARDRAILS_TABLE", "another")
+    recorded(replace(shelf, table="another"), (2, OTHER, FINE), (1, OTHER, FINE))
+    ran = run("register", "import", copy)
+    assert ran.code == 1
+    assert "the table has a record of its own" in ran.out + ran.err
+    assert run("register", "verify").code == 0
+    assert [one["seq"] for one in run("sweep", "list", "--format", "json", "--from", spelled(9)).json["sweeps"]] == [
+        1,
+        2,
+    ]
+
+
+def test_a_later_copy_of_the_same_record_brings_it_forward(
+    run: Run, shelf: Shelf, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = [str(tmp_path / name) for name in ("first", "later")]
+    recorded(shelf, (5, RULES, FINE), (4, RULES, FINE))
+    assert run("register", "export", "--full", "--out", copies[0]).code == 0
+    recorded(shelf, (3, OTHER, FINE), (2, RULES, FINE))
+    assert run("register", "export", "--full", "--out", copies[1]).code == 0
+    monkeypatch.setenv("GUARDRAILS_TABLE", "another")
+    for copy in (*copies, copies[0]):
+        assert run("register", "import", copy).code == 0
+    ran = run("register", "verify", "--format", "json")
+    assert (ran.json["problems"], ran.json["sweeps"]) == ([], 4)

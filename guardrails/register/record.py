@@ -82,7 +82,7 @@ class Record:
         for _ in range(_TRIES):
             tip = await self._tip()
             if tip is not None and tip.newest == row:  # an earlier try went through unheard
-                return tip, sweep
+                return tip, await self._kept(row, sweep)
             said = {**sweep.said, "gaps": gaps_before(tip, sweep.started, before.before)}
             if tip is not None and tip.newest:
                 said["follows"] = tip.newest
@@ -114,7 +114,7 @@ class Record:
         used, lost = sweep.ended or sweep.started, False
         for _ in range(_TRIES):
             if tip.run == sweep.row:  # an earlier try went through unheard
-                return tip, sweep
+                return tip, await self._kept(sweep.row, sweep)
             if tip.problem:
                 said = {**said, "gaps": [*said.get("gaps", ()), ALTERED.format(tip.problem)]}
             kept = _ended(sweep, {**said, "rulesets": {"changes": tip.changes, "hash": tip.changed}}, tip)
@@ -296,6 +296,11 @@ class Record:
         except Rejected:
             return None
         return replace(tip, etag=etags[0], problem="")
+
+    async def _kept(self, row: str, sweep: RecordedSweep) -> RecordedSweep:
+        """Return a sweep as its row has it; as it is where a hand took that away."""
+        found = await self._table.get(RECORD, row)
+        return replace(sweep, row=row) if found is None else read_run(row, found)
 
     async def _tip(self) -> Tip | None:
         """Return where the record has come to; its other rows say it where that one does not. None without any."""

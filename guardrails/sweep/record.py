@@ -139,7 +139,7 @@ class Recording:
 
 
 class RulesetNote:
-    """Sees that each ruleset in force is recorded: that of the app's start, and what its file changes to meanwhile.
+    """Sees that each ruleset in force is recorded: the one that a process begins with, and what its file changes to.
 
     Where nothing changed, nothing is asked. What fails is in the log, and is tried again a minute later.
     """
@@ -150,16 +150,10 @@ class RulesetNote:
         self._noted: UsedRuleset | None = None
         self._next: datetime | None = None
 
-    async def started(self, ruleset: Ruleset, mode: Mode) -> None:
-        """Record the ruleset with which the app starts."""
-        await self._keep(UsedRuleset(ruleset.text, str(mode)))
-
     async def used(self, ruleset: Ruleset, mode: Mode) -> None:
-        """Record a ruleset that judges something now, if it is not the one that this process began with or noted."""
+        """Record a ruleset that is used now, unless this process noted it last. One read, unless it is new."""
         one = UsedRuleset(ruleset.text, str(mode))
-        if self._noted is None:  # the start of the app, here or in another process, recorded it
-            self._noted = one
-        elif one != self._noted and (self._next is None or self._clock.now() >= self._next):
+        if one != self._noted and (self._next is None or self._clock.now() >= self._next):
             self._next = self._clock.now() + _AGAIN
             await self._keep(one)
 

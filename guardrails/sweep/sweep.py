@@ -125,10 +125,10 @@ class Sweeper:
     async def start(self) -> None:
         """The app starts: record the ruleset in force. Raises Misconfigured."""
         ruleset = self._ruleset()
-        await self._note.started(ruleset, self._mode(ruleset))
+        await self._note.used(ruleset, self._mode(ruleset))
 
     async def judging(self) -> None:
-        """Something is judged: where the ruleset's file changed since the start, record it. Never raises."""
+        """Something is judged: record the ruleset, where this process did not yet. Never raises."""
         try:
             ruleset = self._ruleset()
         except Misconfigured:  # who judges says so

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 from guardrails.decisions.heads import KEY, NONE, SIZE, KeptHeads, Step
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, UsedRuleset, held_at
 from guardrails.decisions.watch import Run
-from guardrails.errors import Permanent
+from guardrails.errors import Permanent, Retryable
+from guardrails.register.table import Table
 from guardrails.register.verify_record import check_record
 from tests.register.conftest import World
 
@@ -78,6 +79,33 @@ async def test_two_sweeps_at_once_are_both_in_it_and_it_is_sound(empty: World) -
         ended = replace(sweeps[number], ended=AT + (4 - number) * HOUR)
         await record.end(tips[number], ended, RULES, [f"s{number}"])
     assert sorted(one.seq for one in await kept(empty)) == [1, 2]
+    assert check_record(await empty.register.backup.record()).problems == []
+
+
+async def test_a_write_that_went_through_unheard_is_found_and_changes_nothing_of_what_is_recorded(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, transact = empty.register.record, Table.transact
+
+    async def unheard(*args: Any, **more: Any) -> Any:
+        await transact(*args, **more)
+        raise Retryable("the answer got lost", code="storage-busy")
+
+    async def twice(work: Callable[[], Awaitable[tuple[Tip, RecordedSweep]]]) -> tuple[Tip, RecordedSweep]:
+        with monkeypatch.context() as lost:
+            lost.setattr(Table, "transact", unheard)
+            with pytest.raises(Retryable):
+                await work()
+        return await work()
+
+    await swept(empty, 0)
+    at = AT + HOUR
+    lease, began = Run(at, "x", None, before=AT), RecordedSweep(at, "h", {"by": "the timer"})
+    tip, sweep = await twice(lambda: record.begin(began, RULES, lease))
+    assert (sweep.row, sweep.said["gaps"]) == (tip.newest, [])
+    _, ended = await twice(lambda: record.end(tip, replace(sweep, ended=at), RULES, ["s1", "s2"]))
+    assert ended.seq == 2
+    assert ended == (await kept(empty))[-1]
     assert check_record(await empty.register.backup.record()).problems == []
 
 

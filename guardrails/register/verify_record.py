@@ -132,11 +132,11 @@ def _changes(rows: Rows, sweeps: Sequence[RecordedSweep], tip: Tip | None) -> It
             yield f"{name}: the row was changed from outside: its hash does not match its content"
         hashes[number] = change.hash
     yield from _missing_changes(last + 1, tip.changes + 1 if tip else 0)
-    told: list[tuple[str, object]] = [
+    hashed: list[tuple[str, object]] = [
         (f"sweep {one.seq} ({read_time(one.started)})", one.said.get("rulesets")) for one in sweeps
     ]
-    told += [("the row `chain`", {"changes": tip.changes, "hash": tip.changed})] if tip and not tip.problem else []
-    for who, said in told:
+    hashed += [("the row `chain`", {"changes": tip.changes, "hash": tip.changed})] if tip and not tip.problem else []
+    for who, said in hashed:
         changes, hash_ = (said.get("changes"), said.get("hash")) if isinstance(said, Mapping) else (None, None)
         if type(changes) is int and hashes.get(changes, hash_) != hash_:
             yield f"{who} does not have the hash of the newest change of the ruleset"

@@ -87,7 +87,7 @@ def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
     assert "the record begins with this sweep" in ran.err
 
 
-def test_a_sweep_under_way_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
+def test_a_sweep_that_goes_on_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
     recorded(shelf, (3, RULES, FINE), (2, RULES, FINE), (1.4, RULES, FINE), (0.3, RULES, None))
     listed = ("sweep", "list", "--format", "json", "--from", spelled(2.1))
     assert [one["state"] for one in run(*listed).json["sweeps"]] == ["ended", "ended", "died"]

@@ -11,7 +11,7 @@ from guardrails.cli.options import add_scope_and_owner, moment, owner_globs
 from guardrails.cli.rule_text import rule_named
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import Screen
-from guardrails.criteria.model import Weakened, kept_of
+from guardrails.criteria.model import Criterion, Weakened, kept_of
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
@@ -21,6 +21,7 @@ from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
 from guardrails.exemption.patterns import Glob
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
+from guardrails.nearest import did_you_mean
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
 from guardrails.ruleset.model import Ruleset
@@ -154,7 +155,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
     add_scope_and_owner(parser)
     parser.add_argument(
-        "--criterion", action="append", default=[], metavar="NAME",
+        "--criterion", action="append", default=[], type=_criterion, metavar="NAME",
         help="only exemptions that weaken this criterion, such as CC6.1; may be repeated",
     )  # fmt: skip
     parser.add_argument("--days-left", type=_count, metavar="N", help="only exemptions that end within N days")
@@ -185,7 +186,7 @@ def filters_of(args: argparse.Namespace) -> Filters:
         held=args.held,
         on_hold=args.on_hold,
         now=args.now or datetime.now(UTC),
-        criteria=frozenset(name.strip().lower() for name in args.criterion),
+        criteria=frozenset(args.criterion),
     )
 
 
@@ -203,6 +204,7 @@ class Reading:
         self.unrecorded = 0
         self.untrusted: list[Permanent] = []
         self._unmapped = 0
+        self._weakened: set[Criterion] = set()
         self._filters = filters
         self._screen = screen
         self._scopes: ScopeFilter | None = None
@@ -226,6 +228,8 @@ class Reading:
             if not self._filters.want(found, self._scopes, owners):
                 continue
             there = found.row.status not in (Status.GONE, Status.LOST)
+            if self._filters.criteria:
+                self._weakened |= {one for by in found.weakened.by_source for one in by.criteria}
             if self._filters.weakens(found):
                 self.unrecorded += there and not found.row.criteria_weakened
                 yield found
@@ -240,6 +244,10 @@ class Reading:
         """Say which scopes let nothing pass, which rows cannot be trusted, and what is wrong; return the exit code."""
         for text in self._scopes.complaints() if self._scopes else ():
             self._screen.note(text)
+        for name in sorted(self._filters.criteria):
+            if not any(one.is_named(name) for one in self._weakened):
+                near = did_you_mean(name, sorted(one.name for one in self._weakened))
+                self._screen.note(f"--criterion {name}: no exemption weakens it{f'. {near}' if near else ''}")
         if self._unmapped:
             some = number_of(self._unmapped, "more exemption")
             self._screen.note(f"the criteria of {some} are unknown, or known only in part")
@@ -307,6 +315,13 @@ def _code(text: str) -> str:
     except Permanent as error:
         what = f"there is no rule '{error.subject}' about exemptions"
         raise argparse.ArgumentTypeError(f"{what}. {error.remedy}") from None
+
+
+def _criterion(text: str) -> str:
+    name = text.strip().lower()
+    if not name:
+        raise argparse.ArgumentTypeError("it is empty; write a criterion such as CC6.1")
+    return name
 
 
 def _count(text: str) -> int:

@@ -335,6 +335,14 @@ def test_rows_without_criteria_yet_are_counted(run: Run, mapped: Shelf, form: st
     assert "recorded yet" not in run("register", "list", "--days-left", "4", *MARK, "--format", form).err
 
 
+def test_a_criterion_that_no_exemption_weakens_is_said_with_the_name_most_like_it(run: Run, mapped: Shelf) -> None:
+    ran = run("register", "list", "--criterion", "CC6.11", "--criterion", "cc6.8", *MARK, "--format", "json")
+    assert (ran.code, len(ran.json)) == (0, 1)
+    assert "--criterion cc6.11: no exemption weakens it. Did you mean CC6.1?\n" in ran.err
+    assert "cc6.8:" not in ran.err
+    assert run("register", "list", "--criterion", " ", *MARK).code == 2
+
+
 def test_csv_has_the_criteria_and_version_1_leaves_them_out(run: Run, mapped: Shelf) -> None:
     argv = ("register", "list", "--criterion", "CC6.8", *MARK, "--format")
     [item] = csv.DictReader(io.StringIO(run(*argv, "csv").out))

@@ -152,6 +152,7 @@ class Intake:
 
     async def _reconcile(self, exemption_id: ExemptionId, hint: Hint) -> Outcome:
         """Reconcile, and say in the log what came of it."""
+        await self._sweeper.judging()
         with correlated(hint.event_id):
             outcome = await self._reconciler.reconcile(exemption_id, hint)
             _log_outcome(outcome, hint)

@@ -391,7 +391,7 @@ class Record(Protocol):
     async def keep_heads(self, kept: KeptHeads, step: Step, lost: int, now: datetime) -> KeptHeads | None:
         """Change them by one step; None where somebody else did since they were read. One write."""
 
-    async def prune(self, tip: Tip, before: datetime) -> Tip:
+    async def prune(self, tip: Tip, before: datetime, now: datetime) -> Tip:
         """Delete sweeps that began before a time, a limited number; no request where that was done."""
 
 

@@ -41,6 +41,7 @@ from tests import bench_durable, bench_page, bench_scan, bench_sweep
 from tests.criteria import samples
 from tests.delivery.flood import flood
 from tests.recorder import Recorder
+from tools.cost import count
 
 BUILD = ROOT / "build"
 EVENT = Path(__file__).parent / "events" / "write.json"
@@ -212,6 +213,19 @@ async def per_event() -> list[tuple[str, float, str]]:
     ]
 
 
+BEFORE_THE_RECORD = {"new": 3, "again": 2, "edited": 3, "queued": 2, "reverted": 16, "target": 1}
+"""Requests to ARM, the table and the queues of each trigger, when there was no record of sweeps and rulesets yet."""
+
+
+async def requests_of_events() -> list[tuple[str, float, str]]:
+    """Count all requests of events, by the functions' own code; raise where one makes more than before the record."""
+    counts = (await count.triggers())["triggers"]
+    made = {name: sum(counts[name][where] for where in ("arm", "table", "queue")) for name in BEFORE_THE_RECORD}
+    if more := {name: number for name, number in made.items() if number > BEFORE_THE_RECORD[name]}:
+        raise RuntimeError(f"events make more requests than before the record, {BEFORE_THE_RECORD}: {more}")
+    return [("events_requests", made["new"], "requests")]
+
+
 async def first_event() -> list[tuple[str, float, str]]:
     """Time from the start of a functions host's process to the answer to its first event: a violation, tagged."""
     seconds = []
@@ -290,6 +304,7 @@ def main() -> int:
         "overrides": judging_with_overrides,
         "criteria": weakening,
         "counts": lambda: asyncio.run(per_event()),
+        "events": lambda: asyncio.run(requests_of_events()),
         "first": lambda: asyncio.run(first_event()),
         "notices": notices,
         "throughput": lambda: asyncio.run(throughput()),

@@ -14,15 +14,15 @@ type Test = Callable[[Key, Mapping[str, Any]], bool]
 KEYS: Final = frozenset({"PartitionKey", "RowKey"})
 """The columns that are a row's key."""
 
-_TOKEN: Final = re.compile(r" *(?:(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'|(and|or|\(|\)))")
-_COMPARE: Final[Mapping[str, Callable[[str, str], bool]]] = {
+_TOKEN: Final = re.compile(r" *(?:(\w+) (eq|ne|lt|le|gt|ge) (?:'((?:[^']|'')*)'|(\d+))|(and|or|\(|\)))")
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
 }  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def finds(text: str) -> Test:
-    """Return what an OData filter finds: comparisons of text, `and`, `or`, brackets; "" finds everything.
+    """Return what an OData filter finds: comparisons, `and`, `or`, brackets; "" finds everything.
 
     A column that is missing never fits.
     """
@@ -30,7 +30,8 @@ def finds(text: str) -> Test:
     while at < len(text):
         found = _TOKEN.match(text, at)
         assert found, f"no filter that this stand-in knows: {text[at:]!r}"
-        rest.append(found[4] or _term(found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
+        wanted = int(found[4]) if found[4] else str(found[3]).replace("''", "'")
+        rest.append(found[5] or _term(found[1], _COMPARE[found[2]], wanted))
         at = found.end()
     test = _either(rest) if rest else lambda *_: True
     assert not rest, f"no filter that this stand-in knows: {text!r}"
@@ -79,14 +80,14 @@ def _one(rest: deque[Any]) -> Test:
     return cast(Test, test)
 
 
-def _term(name: str, compare: Callable[[str, str], bool], wanted: str) -> Test:
+def _term(name: str, compare: Callable[[Any, Any], bool], wanted: str | int) -> Test:
     if name in KEYS:
         index = ("PartitionKey", "RowKey").index(name)
         return lambda key, _: compare(key[index], wanted)
 
     def fits(_: Key, columns: Mapping[str, Any]) -> bool:
         value = columns.get(name)
-        assert isinstance(value, (str, NoneType)), f"a filter by what is no text: {value!r}"
+        assert isinstance(value, (type(wanted), NoneType)), f"a filter by what is of another kind: {value!r}"
         return value is not None and compare(value, wanted)
 
     return fits

@@ -11,7 +11,7 @@ from guardrails.cli.options import add_scope_and_owner, moment, owner_globs
 from guardrails.cli.rule_text import rule_named
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import Screen
-from guardrails.criteria.model import Weakened, kept_of
+from guardrails.criteria.model import Criterion, Weakened, kept_of
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
@@ -21,6 +21,7 @@ from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
 from guardrails.exemption.patterns import Glob
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
+from guardrails.nearest import did_you_mean
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
 from guardrails.ruleset.model import Ruleset
@@ -101,7 +102,7 @@ class Filters:
     criteria: frozenset[str] = frozenset()
 
     def want(self, found: Found, scopes: ScopeFilter, owners: Sequence[Glob]) -> bool:
-        """Return whether a row passes; `scopes` and `owners` are those of the filter, ready to match."""
+        """Return whether a row passes, whatever its criteria; `scopes` and `owners`: of the filter, ready to match."""
         row = found.row
         return (
             scopes.lets_pass(found.id)
@@ -112,8 +113,11 @@ class Filters:
             and (not self.adopted or row.adopted is not None)
             and (not self.held or row.held != "")
             and (not self.on_hold or row.hold is not None)
-            and (not self.criteria or found.weakened.includes(self.criteria))
         )
+
+    def weakens(self, found: Found) -> bool:
+        """Return whether a row weakens any criterion that was asked for, as far as is known."""
+        return not self.criteria or found.weakened.includes(self.criteria)
 
     def _in_state(self, found: Found) -> bool:
         """What is gone is in no other state; the rest must be in a state, and in a status, that was asked for."""
@@ -151,7 +155,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
     add_scope_and_owner(parser)
     parser.add_argument(
-        "--criterion", action="append", default=[], metavar="NAME",
+        "--criterion", action="append", default=[], type=_criterion, metavar="NAME",
         help="only exemptions that weaken this criterion, such as CC6.1; may be repeated",
     )  # fmt: skip
     parser.add_argument("--days-left", type=_count, metavar="N", help="only exemptions that end within N days")
@@ -182,7 +186,7 @@ def filters_of(args: argparse.Namespace) -> Filters:
         held=args.held,
         on_hold=args.on_hold,
         now=args.now or datetime.now(UTC),
-        criteria=frozenset(name.strip().lower() for name in args.criterion),
+        criteria=frozenset(args.criterion),
     )
 
 
@@ -191,13 +195,16 @@ class Reading:
 
     Attributes:
         count: how many rows were read.
+        unrecorded: how many of those that were yielded do not say yet which criteria they weaken.
         untrusted: those that were changed from outside and cannot be trusted.
     """
 
     def __init__(self, filters: Filters, screen: Screen) -> None:
         self.count = 0
+        self.unrecorded = 0
         self.untrusted: list[Permanent] = []
         self._unmapped = 0
+        self._weakened: set[Criterion] = set()
         self._filters = filters
         self._screen = screen
         self._scopes: ScopeFilter | None = None
@@ -218,10 +225,16 @@ class Reading:
             except Permanent as error:  # an id that is none, under a seal that fits
                 self.untrusted.append(error)
                 continue
-            if self._filters.want(found, self._scopes, owners):
+            if not self._filters.want(found, self._scopes, owners):
+                continue
+            there = found.row.status not in (Status.GONE, Status.LOST)
+            if self._filters.criteria:
+                self._weakened |= {one for by in found.weakened.by_source for one in by.criteria}
+            if self._filters.weakens(found):
+                self.unrecorded += there and not found.row.criteria_weakened
                 yield found
-            elif self._filters.criteria and found.row.status is not Status.GONE:
-                self._unmapped += found.weakened.unknown != ""
+            else:
+                self._unmapped += there and found.weakened.unknown != ""
 
     def altered(self) -> list[dict[str, Any]]:
         """Return what cannot be trusted, JSON-ready; the id is the one that the row claims."""
@@ -231,6 +244,10 @@ class Reading:
         """Say which scopes let nothing pass, which rows cannot be trusted, and what is wrong; return the exit code."""
         for text in self._scopes.complaints() if self._scopes else ():
             self._screen.note(text)
+        for name in sorted(self._filters.criteria):
+            if not any(one.is_named(name) for one in self._weakened):
+                near = did_you_mean(name, sorted(one.name for one in self._weakened))
+                self._screen.note(f"--criterion {name}: no exemption weakens it{f'. {near}' if near else ''}")
         if self._unmapped:
             some = number_of(self._unmapped, "more exemption")
             self._screen.note(f"the criteria of {some} are unknown, or known only in part")
@@ -298,6 +315,13 @@ def _code(text: str) -> str:
     except Permanent as error:
         what = f"there is no rule '{error.subject}' about exemptions"
         raise argparse.ArgumentTypeError(f"{what}. {error.remedy}") from None
+
+
+def _criterion(text: str) -> str:
+    name = text.strip().lower()
+    if not name:
+        raise argparse.ArgumentTypeError("it is empty; write a criterion such as CC6.1")
+    return name
 
 
 def _count(text: str) -> int:

@@ -6,6 +6,7 @@ that match. To detect that, give the hash of a sweep that was kept elsewhere: --
 """
 
 import argparse
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -38,10 +39,20 @@ class Found:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--anchor", action="append", default=[], metavar="HASH",
+        "--anchor", action="append", default=[], type=_anchor, metavar="HASH",
         help="the hash of a recorded sweep that you kept elsewhere, from the log or a notice; may be repeated",
     )  # fmt: skip
     add_format(parser)
+
+
+def _anchor(text: str) -> str:
+    """Read a hash for argparse. Raises ArgumentTypeError."""
+    anchor = text.strip().lower()
+    if not re.fullmatch("[0-9a-f]{64}", anchor):
+        raise argparse.ArgumentTypeError(
+            f"'{text[:80]}' is no hash of a sweep. Use the 64 hex digits of `hash` in the log, or those in the notice"
+        )
+    return anchor
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:

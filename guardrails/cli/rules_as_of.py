@@ -14,22 +14,21 @@ from guardrails.wiring import Service
 def run(at: datetime, form: str, screen: Screen) -> int:
     """Show the ruleset. Raises Permanent: not-recorded if the record begins later; register-altered."""
 
-    async def work(service: Service) -> tuple[Held, str, datetime | None]:
+    async def work(service: Service) -> tuple[Held, str]:
         if at > service.world.clock.now():
             raise Permanent("the time is in the future", code="not-recorded", remedy="Give an earlier time")
-        changes = await service.register.record.changes()
-        held = held_at(changes, at)
+        changes, tip = await service.register.record.changes(), await service.register.record.tip()
+        held = held_at(changes, at, tip.used if tip else None)
         if held is None:
             first = min((one.at for one in changes), default=None)
             begins = f"the record begins at {read_time(first)}" if first else "there is no record yet"
             raise Permanent(
-                f"the record has no ruleset for {read_time(at)}: {begins}", code="not-recorded",
+                f"the record has no ruleset for {spell_time(at)}: {begins}", code="not-recorded",
                 remedy="To see the digest of the ruleset that judged an exemption, run `exg history ID`",
             )  # fmt: skip
-        text, _, last = await service.register.record.ruleset(held.ruleset.sha256)
-        return held, text, last if held.until is None else None
+        return held, (await service.register.record.ruleset(held.ruleset.sha256))[0]
 
-    held, text, last = with_service(work)
+    held, text = with_service(work)
     one = held.ruleset
     if form == "json":
         screen.json(
@@ -39,7 +38,8 @@ def run(at: datetime, form: str, screen: Screen) -> int:
                 "mode": one.mode,
                 "from": spell_time(one.at),
                 "until": spell_time(held.until) if held.until else None,
-                "last_used": spell_time(last) if last else None,
+                "first_used": spell_time(held.first),
+                "last_used": spell_time(held.last),
                 "unsure": list(held.unsure),
                 "text": text,
             }
@@ -49,6 +49,7 @@ def run(at: datetime, form: str, screen: Screen) -> int:
         write(text)
     period = f"from {read_time(one.at)} to {read_time(held.until)}" if held.until else f"since {read_time(one.at)}"
     screen.note(f"ruleset {one.sha256[:12]} (sha256 {one.sha256}), mode {one.mode}: in force {period}")
+    screen.note(f"its first recorded use: {read_time(held.first)}; its last: {read_time(held.last)}")
     for doubt in held.unsure:
         screen.note(doubt)
     return 0

@@ -5,7 +5,7 @@ Exit code 1: there is such a period, or the record lacks something.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from guardrails.exemption.times import read_time, spell_time
 from guardrails.wiring import Service
 
 _USUAL: Final = timedelta(days=7)
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_FIRST: Final = datetime(1000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,16 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 async def _read(service: Service, start: datetime | None, end: datetime | None) -> Found:
     now = service.world.clock.now()
     end = min(end or now, now)
-    start = start or max(end - _USUAL, _FIRST + _USUAL)
+    start = _earlier(end, _USUAL) if start is None else start
     record, period = service.register.record, service.settings.sweep_period
     tip = await record.tip()
-    earlier = max(start - 2 * period, _FIRST)
-    sweeps = [one async for one in record.sweeps(earlier, end)]
+    lease = await service.register.sweeps.last()
+    running = lease.holder if lease is not None and lease.until is not None and now < lease.until else ""
+    sweeps = [
+        replace(one, running=one.holder == running) async for one in record.sweeps(_earlier(start, 2 * period), end)
+    ]
     inside = tuple(one for one in sweeps if one.started >= start)
-    lacks = [f"{spell_time(one.started)}: {text}" for one in inside for text in one.said.get("gaps") or ()]
+    lacks = [f"{spell_time(one.started)}: {text}" for one in inside for text in one.gaps]
     lacks += [f"{one.row}: the row was changed from outside: {one.problem}" for one in inside if one.problem]
     if tip is None:
         return Found(start, end, None, (), (), ("there is no record yet: the next sweep starts it",))
@@ -91,6 +94,10 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
         lacks.insert(0, f"the record has no sweeps from before {read_time(known)}: {what}")
     gaps = tuple(gaps_in(sweeps, period, known, end)) if known < end else ()
     return Found(start, end, tip, inside, gaps, tuple(dict.fromkeys(lacks)))
+
+
+def _earlier(time: datetime, by: timedelta) -> datetime:
+    return time - by if time > _FIRST + by else _FIRST
 
 
 def _json(found: Found) -> dict[str, Any]:
@@ -125,8 +132,9 @@ def _row(one: RecordedSweep) -> tuple[str | list[str], ...]:
 def _unseen(one: RecordedSweep, report: Mapping[str, Any]) -> list[str]:
     """Return what a sweep could not see, or why it broke off."""
     broke = [str(one.said["broke_off"])] if one.said.get("broke_off") else []
-    missing = report.get("missing")
-    return [*broke, *map(str, missing if isinstance(missing, list) else ())] or [""]
+    missing, more = report.get("missing"), report.get("missing_more")
+    rest = [f"and {more:,} more"] if type(more) is int and more else []
+    return [*broke, *map(str, missing if isinstance(missing, list) else ()), *rest] or [""]
 
 
 def _part(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:

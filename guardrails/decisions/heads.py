@@ -23,8 +23,8 @@ NONE: Final = bytes(VALUE)
 """In what a step replaced: there was none."""
 
 _MOST_BUCKETS: Final = 90
-_MOST_BYTES: Final = 2_500_000
-"""Of the buckets of one step: it is one transaction, in which bytes travel as base64."""
+_MOST_BYTES: Final = 2_200_000
+"""Of the buckets of one step: with what it replaced it is one transaction of 4 MiB, in which bytes travel as base64."""
 _MOST_UNDO: Final = 700_000
 
 type Buckets = tuple[bytes, ...]

@@ -1,6 +1,7 @@
 """The record that auditors ask for: every sweep that began, and which ruleset was in force when. Pure.
 
 Sweeps that ended are a chain: the hash of each covers what it says, and the hash of the one that ended before it.
+Changes of the ruleset are another; each sweep says how far that had come.
 """
 
 import hashlib
@@ -12,11 +13,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from guardrails.decisions.watch import Run
+from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import read_time, spell_time
 
 LATE: Final = timedelta(minutes=10)
 """How much later than by its schedule a sweep may begin before the time between is a gap."""
 
+ALTERED: Final = "the row `chain` of the record was changed from outside, and was made anew from the other rows: {}"
+_MOST_REPORTED: Final = 100_000
+"""Characters of a report that the next sweep keeps besides its own: both are in one row of 1 MiB."""
+UNRECORDED: Final = "the end of the previous sweep could not be recorded; `previous_report` is its report: {}"
 FIRST: Final = "the record begins with this sweep; it has nothing from before"
 
 
@@ -45,10 +52,12 @@ class Tip:
         used: when that was last used.
         step: the number of the newest step of heads that a sweep which ended recorded; see guardrails.decisions.heads.
         changes: how often the ruleset in force changed, the first included.
+        changed: the hash of the newest of these changes; "" where there is none.
         containers: the digest of the list of containers that the newest sweep saw.
         kept: up to when older sweeps have been deleted; None where none were.
-        cut: hash of the newest sweep that was deleted: what the oldest one that is kept follows.
-        problem: what is wrong with the row that says all this, which is then made anew; "" where nothing is.
+        cut, cut_seq: hash and number of the newest sweep that was deleted, which the oldest one that is kept follows;
+            "" and 0 where none was.
+        problem: what is wrong with the row that says all this, which then comes from the other rows; "" where nothing.
         etag: the guard for the next change.
     """
 
@@ -63,9 +72,11 @@ class Tip:
     mode: str = ""
     used: datetime | None = None
     changes: int = 0
+    changed: str = ""
     containers: str = ""
     kept: datetime | None = None
     cut: str = ""
+    cut_seq: int = 0
     problem: str = ""
     etag: str = ""
 
@@ -77,12 +88,15 @@ class RecordedSweep:
     Attributes:
         started: when it began, UTC.
         holder: a name for who did it.
-        said: what it says, as JSON: `by`, `version`, `ruleset`, `mode`, `gaps`; once it ended `report` and more.
+        said: what it says, as JSON: `by`, `version`, `ruleset`, `mode`, `gaps`, `follows` (the row of the one that
+            began before it); once it ended `report` and more.
         ended: when it ended, UTC; None while it is under way, where it died, or its end could not be written.
         seq: its number among those that ended; 0 for others.
         previous, hash: of the chain; "" for others.
+        behind: the number of the newest sweep that had ended when it began.
         row: the name of its row.
         problem: what is wrong with its row; "" where nothing is.
+        running: whether it is under way: not in the record, but by its lease.
     """
 
     started: datetime
@@ -92,8 +106,10 @@ class RecordedSweep:
     seq: int = 0
     previous: str = ""
     hash: str = ""
+    behind: int = 0
     row: str = ""
     problem: str = ""
+    running: bool = False
 
     @property
     def taken_over(self) -> bool:
@@ -101,10 +117,18 @@ class RecordedSweep:
         return self.said.get("taken_over") is True
 
     @property
+    def gaps(self) -> list[str]:
+        """What the record lacks by this sweep, a sentence each."""
+        found = self.said.get("gaps")
+        return [*map(str, found)] if isinstance(found, list) else []
+
+    @property
     def state(self) -> str:
-        """What became of it: `ended`, `broke-off` where it says so itself, `died`, or `damaged`."""
+        """What became of it: `ended`, `broke-off` where it says so itself, `running`, `died`, or `damaged`."""
         if self.problem:
             return "damaged"
+        if self.running and self.ended is None:
+            return "running"
         if self.ended is None and not self.taken_over:
             return "died"
         return "broke-off" if self.said.get("broke_off") else "ended"
@@ -122,13 +146,31 @@ class RecordedSweep:
         }
 
 
-def hash_of(said: str, seq: int, previous: str) -> str:
+def hash_of(said: str, seq: int, previous: str, started: str, ended: str) -> str:
     """Return the hash of a sweep that ended: the sha256, in hex, of this JSON in ASCII, `said` as it is in the table.
 
-    {"previous":PREVIOUS,"said":SAID,"seq":SEQ}
+    {"ended":ENDED,"previous":PREVIOUS,"said":SAID,"seq":SEQ,"started":STARTED}
     """
-    text = f'{{"previous":{json.dumps(previous)},"said":{said},"seq":{seq}}}'
+    end, before, start = map(json.dumps, (ended, previous, started))
+    return _sha256(f'{{"ended":{end},"previous":{before},"said":{said},"seq":{seq},"started":{start}}}')
+
+
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("ascii", "backslashreplace")).hexdigest()
+
+
+def unrecorded(tip: Tip | None, last: Run) -> dict[str, Any]:
+    """Return the report of the sweep before, where it ended and that could not be recorded; {} elsewhere.
+
+    Args:
+        tip: where the record has come to.
+        last: the lease of the sweep that begins, with the report of the one before it.
+    """
+    if tip is None or tip.begun is None or tip.newest == tip.run:
+        return {}
+    report = dict(last.report)
+    fits = report.get("started") == spell_time(tip.begun) and len(canonical_json(report)) <= _MOST_REPORTED
+    return report if fits else {}
 
 
 def gaps_before(tip: Tip | None, started: datetime, before: datetime | None) -> list[str]:
@@ -142,8 +184,7 @@ def gaps_before(tip: Tip | None, started: datetime, before: datetime | None) -> 
     if tip is None or (tip.begun is None and not tip.problem):
         last = f"; the previous sweep began at {read_time(before)}" if before else ""
         return [FIRST + last]
-    altered = f"the row `chain` of the record was changed from outside, so a new chain begins here: {tip.problem}"
-    found = [altered] if tip.problem else []
+    found = [ALTERED.format(tip.problem)] if tip.problem else []
     if before is not None and tip.begun is not None and before > tip.begun:
         found.append(f"the sweep that began at {read_time(before)} is not in the record: it could not be written")
     if tip.begun is not None and started < tip.begun:
@@ -171,7 +212,7 @@ def gaps_in(sweeps: Sequence[RecordedSweep], period: timedelta, start: datetime,
         period: the longest time between two sweeps by their schedule.
         start, end: what is asked about, UTC.
     """
-    marks = [one for one in sweeps if one.state == "ended"]
+    marks = [one for one in sweeps if one.state in ("ended", "running")]
     times = [one.started for one in marks if start <= one.started <= end]
     earlier = max((one.started for one in marks if one.started < start), default=None)
     edges = [earlier or start, *times, end]
@@ -195,6 +236,7 @@ class InForce:
         sha256, mode: see UsedRuleset.
         by: what found it: `sweep`, or `start` of the app.
         before: when the one before it was last known to be used, UTC; None for the first.
+        previous: the hash of the change before it; "" for the first.
     """
 
     seq: int
@@ -203,20 +245,43 @@ class InForce:
     mode: str
     by: str
     before: datetime | None = None
+    previous: str = ""
+
+    @property
+    def hash(self) -> str:
+        """The sha256, in hex, of this JSON in ASCII, each value as it is in the table.
+
+        {"at":AT,"before":BEFORE,"by":BY,"mode":MODE,"previous":PREVIOUS,"seq":SEQ,"sha256":SHA256}
+        """
+        said = {
+            "at": spell_time(self.at), "before": spell_time(self.before) if self.before else "", "by": self.by,
+            "mode": self.mode, "previous": self.previous, "seq": self.seq, "sha256": self.sha256,
+        }  # fmt: skip
+        return _sha256(json.dumps(said, separators=(",", ":")))
 
 
 class Held(NamedTuple):
-    """Which ruleset held at a time: `until` is None while it is in force; `unsure` says what is not known of that."""
+    """Which ruleset held at a time.
+
+    Attributes:
+        ruleset: its change that held.
+        until: when the next one came into force; None while it is in force.
+        first, last: the first and the last recorded use of this text, at any time; UTC.
+        unsure: what is not known of that, a sentence each.
+    """
 
     ruleset: InForce
     until: datetime | None
+    first: datetime
+    last: datetime
     unsure: tuple[str, ...]
 
 
-def held_at(changes: Iterable[InForce], at: datetime) -> Held | None:
+def held_at(changes: Iterable[InForce], at: datetime, used: datetime | None = None) -> Held | None:
     """Return what held at a time (UTC); None where the record does not reach back that far.
 
-    Changes count in the order in which they were written, for a clock may go back.
+    Changes count in the order in which they were written, for a clock may go back. `used`: the last recorded use of
+    the ruleset that is in force now.
     """
     ordered = sorted(changes, key=lambda one: one.seq)
     found = max((number for number, one in enumerate(ordered) if one.at <= at), default=None)
@@ -229,8 +294,17 @@ def held_at(changes: Iterable[InForce], at: datetime) -> Held | None:
             f"the ruleset changed between {read_time(after.before)}, the last recorded use of this ruleset, and"
             f" {read_time(after.at)}, the first recorded use of the next"
         )
-    if after is not None and after.at < one.at:
-        unsure.append("the clock was set back when the ruleset changed, so the times overlap")
-    if one.seq != found + 1:
+    if any(other.at > at for other in ordered[:found]):
+        unsure.append(
+            "the clock was set back, so an earlier ruleset may have been in force: its recorded start is later"
+        )
+    if [other.seq for other in ordered] != [*range(1, len(ordered) + 1)]:
         unsure.append("changes of the ruleset are missing from the record")
-    return Held(one, after.at if after else None, tuple(unsure))
+    return Held(one, after.at if after else None, *_uses(ordered, one.sha256, used), tuple(unsure))
+
+
+def _uses(ordered: Sequence[InForce], sha256: str, used: datetime | None) -> tuple[datetime, datetime]:
+    """Return the first and the last recorded use of a ruleset."""
+    ends = [*(one.before for one in ordered[1:]), used]
+    periods = [(one.at, end or one.at) for one, end in zip(ordered, ends, strict=True) if one.sha256 == sha256]
+    return min(start for start, _ in periods), max(max(period) for period in periods)

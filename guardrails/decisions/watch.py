@@ -21,6 +21,7 @@ class Watch(NamedTuple):
         held: whether a revert waits for the breaker; what waits for a budget has a time.
         begun: whether something is left to do: messages to send, a write to settle, a look that is due; not just time
             that turns its expiry.
+        mapped: whether it says which criteria are weakened, or need not: a row of before they were kept does not.
     """
 
     listed: str
@@ -29,6 +30,7 @@ class Watch(NamedTuple):
     gone: bool = False
     held: bool = False
     begun: bool = False
+    mapped: bool = True
 
     @classmethod
     def of(cls, row: Row) -> "Watch":
@@ -37,11 +39,14 @@ class Watch(NamedTuple):
         left = [time for time in (row.due, row.taken, *begun) if time]
         at = min([*left, *([row.turn] if row.turn else [])], default=None)
         when = max(ceil(at.timestamp()), 1) if at else 0
-        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held == BREAKER, begun=bool(left))
+        gone = row.status is Status.GONE
+        mapped = bool(row.criteria_weakened) or gone or row.status is Status.LOST or not row.content
+        return cls(row.listed, row.ruleset, when, gone, row.held == BREAKER, bool(left), mapped)
 
     def __str__(self) -> str:
         """Return it as `parse` reads it."""
-        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}{'b' * self.begun}"
+        flags = f"{'g' * self.gone}{'h' * self.held}{'b' * self.begun}{'c' * self.mapped}"
+        return f"{self.listed}/{self.ruleset}/{self.at}/{flags}"
 
     @classmethod
     def parse(cls, text: str) -> "Watch":
@@ -49,7 +54,8 @@ class Watch(NamedTuple):
         parts = text.split("/")
         if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
             return cls("", "", 1, begun=True)
-        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3], "b" in parts[3])
+        gone, held, begun, mapped = (flag in parts[3] for flag in "ghbc")
+        return cls(parts[0], intern(parts[1]), int(parts[2]), gone, held, begun, mapped or gone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
     Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
     Kind.SWEEP_LATE: "No sweep for too long",
-    Kind.RECORD_DIGEST: "The digest of the record",
+    Kind.RECORD_DIGEST: "A sweep was recorded",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {

@@ -1,7 +1,7 @@
 """A copy of every row of the register in one file, and how it is read again. See docs/register.md, "A full copy".
 
-The file is JSON lines in ASCII: a head, a row a line in the order of their keys, and an end that counts and hashes all
-lines before it. A file that was cut off, or changed by hand, is refused as a whole.
+The file is JSON lines in ASCII: a head, a row a line, the record's first and all others in the order of their keys, and
+an end that counts and hashes all lines before it. A file that was cut off, or changed by hand, is refused as a whole.
 """
 
 import base64
@@ -46,10 +46,18 @@ class Backup:
     async def partitions(self) -> AsyncIterator[tuple[str, dict[str, Entity], list[str]]]:
         """Yield each partition's name, its rows, and what is wrong with its exemptions, a sentence each.
 
-        An exemption that was written while its rows were read is read again, so that state and history fit.
+        An exemption that was written while its rows were read is read again, so that state and history fit. The record
+        comes first: what it has of a history is then in what is read later.
         """
+        if record := await self.record():
+            yield RECORD, record, []
+        for where in (f"PartitionKey lt '{RECORD}'", f"PartitionKey gt '{RECORD}'"):
+            async for one in self._between(where):
+                yield one
+
+    async def _between(self, where: str) -> AsyncIterator[tuple[str, dict[str, Entity], list[str]]]:
         name, rows = "", dict[str, Entity]()
-        async for found in self._table.query("PartitionKey ge ''"):
+        async for found in self._table.query(where):
             if rows and found["PartitionKey"] != name:
                 yield name, *await self._whole(name, rows)
                 rows = {}

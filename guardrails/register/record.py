@@ -16,14 +16,24 @@ All names are before `state~`: a sweep scans the table from there on.
 import hashlib
 import logging
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.heads import after as after_step
-from guardrails.decisions.record import InForce, RecordedSweep, Tip, UsedRuleset, gaps_before, hash_of
+from guardrails.decisions.record import (
+    ALTERED,
+    UNRECORDED,
+    InForce,
+    RecordedSweep,
+    Tip,
+    UsedRuleset,
+    gaps_before,
+    hash_of,
+    unrecorded,
+)
 from guardrails.decisions.watch import Run
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.body import canonical_json
@@ -33,8 +43,11 @@ from guardrails.register.keys import RECORD, starting_with
 from guardrails.register.record_rows import (
     CHAIN,
     HEADS,
+    NEVER,
+    Oldest,
     in_force_columns,
     last_before,
+    oldest,
     read_heads,
     read_in_force,
     read_run,
@@ -43,6 +56,7 @@ from guardrails.register.record_rows import (
     run_row,
     stamp,
     step_of,
+    tip_by,
     tip_columns,
 )
 from guardrails.register.table import Entity, Rejected, Table, Write
@@ -50,7 +64,7 @@ from guardrails.register.table import Entity, Rejected, Table, Write
 _LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 5
 _DELETES: Final = 98
-"""Sweeps that are deleted at once: a transaction takes 100 writes, and the chain's row is one."""
+"""Rows that are deleted at once: a transaction takes 100 writes, and the chain's row is one."""
 
 
 class Record:
@@ -68,18 +82,22 @@ class Record:
         for _ in range(_TRIES):
             tip = await self._tip()
             if tip is not None and tip.newest == row:  # an earlier try went through unheard
-                return tip, sweep
-            kept = replace(sweep, row=row, said={**sweep.said, "gaps": gaps_before(tip, sweep.started, before.before)})
-            writes = [Write("create", row, run_columns(kept))]
-            if tip is None or tip.begun is None:
+                return tip, await self._kept(row, sweep)
+            said = {**sweep.said, "gaps": gaps_before(tip, sweep.started, before.before)}
+            if tip is not None and tip.newest:
+                said["follows"] = tip.newest
+            if tip is not None and (report := unrecorded(tip, before)):
+                said["previous_report"] = report
+                said["gaps"] = [*said["gaps"], UNRECORDED.format(tip.newest)]
+            kept = replace(sweep, row=row, behind=tip.seq if tip else 0, said=said)
+            writes = [Write("put", row, run_columns(kept))]
+            if tip is None or (tip.begun is None and not tip.problem):
                 writes += [Write("put", one.row, run_columns(one)) for one in (last_before(before),) if one]
-            if tip is None or tip.problem:
-                tip = Tip(sweep.started, etag=tip.etag if tip else "")
-            after = replace(tip, begun=sweep.started, newest=row)
+            after = replace(tip or Tip(sweep.started), begun=sweep.started, newest=row)
             after, more = await self._using(after, ruleset, sweep.started, "sweep")
             if (done := await self._moved(after, [*writes, *more])) is not None:
                 return done, kept
-        raise Retryable("another process writes to the record at the same time", code="storage-busy", delay=5.0)
+        raise _busy()
 
     async def end(
         self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]
@@ -96,31 +114,37 @@ class Record:
         used, lost = sweep.ended or sweep.started, False
         for _ in range(_TRIES):
             if tip.run == sweep.row:  # an earlier try went through unheard
-                return tip, sweep
-            seq, text = tip.seq + 1, canonical_json(dict(said))
-            kept = replace(sweep, said=said, seq=seq, previous=tip.hash, hash=hash_of(text, seq, tip.hash))
-            after = replace(tip, seq=seq, hash=kept.hash, run=sweep.row, containers=digest)
+                return tip, await self._kept(sweep.row, sweep)
+            if tip.problem:
+                said = {**said, "gaps": [*said.get("gaps", ()), ALTERED.format(tip.problem)]}
+            kept = _ended(sweep, {**said, "rulesets": {"changes": tip.changes, "hash": tip.changed}}, tip)
+            after = replace(tip, seq=kept.seq, hash=kept.hash, run=sweep.row, containers=digest)
             after = replace(after, step=max(tip.step, step_of(kept)))
             if tip.ruleset == ruleset.sha256:
                 after = replace(after, used=used)
             if lost:
                 await self._keep_text("ruleset", ruleset.sha256, ruleset.text, sweep.started)
+                if containers:
+                    await self._keep_text("containers", digest, listed, sweep.started)
             last: dict[str, Value] = {"last": spell_time(used)}
             writes = [Write("put", sweep.row, run_columns(kept)), Write("merge", f"ruleset~{ruleset.sha256}", last)]
-            writes += [Write("merge", f"containers~{digest}", last)] if containers else []
+            if containers:
+                writes.append(Write("merge", f"containers~{digest}", {**last, "newest": kept.seq}))
             if (done := await self._moved(after, writes)) is not None:
                 return done, kept
             lost, tip = True, await self._tip() or replace(tip, etag="")
-        raise Retryable("another process writes to the record at the same time", code="storage-busy", delay=5.0)
+        raise _busy()
 
     async def use(self, ruleset: UsedRuleset, now: datetime) -> None:
         """Record the ruleset in force when the app starts. One read; where it changed, one more and a write or two."""
-        tip = await self._tip() or Tip(now)
-        if tip.problem:  # the next sweep makes it anew, and says so
-            return
-        after, writes = await self._using(tip, ruleset, now, "start")
-        if writes:
-            await self._moved(after, writes)  # who was faster had the same file
+        for _ in range(_TRIES):
+            tip = await self._tip() or Tip(now)
+            if tip.problem:  # the next sweep makes it anew, and says so
+                return
+            after, writes = await self._using(tip, ruleset, now, "start")
+            if not writes or await self._moved(after, writes) is not None:
+                return
+        raise _busy()
 
     async def heads(self, tip: Tip) -> KeptHeads:
         """Return the heads of all exemptions' histories as the record has them. One read, in pages of 4 MiB."""
@@ -150,20 +174,44 @@ class Record:
             return None
         return replace(done, etag=etags[0])
 
-    async def prune(self, tip: Tip, before: datetime) -> Tip:
-        """Delete sweeps that began before a time, a hundred at the most; return where the record is then.
+    async def prune(self, tip: Tip, before: datetime, now: datetime) -> Tip:
+        """Delete sweeps that began before a time, and what only they needed; return where the record is then.
 
-        Nothing is asked where all of them are deleted already, else one read and one write.
+        About a hundred rows at the most. No request where all of that was done before; else three reads and one write,
+        and one read more where a clock was wrong.
         """
         if tip.kept is not None and tip.kept >= before:
             return tip
-        where = f"PartitionKey eq '{RECORD}' and RowKey ge 'run~' and RowKey lt 'run~{stamp(before)}'"
-        found = [row async for row in self._some(where, ("hash", "seq"))]
-        some = found[:_DELETES]
-        cut = max(some, key=lambda row: int(row.get("seq") or 0), default={})
-        after = replace(tip, kept=before if len(found) == len(some) else tip.kept)
-        after = replace(after, cut=str(cut["hash"])) if cut.get("hash") else after
-        return await self._moved(after, [Write("delete", row["RowKey"], {}) for row in some]) or tip
+        found = await self._page(f"RowKey ge 'run~' and RowKey lt 'run~{stamp(before)}'")
+        old = oldest(found, tip, (), _DELETES)
+        if old.stopped:  # the one that is next may be dated into the future
+            old = oldest(found, tip, await self._page(f"RowKey gt 'run~{stamp(now)}' and RowKey lt 'run~~'"), _DELETES)
+        if old.stopped:
+            _LOG.warning(
+                "old sweeps stay in the record, because sweep %d is dated later or missing; `exg register verify` shows"
+                " which",
+                old.seq + 1,
+            )
+        more = await self._unneeded(old, before)
+        some = more[: _DELETES - len(old.rows)]
+        whole = len(some) == len(more) and old.whole
+        after = replace(tip, cut=old.hash, cut_seq=old.seq, kept=before if whole else old.until or tip.kept)
+        return await self._moved(after, [Write("delete", name, {}) for name in (*old.rows, *some)]) or tip
+
+    async def _unneeded(self, old: Oldest, before: datetime) -> list[str]:
+        """Return the rows that only deleted sweeps needed: steps of the heads, and lists of containers in one row."""
+        some: list[str] = []
+        if old.step:
+            where = f"RowKey ge 'past~' and RowKey le 'past~{old.step:010d}' and at lt '{spell_time(before)}'"
+            some += [row["RowKey"] async for row in self._some(where, ("at",))]
+        if old.seq:
+            where = f"RowKey ge 'containers~' and RowKey lt 'containers~~' and newest le {old.seq} and rows eq 1"
+            some += [row["RowKey"] async for row in self._some(where, ("newest",))]
+        return some
+
+    async def _page(self, where: str) -> list[RecordedSweep]:
+        """Return the sweeps of a page or a little more, in the order of their rows."""
+        return [read_run(row["RowKey"], row) async for row in self._some(where)]
 
     async def sweeps(self, start: datetime, end: datetime) -> AsyncIterator[RecordedSweep]:
         """Yield the sweeps that began between two times (UTC, both included), in that order."""
@@ -203,13 +251,13 @@ class Record:
         """Return where the record has come to; None where there is none."""
         return await self._tip()
 
-    async def _some(self, where: str, select: Sequence[str]) -> AsyncIterator[Entity]:
+    async def _some(self, where: str, select: Sequence[str] = ()) -> AsyncIterator[Entity]:
         """Yield a few more rows than can be deleted at once."""
         count = 0
-        async for row in self._table.query(where, select):
+        async for row in self._table.query(f"PartitionKey eq '{RECORD}' and {where}", select):
             yield row
             count += 1
-            if count > _DELETES:
+            if count > 2 * _DELETES:
                 return
 
     async def _using(self, tip: Tip, ruleset: UsedRuleset, now: datetime, by: str) -> tuple[Tip, list[Write]]:
@@ -219,8 +267,8 @@ class Record:
         if tip.ruleset != ruleset.sha256:
             await self._keep_text("ruleset", ruleset.sha256, ruleset.text, now)
         seq = tip.changes + 1
-        change = InForce(seq, now, ruleset.sha256, ruleset.mode, by, tip.used)
-        after = replace(tip, ruleset=ruleset.sha256, mode=ruleset.mode, used=now, changes=seq)
+        change = InForce(seq, now, ruleset.sha256, ruleset.mode, by, tip.used, tip.changed)
+        after = replace(tip, ruleset=ruleset.sha256, mode=ruleset.mode, used=now, changes=seq, changed=change.hash)
         return after, [Write("put", f"in-force~{seq:010d}", in_force_columns(change))]
 
     async def _keep_text(self, kind: str, sha256: str, text: str, now: datetime) -> None:
@@ -247,14 +295,35 @@ class Record:
             etags = await self._table.transact(RECORD, [how, *writes], "record")
         except Rejected:
             return None
-        return replace(tip, etag=etags[0])
+        return replace(tip, etag=etags[0], problem="")
+
+    async def _kept(self, row: str, sweep: RecordedSweep) -> RecordedSweep:
+        """Return a sweep as its row has it; as it is where a hand took that away."""
+        found = await self._table.get(RECORD, row)
+        return replace(sweep, row=row) if found is None else read_run(row, found)
 
     async def _tip(self) -> Tip | None:
+        """Return where the record has come to; its other rows say it where that one does not. None without any."""
         found = await self._table.get(RECORD, CHAIN)
-        tip = None if found is None else read_tip(found)
-        if tip is not None and tip.problem:
+        tip = Tip(NEVER, problem="it is missing") if found is None else read_tip(found)
+        if not tip.problem:
+            return tip
+        sweeps = [read_run(row["RowKey"], row) async for row in self._table.query(starting_with("run~", RECORD))]
+        made = tip_by(tip, sweeps, await self.changes())
+        if made is not None:
             _LOG.error("the row `chain` of the record was changed from outside: %s", tip.problem)
-        return tip
+        return made
+
+
+def _ended(sweep: RecordedSweep, said: Mapping[str, Any], tip: Tip) -> RecordedSweep:
+    """Return a sweep as the newest of the chain."""
+    ended = replace(sweep, said=said, seq=tip.seq + 1, previous=tip.hash)
+    times = (spell_time(sweep.started), spell_time(sweep.ended) if sweep.ended else "")
+    return replace(ended, hash=hash_of(canonical_json(dict(said)), ended.seq, tip.hash, *times))
+
+
+def _busy() -> Retryable:
+    return Retryable("another process writes to the record at the same time", code="storage-busy", delay=5.0)
 
 
 def _damaged(sha256: str, why: str) -> Permanent:

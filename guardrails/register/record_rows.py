@@ -1,10 +1,11 @@
 """The rows of the record, as columns and back. Pure. What is in them: guardrails.register.record."""
 
+import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from guardrails.decisions.heads import BUCKETS, EMPTY, KeptHeads, digests_of
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, hash_of
@@ -17,8 +18,9 @@ CHAIN: Final = "chain"
 HEADS: Final = "heads"
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _TIMES: Final = ("began", "begun", "used", "kept")
-_NUMBERS: Final = ("seq", "changes", "step")
-_TEXTS: Final = ("newest", "hash", "run", "ruleset", "mode", "containers", "cut")
+_NUMBERS: Final = ("seq", "changes", "step", "cut_seq")
+_TEXTS: Final = ("newest", "hash", "run", "ruleset", "mode", "changed", "containers", "cut")
+_SECOND: Final = timedelta(seconds=1)
 _HEX: Final = re.compile("[0-9a-f]{64}")
 _BUCKET_ROWS: Final = tuple(f"heads~{number:02x}" for number in range(BUCKETS))
 
@@ -40,6 +42,7 @@ def run_columns(sweep: RecordedSweep) -> dict[str, Value]:
         "ended": spell_time(sweep.ended) if sweep.ended else "",
         "holder": sweep.holder,
         "seq": sweep.seq,
+        "behind": sweep.behind,
         "previous": sweep.previous,
         "hash": sweep.hash,
         **split_text("said", canonical_json(dict(sweep.said))),
@@ -59,11 +62,12 @@ def _checked_run(row: str, found: Mapping[str, Any]) -> RecordedSweep:
     text, seq = join_text("said", found), number(found["seq"])
     started, ended = parse_time(found["started"]), parse_time(found["ended"])
     sweep = RecordedSweep(
-        started or NEVER, found["holder"], read_object(text), ended, seq, found["previous"], found["hash"], row
-    )
+        started or NEVER, found["holder"], read_object(text), ended, seq, found["previous"], found["hash"],
+        number(found["behind"]), row,
+    )  # fmt: skip
     if run_row(sweep.started, sweep.holder) != row:
         raise ValueError("its content does not match its row key")
-    if seq and hash_of(text, seq, sweep.previous) != sweep.hash:
+    if seq and hash_of(text, seq, sweep.previous, found["started"], found["ended"]) != sweep.hash:
         raise ValueError("its hash does not match its content")
     if (ended is not None) != bool(seq):
         raise ValueError("it has an end but no number, or a number but no end")
@@ -99,26 +103,36 @@ def in_force_columns(change: InForce) -> dict[str, Value]:
     """Return the columns of a row that says from when a ruleset was in force."""
     before = spell_time(change.before) if change.before else ""
     return {
-        "at": spell_time(change.at), "sha256": change.sha256, "mode": change.mode, "by": change.by, "before": before
+        "at": spell_time(change.at), "sha256": change.sha256, "mode": change.mode, "by": change.by, "before": before,
+        "previous": change.previous, "hash": change.hash,
     }  # fmt: skip
 
 
 def read_in_force(row: str, found: Mapping[str, Any]) -> InForce:
-    """Read such a row. Raises ValueError, KeyError, TypeError."""
+    """Read such a row. Raises ValueError, KeyError, TypeError.
+
+    Whether its hash fits is for who verifies: what was recorded is still the best that is known.
+    """
     at, sha256 = parse_time(found["at"]), found["sha256"]
     if at is None or not _HEX.fullmatch(sha256):
         raise ValueError("its time or its digest is missing")
     seq, before = int(row.rpartition("~")[2]), parse_time(found["before"])
-    return InForce(seq, at, sha256, str(found["mode"]), str(found["by"]), before)
+    return InForce(seq, at, sha256, str(found["mode"]), str(found["by"]), before, str(found["previous"]))
 
 
 def tip_columns(tip: Tip) -> dict[str, Value]:
     """Return the columns of the row that says where the record has come to."""
     said = {one.name: getattr(tip, one.name) for one in fields(Tip)}
-    return {
+    columns: dict[str, Value] = {
         **{name: spell_time(said[name]) if said[name] else "" for name in _TIMES},
         **{name: said[name] for name in (*_NUMBERS, *_TEXTS)},
     }
+    return {**columns, "seal": _seal_of(columns)}
+
+
+def _seal_of(columns: Mapping[str, Any]) -> str:
+    said = {name: columns[name] for name in (*_TIMES, *_NUMBERS, *_TEXTS)}
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
 
 
 def read_tip(found: Mapping[str, Any]) -> Tip:
@@ -138,6 +152,8 @@ def _checked_tip(found: Mapping[str, Any]) -> Tip:
         raise ValueError("the time at which the record began is missing")
     if not all(isinstance(said[name], str) for name in _TEXTS):
         raise TypeError("a column that must hold text does not")
+    if found["seal"] != _seal_of(found):
+        raise ValueError("it does not match its seal")
     return Tip(**said, etag=found["odata.etag"])
 
 
@@ -146,6 +162,86 @@ def step_of(sweep: RecordedSweep) -> int:
     heads = sweep.said.get("heads")
     step = heads.get("step") if isinstance(heads, Mapping) else None
     return step if isinstance(step, int) else 0
+
+
+def tip_by(damaged: Tip, sweeps: Sequence[RecordedSweep], changes: Sequence[InForce]) -> Tip | None:
+    """Return where the record has come to by its other rows; None where there are none.
+
+    `damaged` says what is wrong with the row that should say so.
+    """
+    whole = [one for one in sweeps if not one.problem and not one.taken_over]
+    ended = sorted((one for one in whole if one.seq), key=lambda one: one.seq)
+    changes = sorted(changes, key=lambda one: one.seq)
+    begun = max(whole, key=lambda one: (one.behind, one.started), default=None)
+    began = [*(one.started for one in whole), *(one.at for one in changes)]
+    if not began:
+        return damaged if damaged.etag else None
+    tip = replace(damaged, began=min(began))
+    if begun is not None:
+        tip = replace(tip, begun=begun.started, newest=begun.row)
+    if changes:
+        newest = changes[-1]
+        tip = replace(tip, ruleset=newest.sha256, mode=newest.mode, used=newest.at, changes=newest.seq)
+        tip = replace(tip, changed=newest.hash)
+    if not ended:
+        return tip
+    first, last = ended[0], ended[-1]
+    if first.seq > 1:  # those before it may have been deleted for their age
+        tip = replace(tip, cut=first.previous, cut_seq=first.seq - 1, kept=first.started)
+    step = max(map(step_of, ended))
+    return replace(tip, seq=last.seq, hash=last.hash, run=last.row, used=last.ended or tip.used, step=step)
+
+
+class Oldest(NamedTuple):
+    """The oldest sweeps of the chain, which are deleted.
+
+    Attributes:
+        rows: their names, and those of sweeps of that time that did not end.
+        seq, hash: of the newest of them that ended.
+        step: up to which step of the heads nothing is needed any more; 0 for none.
+        until: all that are kept began at this time or later; None where nothing is deleted.
+        whole: whether no more of them can be deleted now.
+        stopped: whether the next one of the chain is not among what was found, and later ones are.
+    """
+
+    rows: tuple[str, ...]
+    seq: int
+    hash: str
+    step: int
+    until: datetime | None
+    whole: bool
+    stopped: bool
+
+
+def oldest(found: Sequence[RecordedSweep], tip: Tip, ahead: Sequence[RecordedSweep], most: int) -> Oldest:
+    """Return which sweeps may be deleted, in the order of the chain, for a clock that was wrong may date one anywhere.
+
+    Args:
+        found: those that are dated before the limit, in that order.
+        tip: says which were deleted before.
+        ahead: those that are dated into the future: they stay where they are, and the chain goes on behind them.
+        most: how many rows may be deleted.
+    """
+    ended, later = ({one.seq: one for one in some if one.seq} for some in (found, ahead))
+    seq, cut, last = tip.cut_seq, tip.cut, max(ended, default=0)
+    some: list[RecordedSweep] = []
+    while seq < last and len(some) < most:
+        one = ended.get(seq + 1)
+        if one is None and seq + 1 not in later:
+            break
+        if one is not None:
+            if some and one.started < some[-1].started and seq + 2 not in ended:  # perhaps younger than it says
+                break
+            some.append(one)
+        seq, cut = seq + 1, (one or later[seq + 1]).hash
+    back = [one for one in found if 0 < one.seq <= tip.cut_seq]  # dated into the future then, or from a copy
+    died = [one for one in found if not one.seq and one.behind < seq]
+    rows = tuple([one.row for one in (*some, *back, *died)][:most])
+    step = min(filter(None, map(step_of, some)), default=0)
+    until = max((one.started + _SECOND for one in some), default=None)
+    stopped = seq < last and len(some) < most and seq + 1 not in ended
+    left = [one for one in found if one.row not in rows and (one.seq or one.behind < seq)]
+    return Oldest(rows, seq, cut, step, until, stopped or not left, stopped)
 
 
 def read_heads(rows: Mapping[str, Mapping[str, Any]], least: int) -> KeptHeads:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from guardrails.exemption.times import read_time
 from guardrails.register.backup import (
     Backup,
     Rows,
@@ -25,6 +26,7 @@ from guardrails.register.backup import (
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import BREAKER, GRACE, RATE_LIMITS, RECORD, SWEEP, UNSEEN, Address
 from guardrails.register.probe import PARTITION as DOCTOR
+from guardrails.register.record_rows import CHAIN, read_tip
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
 _AT_ONCE: Final = 200
@@ -101,13 +103,16 @@ class Reinstate:
         there, copies = await self._backup.partition(name), by_exemption(rows)
         before = by_exemption(there)
         write = _Writing(GroupCommit(self._table), name, tally, dry_run=dry_run)
-        others = {key: row for key, row in rows.items() if not key_in(key)}
+        others: Rows = {key: row for key, row in rows.items() if not key_in(key)}
+        forward = False
+        if name == RECORD:
+            others, forward = _of_record(there, others, tally)
         await asyncio.gather(
             *(
                 write.exemption(name_of(copy, key), _plan(Address(name, key), before.get(key, {}), copy, force=force))
                 for key, copy in copies.items()
             ),
-            *(write.other(row, there.get(key), force=force) for key, row in others.items()),
+            *(write.other(row, there.get(key), force=force, forward=forward) for key, row in others.items()),
         )
         if not dry_run:
             now = by_exemption(await self._backup.partition(name))
@@ -132,13 +137,13 @@ class _Writing:
         if await self._write(plan.writes, subject):
             self._tally.count(plan.what, subject)
 
-    async def other(self, row: Entity, old: Entity | None, *, force: bool) -> None:
-        """Put back a row that belongs to no exemption; `old` is what is there."""
+    async def other(self, row: Entity, old: Entity | None, *, force: bool, forward: bool) -> None:
+        """Put back a row of no exemption; `old` is what is there; `forward`: the copy goes on from that."""
         subject = f"{self._partition}/{row['RowKey']}"
-        newer = self._partition in _OF_NOW or row["RowKey"].startswith(GRACE)
+        newer = (self._partition in _OF_NOW and not forward) or row["RowKey"].startswith(GRACE)
         if old is not None and (newer or same(old, row)):
             return
-        if old is not None and not force:
+        if old is not None and not force and not forward:
             self._tally.rows_kept.append(subject)
         elif await self._write([_over(_without_lease(row), old)], subject):
             self._tally.rows += 1
@@ -177,6 +182,21 @@ def _plan(place: Address, there: Rows, copy: Rows, *, force: bool) -> _Plan:
     if more > 0 or (more == 0 and place.state in there):
         return _Plan("kept", _missing(there, copy))
     return _Plan("forwarded", _forward(place, there, copy))
+
+
+def _of_record(there: Rows, copy: Rows, tally: Tally) -> tuple[Rows, bool]:
+    """Return which rows of a record are put back, and whether the copy goes on from what is there."""
+    if CHAIN not in there or CHAIN not in copy:
+        return copy, False
+    ours, theirs = read_tip(copy[CHAIN]), read_tip(there[CHAIN])
+    if ours.began == theirs.began or theirs.problem or ours.problem:
+        run = copy.get(theirs.run, {})
+        return copy, ours.seq > theirs.seq and (not theirs.seq or run.get("hash") == theirs.hash)
+    tally.problems.append(
+        f"the table has a record of its own, which began at {read_time(theirs.began)}; the record of the copy began at"
+        f" {read_time(ours.began)}, and only its rulesets were added. To read it, import the copy into an empty table"
+    )
+    return {name: row for name, row in copy.items() if name.startswith("ruleset~")}, False
 
 
 def _newest(place: Address, rows: Rows) -> int:

@@ -48,6 +48,11 @@ _BLIND: Final = 1000
 _SENDS: Final = 32
 
 NAMED: Final = 50
+_MAPPED: Final = 500
+"""Rows of before the criteria were kept that one sweep has looked at again: they are no hurry."""
+_RECORDED: Final = 500
+_LONGEST: Final = 500
+"""Sentences about what was not seen, and characters of each, that the record keeps: a row holds 1 MiB in UTF-16."""
 """How many containers that cannot be seen are named."""
 
 
@@ -61,7 +66,8 @@ class Report:
         seen: exemptions that the inventory showed.
         known: rows of the register.
         adopted: exemptions put into the register as there before.
-        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon.
+        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon,
+            criteria.
         left_out: rows of the inventory that were left out, by reason.
         missing: what could not be seen, a sentence each.
         remarks: what else is unexpected, a sentence each.
@@ -71,6 +77,7 @@ class Report:
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
         altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
+        announced: those of them that were announced. No part of what the next one needs.
         late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
         open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
         clock_differs: whether our clock and Azure's are too far apart. No part of what is kept.
@@ -90,6 +97,7 @@ class Report:
     bypasses_notified: datetime | None = None
     matches: Matches | None = None
     altered: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
     late: str = ""
     open_since: datetime | None = None
     clock_differs: bool = False
@@ -142,6 +150,9 @@ class Report:
         said["left_out"] = said.pop("odd")  # stored name
         for name in ("told", "bypasses_told"):  # stored name
             del said[name]
+        said["altered"] = [*self.announced, *self.altered][:NAMED]
+        said["missing"] = [one[:_LONGEST] for one in self.missing[:_RECORDED]]
+        said["missing_more"] = max(len(self.missing) - _RECORDED, 0)
         return said
 
 
@@ -329,6 +340,8 @@ class Pass:
                 self._queue(why, one.id, one.listed, together=one.together)
             elif 0 < watch.at - now.timestamp() <= horizon:  # what is shown now may be old by then
                 self._queue("soon", one.id, delay=watch.at - now.timestamp())
+            elif not watch.mapped and self.report.queued["criteria"] < _MAPPED:
+                self._queue("criteria", one.id, one.listed, together=one.together)
 
     @property
     def _horizon(self) -> float:

@@ -6,8 +6,8 @@ What could not be recorded is in the log, and in what the next sweep records.
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from guardrails import __version__
 from guardrails.decisions.heads import KeptHeads, Scanned, Step, change
@@ -22,6 +22,8 @@ from guardrails.runtime.telemetry import Fact, fact
 from guardrails.sweep.compare import Report
 
 log = logging.getLogger("guardrails")
+
+_AGAIN: Final = timedelta(minutes=1)
 
 
 class Recording:
@@ -113,7 +115,7 @@ class Recording:
         await _unstopped("the end of the sweep could not be recorded", work)
         if self._sweep.seq:
             await _unstopped("the hash of the recorded sweep could not be sent", self._anchor)
-        if self._tip is not None and not report.clock_differs:
+        if self._tip is not None and not broken and not report.clock_differs:
             await _unstopped("old sweeps could not be deleted from the record", lambda: self._prune(report))
 
     async def _anchor(self) -> None:
@@ -133,16 +135,34 @@ class Recording:
         """Delete what is too old by the clocks of this sweep and of the one before: one of them may be wrong."""
         if self._tip is not None and self._run.before is not None:
             now = min(report.started, self._run.before)
-            self._tip = await self._record.prune(self._tip, months_before(now, self._months))
+            self._tip = await self._record.prune(self._tip, months_before(now, self._months), report.started)
 
 
-async def record_ruleset(record: Record, clock: Clock, ruleset: Ruleset, mode: Mode) -> None:
-    """Record the ruleset in force at the start of the app, so that the record knows it before the next sweep."""
+class RulesetNote:
+    """Sees that each ruleset in force is recorded: the one that a process begins with, and what its file changes to.
 
-    async def work() -> None:
-        await record.use(UsedRuleset(ruleset.text, str(mode)), clock.now().replace(microsecond=0))
+    Where nothing changed, nothing is asked. What fails is in the log, and is tried again a minute later.
+    """
 
-    await _unstopped("the ruleset in force could not be recorded; the next sweep records it", work)
+    def __init__(self, record: Record, clock: Clock) -> None:
+        self._record = record
+        self._clock = clock
+        self._noted: UsedRuleset | None = None
+        self._next: datetime | None = None
+
+    async def used(self, ruleset: Ruleset, mode: Mode) -> None:
+        """Record a ruleset that is used now, unless this process noted it last. One read, unless it is new."""
+        one = UsedRuleset(ruleset.text, str(mode))
+        if one != self._noted and (self._next is None or self._clock.now() >= self._next):
+            self._next = self._clock.now() + _AGAIN
+            await self._keep(one)
+
+    async def _keep(self, ruleset: UsedRuleset) -> None:
+        async def work() -> None:
+            await self._record.use(ruleset, self._clock.now().replace(microsecond=0))
+            self._noted, self._next = ruleset, None
+
+        await _unstopped("the ruleset in force could not be recorded", work)
 
 
 def months_before(now: datetime, months: int) -> datetime:

@@ -18,7 +18,7 @@ from guardrails.decisions.adoption_notice import Adoption
 from guardrails.decisions.notify import altered, late, partial
 from guardrails.decisions.schedule import last_sweep
 from guardrails.decisions.watch import Run
-from guardrails.errors import GuardrailsError, Retryable, defect
+from guardrails.errors import GuardrailsError, Misconfigured, Retryable, defect
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
@@ -28,7 +28,7 @@ from guardrails.reconcile.visit import World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.bypasses import Tally, sweep_bypasses
 from guardrails.sweep.compare import NAMED, Pass, Report
-from guardrails.sweep.record import Recording, record_ruleset
+from guardrails.sweep.record import Recording, RulesetNote
 
 log = logging.getLogger("guardrails")
 
@@ -73,6 +73,7 @@ class Sweeper:
         self._sweeps = sweeps
         self._bypasses = bypasses
         self._record = record
+        self._note = RulesetNote(record, world.clock)
         self._months = months
         self._ruleset = ruleset
         self._say = say
@@ -124,7 +125,15 @@ class Sweeper:
     async def start(self) -> None:
         """The app starts: record the ruleset in force. Raises Misconfigured."""
         ruleset = self._ruleset()
-        await record_ruleset(self._record, self._world.clock, ruleset, self._mode(ruleset))
+        await self._note.used(ruleset, self._mode(ruleset))
+
+    async def judging(self) -> None:
+        """Something is judged: record the ruleset, where this process did not yet. Never raises."""
+        try:
+            ruleset = self._ruleset()
+        except Misconfigured:  # who judges says so
+            return
+        await self._note.used(ruleset, self._mode(ruleset))
 
     def _mode(self, ruleset: Ruleset) -> Mode:
         return Mode.AUDIT if self._audit_only else ruleset.mode
@@ -201,7 +210,7 @@ class Sweeper:
         """
         if report.altered:
             await self._say_once(altered(report.altered, at=self._world.clock.now()), report)
-            report.altered = []
+            report.announced, report.altered = [*report.announced, *report.altered], []
         if report.missing:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
         since, now = run.adopting or run.started, self._world.clock.now()

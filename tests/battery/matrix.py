@@ -24,10 +24,12 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
+from guardrails.decisions.heads import head
 from guardrails.decisions.row import Row
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
-from tests.battery import record
+from guardrails.register.verify_record import check_record
+from tests.battery import record, triggers
 from tests.battery.flows import FLOWS, Flow, ruleset_of
 from tests.battery.line import Died
 from tests.battery.loop import VirtualLoop, run
@@ -57,6 +59,7 @@ class Result:
     """What must not depend on crashes: what Azure and the register have of each exemption, and the register's rest.
 
     `notices`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
+    `rulesets`: which came into force, by the record, each with the mode.
     """
 
     exemptions: tuple[Any, ...]
@@ -65,6 +68,7 @@ class Result:
     bypasses: tuple[tuple[str, bool], ...]
     covered: tuple[str, ...]
     open: bool
+    rulesets: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +219,26 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
         tuple(sorted(bypasses)),
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,
+        tuple([(one.sha256, one.mode) for one in await register.record.changes()]),
     )
+    noticed = any(kind == Kind.REGISTER_ALTERED for _, kind in result.notices)
+    wrong += await _of_record(stage, noticed=noticed)
     return result, max(notices.values(), default=1) - 1
+
+
+async def _of_record(stage: Stage, *, noticed: bool) -> list[str]:
+    """Return what is wrong with the record: in itself, with a sweep's report, or with what it has of histories.
+
+    `noticed`: a notice said that the register is altered, such as that it lacks a history.
+    """
+    register = stage.worker.service.register
+    record = check_record(await register.backup.record())
+    found = [f"the record: {problem}" for problem in record.problems]
+    found += [f"the record: sweep {one.seq} has no report" for one in record.sweeps if not one.said.get("report")]
+    for one in () if noticed else stage.ids:
+        entries = {head(entry.seq, entry.hash) for entry in await register.history(one)}
+        found += [f"{one.name}: {problem}" for problem in record.compare(one.hash, entries)]
+    return found
 
 
 async def _of_one(stage: Stage, one: ExemptionId, wrong: list[str]) -> Any:
@@ -329,7 +351,10 @@ def _ends(entry: Entry, ever: Ending) -> Collection[Result]:
         replace(ever.result, dead_letters=unheard.dead_letters),
         replace(unheard, dead_letters=ever.result.dead_letters),
     )
-    return (ever.result, unheard, *swapped)
+    # what nobody puts back any more is missing by the record, which was put back before it
+    missed = [replace(unheard, notices=tuple(sorted((*unheard.notices, (route, Kind.REGISTER_ALTERED)))))
+              for route in dict(unheard.notices)]  # fmt: skip
+    return (ever.result, unheard, *swapped, *(missed if FLOWS[entry.flow].act is triggers.reinstate else ()))
 
 
 def _difference(found: Result, wanted: Result) -> list[str]:

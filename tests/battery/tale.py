@@ -52,6 +52,7 @@ class Register:
     def __init__(self, tale: "Tale") -> None:
         self._tale = tale
         self.sweeps = SimpleNamespace(last=self._last)
+        self.backup = SimpleNamespace(record=self._record)
 
     async def rows(self) -> AsyncIterator[Stored]:
         """Yield the rows as the last entries left them."""
@@ -75,6 +76,9 @@ class Register:
     async def _last(self) -> Any:
         return self._tale.swept
 
+    async def _record(self) -> dict[str, Any]:
+        return self._tale.record
+
 
 @dataclass
 class Tale:
@@ -94,6 +98,7 @@ class Tale:
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     opened_at: datetime | None = None
     swept: Any = None
+    record: dict[str, Any] = field(default_factory=dict)
     there: dict[ExemptionId, Any] = field(default_factory=dict)
     operated: list[Operated] = field(default_factory=list)
     wiped: list[datetime] = field(default_factory=list)

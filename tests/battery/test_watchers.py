@@ -17,7 +17,7 @@ from guardrails.exemption.times import read_time, spell_time
 from guardrails.notices.notice import Kind
 from guardrails.register import dead_letters
 from sandbox import tenant
-from tests.battery import rulesets
+from tests.battery import rulesets, spoiled_record
 from tests.battery.azure import START
 from tests.battery.ledger import Operated
 from tests.battery.record import ROOT
@@ -694,6 +694,13 @@ def altered(tale: Tale, wrong: bool) -> None:
 
 
 SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
+    "the_record_is_sound": (spoiled_record.row_changed, spoiled_record.entry_lost),
+    "a_sweep_in_calm_is_recorded": (
+        spoiled_record.history_left_out,
+        spoiled_record.without_report,
+        spoiled_record.another_report,
+    ),
+    "each_ruleset_that_decided_is_recorded": (spoiled_record.ruleset_lost,),
     "a_claim_protects_nothing": (
         claim_of_a_stranger,
         claim_that_is_not_made,

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from azure.data.tables.aio import TableClient
 
+from guardrails.criteria.model import Weakened
 from guardrails.decisions.history import Entry
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
@@ -30,7 +31,8 @@ def named(name: str, scope: str = FIRST) -> str:
 
 
 def row(id_: str, status: Status = Status.VIOLATION, left: timedelta | None = None, /, **more: Any) -> Row:
-    """A row of an exemption that ends in `left` from NOW."""
+    """A row of an exemption that ends in `left` from NOW, and weakens no criterion."""
+    more = {"criteria_weakened": dict(Weakened().to_json())} | more
     return Row(id_, status, AT, expires_on=NOW + left if left is not None else None, **more)
 
 

@@ -87,6 +87,31 @@ def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
     assert "the record begins with this sweep" in ran.err
 
 
+def test_a_sweep_that_goes_on_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, (3, RULES, FINE), (2, RULES, FINE), (1.4, RULES, FINE), (0.3, RULES, None))
+    listed = ("sweep", "list", "--format", "json", "--from", spelled(2.1))
+    assert [one["state"] for one in run(*listed).json["sweeps"]] == ["ended", "ended", "died"]
+
+    async def work() -> None:
+        clock = VirtualClock(NOW)
+        async with connect(clock=clock, connection_string=shelf.connection, table=shelf.table) as register:
+            assert await register.sweeps.begin(datetime.now(UTC), "h3", HOUR) is not None
+
+    asyncio.run(work())
+    ran = run(*listed)
+    assert [one["state"] for one in ran.json["sweeps"]] == ["ended", "ended", "running"]
+    assert (ran.code, ran.json["gaps"]) == (0, [])
+
+
+@pytest.mark.parametrize("period", [("--from", "0001-01-01"), ("--to", "0001-01-01"), ("--from", "9999-12-31")])
+def test_any_time_can_be_asked_for(run: Run, shelf: Shelf, period: tuple[str, str]) -> None:
+    recorded(shelf, (2, RULES, FINE))
+    ran = run("sweep", "list", *period)
+    assert ran.code in (0, 1)
+    assert "[unexpected]" not in ran.err
+    assert "[not-recorded]" in run("rules", "--as-of", period[1]).err
+
+
 def test_times_are_for_the_list_alone_and_in_order(run: Run, shelf: Shelf) -> None:
     assert "[only-with-list]" in run("sweep", "show", "--from", spelled(1)).err
     assert "[wrong-period]" in run("sweep", "list", "--from", spelled(1), "--to", spelled(2)).err
@@ -103,6 +128,7 @@ def test_the_ruleset_of_a_time_is_printed_as_it_was(run: Run, shelf: Shelf) -> N
     assert between["unsure"][0].startswith("the ruleset changed between ")
     now = run("rules", "--as-of", spelled(1), "--format", "json").json
     assert (now["text"], now["mode"], now["until"], now["last_used"]) == (OTHER.text, "enforce", None, spelled(2))
+    assert (between["first_used"], between["last_used"]) == (spelled(4), spelled(3))
 
 
 def test_of_a_time_before_the_record_no_ruleset_is_made_up(run: Run, shelf: Shelf) -> None:
@@ -151,3 +177,36 @@ def test_the_record_is_in_a_full_copy_and_comes_back(run: Run, shelf: Shelf, tmp
         assert run("rules", "--as-of", spelled(1.5)).out == RULES.text
     again = run("register", "import", copy)
     assert (again.code, again.err) == (0, "")
+
+
+def test_a_copy_of_another_record_adds_its_rulesets_alone_and_says_so(
+    run: Run, shelf: Shelf, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(shelf, (5, RULES, FINE), (4, RULES, FINE))
+    copy = str(tmp_path / "copy.jsonl")
+    assert run("register", "export", "--full", "--out", copy).code == 0
+    monkeypatch.setenv("GUARDRAILS_TABLE", "another")
+    recorded(replace(shelf, table="another"), (2, OTHER, FINE), (1, OTHER, FINE))
+    ran = run("register", "import", copy)
+    assert ran.code == 1
+    assert "the table has a record of its own" in ran.out + ran.err
+    assert run("register", "verify").code == 0
+    assert [one["seq"] for one in run("sweep", "list", "--format", "json", "--from", spelled(9)).json["sweeps"]] == [
+        1,
+        2,
+    ]
+
+
+def test_a_later_copy_of_the_same_record_brings_it_forward(
+    run: Run, shelf: Shelf, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = [str(tmp_path / name) for name in ("first", "later")]
+    recorded(shelf, (5, RULES, FINE), (4, RULES, FINE))
+    assert run("register", "export", "--full", "--out", copies[0]).code == 0
+    recorded(shelf, (3, OTHER, FINE), (2, RULES, FINE))
+    assert run("register", "export", "--full", "--out", copies[1]).code == 0
+    monkeypatch.setenv("GUARDRAILS_TABLE", "another")
+    for copy in (*copies, copies[0]):
+        assert run("register", "import", copy).code == 0
+    ran = run("register", "verify", "--format", "json")
+    assert (ran.json["problems"], ran.json["sweeps"]) == ([], 4)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.criteria.model import NOT_KEPT, BySource, Criterion, Source, SourceKind, Weakened
+from guardrails.criteria.model import BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.decisions.row import Hold, Status
 
 from .conftest import Run
@@ -92,7 +92,7 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
             "expiry_state": "expiring-14", "days_left": 12, "expiry_since": "2026-11-19T12:00:00Z",
             "expires_on": "2026-12-03T12:00:00Z", "owner": "", "ticket": "", "assignment": "",
             "since": "2026-11-02T09:30:00Z", "adopted": "2026-11-02T09:30:00Z", "held": "", "hold_until": None,
-            "hold_by": "", "hold_reason": "", "rebuilt": "", "criteria_weakened": NOT_KEPT.to_json(),
+            "hold_by": "", "hold_reason": "", "rebuilt": "", "criteria_weakened": Weakened().to_json(),
         }
     ]  # fmt: skip
     gone = run("register", "list", "--state", "gone", "--format", "json").json[0]
@@ -297,7 +297,7 @@ def mapped(shelf: Shelf) -> Shelf:
         row(named("grouped"), Status.COMPLIANT, 2 * DAY, criteria_weakened=weakened("SOC_2_CC6.1")),
         row(named("other"), Status.COMPLIANT, 3 * DAY, criteria_weakened=weakened("CC6.8", unknown="1 of 3")),
         row(named("none"), Status.COMPLIANT, 4 * DAY, criteria_weakened=dict(Weakened().to_json())),
-        row(named("before"), Status.COMPLIANT, 5 * DAY),
+        row(named("before"), Status.COMPLIANT, 5 * DAY, criteria_weakened={}),
         row(named("gone"), Status.GONE, 6 * DAY),
     ])  # fmt: skip
     return shelf
@@ -324,6 +324,23 @@ def test_a_criterion_finds_what_weakens_it(run: Run, mapped: Shelf, argv: list[s
 def test_what_is_unknown_is_counted_and_never_taken_for_none(run: Run, mapped: Shelf) -> None:
     ran = run("register", "list", "--criterion", "CC6.1", *MARK)
     assert "the criteria of 2 more exemptions are unknown, or known only in part" in ran.err
+    near = run("register", "list", "--criterion", "CC6.1", "--days-left", "4", *MARK)
+    assert "the criteria of 1 more exemption are unknown, or known only in part" in near.err
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_rows_without_criteria_yet_are_counted(run: Run, mapped: Shelf, form: str) -> None:
+    ran = run("register", "list", *MARK, "--format", form)
+    assert "the criteria that 1 of these exemptions weakens are not recorded yet\n" in ran.err
+    assert "recorded yet" not in run("register", "list", "--days-left", "4", *MARK, "--format", form).err
+
+
+def test_a_criterion_that_no_exemption_weakens_is_said_with_the_name_most_like_it(run: Run, mapped: Shelf) -> None:
+    ran = run("register", "list", "--criterion", "CC6.11", "--criterion", "cc6.8", *MARK, "--format", "json")
+    assert (ran.code, len(ran.json)) == (0, 1)
+    assert "--criterion cc6.11: no exemption weakens it. Did you mean CC6.1?\n" in ran.err
+    assert "cc6.8:" not in ran.err
+    assert run("register", "list", "--criterion", " ", *MARK).code == 2
 
 
 def test_csv_has_the_criteria_and_version_1_leaves_them_out(run: Run, mapped: Shelf) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import zlib
 
 import pytest
 
@@ -21,6 +22,7 @@ from guardrails.decisions.heads import (
     read,
     undone,
 )
+from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS
 
 CHANCE = random.Random(7)  # noqa: S311
 
@@ -119,3 +121,17 @@ def test_buckets_that_a_hand_was_in_are_made_anew() -> None:
 )
 def test_what_is_no_head_is_none(seq: object, text: object) -> None:
     assert head(seq, text) == b""
+
+
+def test_a_step_fits_a_transaction_whatever_part_of_many_heads_changes() -> None:
+    some = [(bytes([number % 60]) + key(number)[1:], number) for number in range(60_000)]  # a thousand in each bucket
+    before = [bytearray() for _ in range(256)]
+    now = [bytearray() for _ in range(256)]
+    for one, number in sorted(some):
+        before[one[0]] += one + value(1)
+        now[one[0]] += one + value(1 + (number % 100 < 28))
+    kept = KeptHeads(tuple(map(bytes, before)), 1)
+    for step in change(kept, tuple(map(bytes, now))).steps:
+        size = sum(map(len, step.buckets.values())) + len(zlib.compress(step.undo, 6)) + 32 * 256
+        assert len(step.buckets) + 2 <= MOST_OPERATIONS
+        assert 4 * size / 3 + 2_000 * len(step.buckets) < MOST_BYTES

@@ -10,9 +10,12 @@ from guardrails import __version__
 from guardrails.decisions.record import RecordedSweep
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.times import spell_time
 from guardrails.register.keys import address
 from guardrails.register.record import Record
 from guardrails.register.table import Write
+from guardrails.sweep.compare import Pass
 from guardrails.sweep.record import months_before
 from tests.conftest import VirtualClock
 from tests.reconcile.ports import Died
@@ -90,7 +93,9 @@ async def test_a_record_that_cannot_be_written_stops_no_sweep_and_is_named_by_th
     found = await recorded(tenant)
     states = {"begin": ["ended", "ended"], "end": ["ended", "died", "ended"], "prune": ["ended"] * 3}
     assert [one.state for one in found] == states[what]
-    assert [bool(one.said["gaps"]) for one in found] == [True, *[False] * (len(found) - 2), what == "begin"]
+    assert [bool(one.gaps) for one in found] == [True, *[False] * (len(found) - 2), what != "prune"]
+    if what == "end":  # its report is not lost: the lease of the sweep had it
+        assert found[2].said["previous_report"]["started"] == spell_time(found[1].started)
 
 
 async def test_a_defect_there_stops_no_sweep(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,11 +129,53 @@ async def test_another_ruleset_is_in_the_record_from_the_start_of_the_app_on(ten
     assert text == tenant.world.ruleset.text != ""
 
 
+async def test_a_ruleset_that_is_changed_twice_between_two_sweeps_is_in_the_record(tenant: Tenant) -> None:
+    world, first = tenant.world, tenant.world.ruleset
+    await tenant.intake.start()
+    await tenant.sweep()
+    await tenant.intake.event(await written(tenant, "a"), Hint("event"))
+    texts = [first.text]
+    for number, ruleset in enumerate((rules(mode="audit"), first)):
+        world.ruleset = ruleset
+        world.clock.advance(minutes=5)
+        for name in ("b", "c"):
+            await tenant.intake.event(await written(tenant, f"{name}{number}"), Hint("event"))
+        texts.append(ruleset.text)
+    assert world.watch.calls["record.use"] == 3
+    changes = await world.register.record.changes()
+    assert [(await world.register.record.ruleset(one.sha256))[0] for one in changes] == texts
+
+
+async def test_a_change_of_the_ruleset_that_cannot_be_recorded_is_tried_again_a_minute_later(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = tenant.world
+    await tenant.sweep()
+    one = await written(tenant, "a")
+    await tenant.intake.event(one, Hint("event"))
+    world.ruleset = rules(mode="audit")
+    with monkeypatch.context() as full:
+        full.setattr(Record, "use", storage_is_full)
+        for _ in range(3):
+            assert await tenant.intake.event(one, Hint("event")) is not None
+    assert world.watch.calls["record.use"] == 1
+    world.clock.advance(minutes=2)
+    await tenant.intake.event(one, Hint("event"))
+    assert len(await world.register.record.changes()) == 2
+
+
+async def written(tenant: Tenant, name: str) -> ExemptionId:
+    one = tenant.world.id(name)
+    await tenant.world.write(one)
+    return one
+
+
 async def test_events_ask_nothing_of_the_record(tenant: Tenant) -> None:
     world = tenant.world
     await tenant.sweep()
     world.watch.calls.clear()
     await world.known(world.id())
+    await tenant.intake.event(world.id(), Hint("event"))
     assert not [name for name in world.watch.calls if name.startswith("record.")]
 
 
@@ -208,6 +255,31 @@ async def test_what_the_register_lacks_is_found_by_the_next_sweep_and_reported_o
     kinds = await world.notice_kinds()
     assert kinds.count("register-altered") == 1
     assert [(one["lost"], one["back"]) for one in heads[-3:]] == [(1, 0), (0, 1), (0, 0)]
+
+
+async def test_what_a_sweep_found_altered_is_in_its_report_though_it_was_announced(tenant: Tenant) -> None:
+    await tenant.world.known(tenant.world.id())
+    await tenant.settled()
+    await leave_out(tenant, tenant.world.id())
+    tenant.world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    last = (await recorded(tenant))[-1]
+    assert report.altered == []
+    assert ["the register lacks what the record has" in text for text in last.said["report"]["altered"]] == [True]
+
+
+async def test_all_that_was_not_seen_is_counted_and_a_report_always_fits(tenant: Tenant) -> None:
+    sees = Pass.go
+
+    async def little(one: Pass) -> Any:
+        one.report.missing += [f"{number}: {'x' * 2000}" for number in range(700)]
+        return await sees(one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pass, "go", little)
+        await tenant.sweep()
+    last = (await recorded(tenant))[-1]
+    assert (last.state, len(last.said["report"]["missing"]), last.said["report"]["missing_more"]) == ("ended", 500, 200)
 
 
 async def test_an_exemption_that_is_left_out_and_not_there_any_more_stays_counted(tenant: Tenant) -> None:

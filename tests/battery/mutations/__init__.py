@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.battery import record
-from tests.battery.mutations import authority, budgets, clocks, deletes, errors, ids, sweeps
+from tests.battery.mutations import authority, budgets, clocks, deletes, errors, ids, kept, sweeps
 from tests.battery.mutations.base import Mutation
 from tests.battery.mutations.seen import SEEN_BY, Sight
 from tests.battery.simulation import STEPS, Broken, simulate
@@ -32,7 +32,7 @@ PAGE: Final = Path(__file__).parents[1] / "README.md"
 _SEEN: Final = Path(__file__).with_name("seen.py")
 _BEGIN: Final = "<!-- mutations: written by `python -m tests.battery mutations` -->\n"
 _END: Final = "<!-- end of mutations -->\n"
-_PARTS: Final = (authority, clocks, budgets, ids, errors, sweeps, deletes)
+_PARTS: Final = (authority, clocks, budgets, ids, errors, sweeps, deletes, kept)
 
 MUTATIONS: Final[Mapping[str, Mutation]] = {one.name: one for part in _PARTS for one in part.MUTATIONS}
 """By name."""

@@ -108,4 +108,9 @@ SEEN_BY: Final[Mapping[str, Sight]] = {
     "forged-ids-not-notified": Sight("forged_ids", 53),
     "evasion-notified-each-time": Sight("a_claim_in_small_steps", 18),
     "evasion-in-digests": Sight("a_claim_in_small_steps", 18),
+    "record-leaves-one-out": Sight("two_rules_in_turn", 0),
+    "report-not-recorded": Sight("two_rules_in_turn", 0),
+    "recorded-too-early": Sight("two_rules_in_turn", 0),
+    "ruleset-between-sweeps-unrecorded": Sight("deleted_and_made_again", 4),
+    "unheard-write-of-the-record": Sight("a_day_with_each_edit", 11),
 }

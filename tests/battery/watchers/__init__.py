@@ -6,12 +6,12 @@ await watch(end)    what is broken, a sentence each
 from typing import Final
 
 from tests.battery.invariants import End
-from tests.battery.watchers import authority, budgets, clocks, trouble
+from tests.battery.watchers import authority, budgets, clocks, record, trouble
 from tests.battery.watchers.book import Book
 
 __all__ = ["WATCHERS", "Book", "watch"]
 
-WATCHERS: Final = (*authority.WATCHERS, *clocks.WATCHERS, *budgets.WATCHERS, *trouble.WATCHERS)
+WATCHERS: Final = (*authority.WATCHERS, *clocks.WATCHERS, *budgets.WATCHERS, *trouble.WATCHERS, *record.WATCHERS)
 
 
 async def watch(end: End) -> list[str]:

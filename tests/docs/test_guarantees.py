@@ -65,6 +65,7 @@ def test_every_promise_names_a_test() -> None:
 def test_every_threat_that_is_prevented_names_a_test() -> None:
     """All attempts, but those of which the page says that nothing prevents them, and two that the rules answer."""
     page = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    page = page.partition("## May write one exemption")[2]
     rows = dict(re.findall(r"^\| (.+?) \| ([^|]+) \|$", page, re.MULTILINE))
     del rows["attempt"]
     assert THREATS.keys() <= rows.keys()

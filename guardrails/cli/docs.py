@@ -22,7 +22,7 @@ from guardrails.errors import Misconfigured
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
 from guardrails.exemption.times import spell_time
-from guardrails.notices.notice import SERVICE, SEVERITIES, TITLES, Kind
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.condition import refusal_of
 from guardrails.rules import all_rules
 from guardrails.rules.base import Declared, Rule
@@ -194,7 +194,6 @@ def _notices() -> str:
             f"[`{kind}`]({file_of(kind)})",
             "/".join(SEVERITIES[kind]) if len(SEVERITIES[kind]) < len(Severity) else "any",
             "the service" if kind in SERVICE else "an exemption",
-            TITLES[kind],
             MEANINGS[kind],
         )
         for kind in Kind
@@ -205,7 +204,7 @@ def _notices() -> str:
         "Each kind has a JSON Schema (2020-12). It describes `data` in a signed webhook and in an Event Grid event."
         " [notice.schema.json](notice.schema.json) accepts every kind. See also"
         " [notices, routes and channels](../notices.md).",
-        _table(("kind", "severity", "about", "title", "meaning"), rows),
+        _table(("kind", "severity", "about", "meaning"), rows),
     )
 
 

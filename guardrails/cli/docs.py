@@ -146,7 +146,7 @@ def _json(value: Any) -> str:
 
 
 def _made_from(source: str) -> str:
-    return f"<!-- Made from {source} by `{COMMAND}`; edit that, not this. -->"
+    return f"<!-- Made by `{COMMAND}` from {source} -->"
 
 
 def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:

@@ -54,11 +54,13 @@ def test_a_named_test_exists(file: str, name: str) -> None:
 
 
 def test_every_promise_names_a_test() -> None:
-    """Those of the page are those of the list, in the same order."""
-    page = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
-    promises = re.sub(r"\n +", " ", page.partition("## Whatever happens")[0])
-    assert re.findall(r"^- (.+)$", promises, re.MULTILINE) == list(PROMISES)
-    assert len(PROMISES) > 40
+    """Those of the page are those of the list; some of the list are what the battery checks, too."""
+    page = re.sub(r"\n +", " ", (ROOT / "docs/guarantees.md").read_text(encoding="utf-8"))
+    promises, _, checked = page.partition("## Not yet shown")[0].partition("## Whatever happens")
+    said = re.findall(r"^- (.+)$", promises, re.MULTILINE)
+    assert len(said) > 40
+    assert [promise for promise in PROMISES if promise in said] == said
+    assert PROMISES.keys() - set(said) <= set(re.findall(r"^- (.+)$", checked, re.MULTILINE))
     assert [promise for promise, tests in PROMISES.items() if not tests] == []
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from guardrails.cli import migration
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
-from guardrails.cli.rule_text import Option, changes_of, options_of
+from guardrails.cli.rule_text import Option, options_of
 from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
@@ -21,11 +21,12 @@ from guardrails.cli.source_text import FILES, NOTES, SOURCES
 from guardrails.errors import Misconfigured
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
-from guardrails.notices.notice import SERVICE, SEVERITIES, TITLES, Kind
+from guardrails.exemption.times import spell_time
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.condition import refusal_of
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Declared, Rule
-from guardrails.rules.sample import BODY, FACTS, SUBSCRIPTION
+from guardrails.rules.base import Declared, Rule
+from guardrails.rules.sample import BODY, FACTS
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.model import Ruleset, load_ruleset
 from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
@@ -38,6 +39,7 @@ _SOURCE: Final = Path(__file__).parents[2]
 COMMAND: Final = "exg docs"
 _RULES: Final = "docs/rules"
 _NOTICES: Final = "docs/notices"
+_POLICIES: Final = "../../infra/policies/README.md#rules"
 _CRITERIA: Final = (
     "https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022"
 )
@@ -144,7 +146,7 @@ def _json(value: Any) -> str:
 
 
 def _made_from(source: str) -> str:
-    return f"<!-- Made from {source} by `{COMMAND}`; edit that, not this. -->"
+    return f"<!-- Made by `{COMMAND}` from {source} -->"
 
 
 def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
@@ -156,8 +158,12 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "The column *response* shows what the shipped ruleset does in `enforce` mode. The ruleset ships in"
         f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
         f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
-        f" Services Criteria]({_CRITERIA}) of 2017. `exg rules CODE` shows a page in the terminal, with the values of"
-        " your ruleset.",
+        f" Services Criteria]({_CRITERIA}) of 2017.",
+        "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
+        " break the rule or are unknown. Each case changes a compliant exemption of a storage account, written at"
+        f" {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
+        f" {spell_time(FACTS.now)}. [The policies](../../infra/policies/README.md#rules) names the policy of each rule,"
+        " what it does not see, or why there is none.",
         "## Exemptions",
         _listed(all_rules().values(), bound),
         "## Bypasses",
@@ -188,7 +194,6 @@ def _notices() -> str:
             f"[`{kind}`]({file_of(kind)})",
             "/".join(SEVERITIES[kind]) if len(SEVERITIES[kind]) < len(Severity) else "any",
             "the service" if kind in SERVICE else "an exemption",
-            TITLES[kind],
             MEANINGS[kind],
         )
         for kind in Kind
@@ -199,29 +204,19 @@ def _notices() -> str:
         "Each kind has a JSON Schema (2020-12). It describes `data` in a signed webhook and in an Event Grid event."
         " [notice.schema.json](notice.schema.json) accepts every kind. See also"
         " [notices, routes and channels](../notices.md).",
-        _table(("kind", "severity", "about", "title", "meaning"), rows),
+        _table(("kind", "severity", "about", "meaning"), rows),
     )
 
 
 def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     """Return what Azure Policy can do about a rule, by the shipped ruleset."""
-    if isinstance(rule, BypassRule) or isinstance(rule.control, str):
-        return f"No policy can check this rule. {rule.control}"
+    if isinstance(rule, BypassRule):
+        return f"Azure Policy: cannot check this rule. {rule.control}"
     found = refusal_of(rule, ruleset)
-    if isinstance(found, str):
-        return f"No policy checks this rule. {found}"
-    reports = "" if found.by_caller else f"report a violation (`{found.name}`)"
-    refuses = f"refuse the write (`{found.denial}`)" if found.deny else ""
-    does = " and ".join(filter(None, (reports, refuses)))
-    unsure = [text for text in found.leaves if text.startswith("Perhaps ")]
-    unseen = [text for text in found.leaves if text not in unsure]
-    tests = [f"whether the policy sees {text.removeprefix('Perhaps ').partition(':')[0]}" for text in unsure]
-    texts = [f"A policy can {does}.", *([f"Not tested in Azure: {' and '.join(tests)}."] if tests else [])]
-    if not unseen:
-        return " ".join(texts)
-    return "\n".join(
-        [*texts[:1], "It does not see these violations:", "", *(f"- {one}" for one in unseen), "", *texts[1:]]
-    )
+    if isinstance(rule.control, str) or isinstance(found, str):
+        return f"Azure Policy: [none]({_POLICIES})."
+    does = [*([] if found.by_caller else ["reports"]), *(["refuses"] if found.deny else [])]
+    return f"Azure Policy: [{' and '.join(does)}]({_POLICIES})."
 
 
 def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str:
@@ -234,31 +229,14 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
     else:
         source = "guardrails/ruleset/bypass_rules.py"
         facts += " About [bypasses](../bypasses.md)."
-    parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, facts]
+    parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, f"{facts} {_control(rule, ruleset)}"]
     for heading, paragraphs in text.sections.items():
         if heading != ADVICE:
-            parts += [f"## {heading}", *paragraphs]
-    parts += ["## How to fix it", " ".join((rule.remediation, *text.sections[ADVICE]))]
+            parts += [f"**{heading}.** {paragraphs[0]}", *paragraphs[1:]]
+    parts += [f"**How to fix it.** {' '.join((rule.remediation, *text.sections[ADVICE]))}"]
     if options := options_of(rule):
-        parts += ["## Options", _options(options)]
-    parts += ["## Azure Policy", f"{_control(rule, ruleset)} See [Prevent](../prevention.md)."]
-    parts += _cases(rule) if isinstance(rule, Rule) else ()
-    parts += ["## References", "\n".join(f"- <{reference}>" for reference in text.references)]
-    return _joined(*parts, "[All rules](README.md)")
-
-
-def _cases(rule: Rule) -> Iterator[str]:
-    yield "## Cases"
-    written, end, now = FACTS.written_at, BODY["properties"]["expiresOn"], FACTS.now
-    yield (
-        "Each case changes a compliant exemption of a storage account. The exemption was written on"
-        f" {written:%Y-%m-%d} at {written:%H:%M} UTC and ends on {end[:10]} at {end[11:16]} UTC. The rule judges it on"
-        f" {now:%Y-%m-%d} at {now:%H:%M} UTC."
-    )
-    for title, cases in (("Pass", rule.good), ("Violation", rule.bad), ("Unknown", rule.unclear)):
-        if cases:
-            yield f"**{title}:**"
-            yield "\n".join(_case(case) for case in cases)
+        parts += [_options(options)]
+    return _joined(*parts, " · ".join((*(f"<{reference}>" for reference in text.references), "[all rules](README.md)")))
 
 
 def _options(options: Sequence[Option]) -> str:
@@ -266,12 +244,6 @@ def _options(options: Sequence[Option]) -> str:
         return "None."
     rows = [(f"`{one.name}`", one.kind, _code(one.default), one.doc) for one in options]
     return _table(("option", "type", "default", "meaning"), rows)
-
-
-def _case(case: Case) -> str:
-    changes = ", ".join(f"{name} {_code(value)}" for name, value in changes_of(case))
-    changes = changes.replace(SUBSCRIPTION, "/subscriptions/ID")
-    return f"- {case.title}: {changes}" if changes else f"- {case.title}"
 
 
 def _code(value: Any) -> str:

@@ -1,11 +1,9 @@
 """Nobody may approve their own exemption.
 
-What it does: compares the approver in the metadata (`approver` and its aliases) with the last writer and with the
-creator in systemData. The rule also finds a match in other letter case, as "Name <address>", as a guest account, or
-without the domain. If the exemption names several approvers, one other person is enough. A missing approver passes
-unless `required` is `true`.
-
-The author writes the approver's name. The rule cannot check whether that person approved.
+What it does: compares the approver in the metadata (`approver` and its aliases) with the last writer and the creator in
+systemData, also in other letter case, as "Name <address>", as a guest account, or without the domain. If there are
+several approvers, one other person is enough. A missing approver passes unless `required` is `true`. The rule cannot
+check whether that person approved.
 
 Why: separation of duties: nobody approves their own request.
 

@@ -1,17 +1,13 @@
 """The assignment must apply at the scope of the exemption.
 
-What it does: at a sweep or in a scan, checks two things. The exemption's scope must be the assignment's scope or below
-it, in the present hierarchy of management groups. The assignment's `notScopes` must not exclude the exemption's scope.
-If the rule needs the hierarchy and cannot read it, the result is unknown.
+What it does: at a sweep or in a scan, checks that the exemption's scope is the assignment's scope or below it, in the
+present hierarchy of management groups, and that the assignment's `notScopes` do not exclude it. If the hierarchy is
+needed and cannot be read, the result is unknown. With `assignmentScopeValidation: DoNotValidate`, or if the assignment
+is gone, the exemption passes. The result holds until the next sweep; before a revert the service asks Azure again. It
+cannot tag such an exemption: Azure refuses every write of it.
 
-With `assignmentScopeValidation: DoNotValidate`, the exemption passes. If the assignment is gone, the exemption passes
-too, because `assignment-gone` reports it. Until a sweep has looked, an exemption passes. The result of a sweep holds
-until the next sweep, and the service asks Azure again before a revert.
-
-The service cannot tag such an exemption, because Azure refuses every write of it.
-
-Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, the exemption switches off a
-control that nobody has assessed.
+Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, it switches off a control that
+nobody has assessed.
 
 Example: a subscription moved from `landing-zones` to `sandboxes`, with its exemptions from assignments at
 `landing-zones`.

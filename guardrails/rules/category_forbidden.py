@@ -1,10 +1,9 @@
 """Some categories of exemption are not allowed.
 
-What it does: compares the category, Waiver or Mitigated, with the list in `categories`. The list is empty by default,
-and every exemption then passes.
+What it does: compares the category, Waiver or Mitigated, with the list in `categories`, which is empty by default.
 
-Why: a waiver accepts the risk and does nothing about it. Forbid Waiver where that is not acceptable, for example in
-production. Forbid Mitigated where nobody checks the compensating controls.
+Why: a waiver accepts the risk and does nothing about it. Mitigated says little where nobody checks the compensating
+controls.
 
 Example: a waiver from the encryption policy in the production landing zone, where the ruleset forbids waivers.
 

@@ -1,22 +1,16 @@
 """An exemption must not repeat other exemptions.
 
-What it does: compares the exemptions of one assignment, at a sweep or in a scan. Expired exemptions do not count. There
-are two violations:
+What it does: compares the exemptions of one assignment that have not expired, at a sweep or in a scan. A *repetition*:
+an earlier exemption at the same scope switches off the same policies for the same resources and people. A *completion*:
+together with earlier exemptions at its scope or above, the exemption switches off the whole initiative, and none of
+them does so alone; selectors that leave out resources do not count. The violation is the exemption that was written
+later, not counting the service's own writes. The result holds until the next sweep.
 
-A *repetition*: an earlier exemption at the same scope switches off the same policies for the same resources and people.
-Category, expiry and names may differ.
+Why: a second exemption keeps a control off after the first ends. Several small ones can add up to a whole initiative
+that nobody approved.
 
-A *completion*: together with earlier exemptions at its scope or above, the exemption switches off the whole initiative,
-and none of them does so alone. Exemptions with selectors that leave out resources do not count.
-
-The violation is the exemption that was written later. The service's own writes do not count. Until a sweep has looked,
-an exemption passes. The result of a sweep holds until the next sweep.
-
-Why: a second exemption keeps a control off after the first ends, is deleted or is reverted. A reviewer of one does not
-see the other. Several small exemptions can add up to a whole initiative that nobody approved.
-
-Example: a waiver ends next week. Somebody writes a second waiver for the same policy of the same storage account, with
-another ticket, for another year.
+Example: a waiver ends next week, and somebody writes a second one for the same policy and storage account, for another
+year.
 
 Instead: to renew an exemption, update it instead of adding one.
 

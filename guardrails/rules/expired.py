@@ -2,8 +2,8 @@
 
 What it does: compares `expiresOn` with the present time.
 
-Why: Azure keeps an expired exemption, but the policy applies again. The resource is non-compliant again, and people may
-believe that it is covered. Anybody who may write the exemption can revive it with a new date.
+Why: Azure keeps an expired exemption, but the policy applies again. People may believe that the resource is covered,
+and anybody who may write the exemption can revive it with a new date.
 
 Example: an exemption that ended in June and still shows in every list in November.
 

@@ -1,22 +1,14 @@
 """An edit must not move an expiry to a later date without a new ticket.
 
-What it does: compares `expiresOn` with the *accepted expiry*, which the register keeps from the exemption's compliant
-states. If the exemption was never compliant, the register keeps the first expiry that the service saw and did not
-revert. If there is none, the exemption passes.
+What it does: compares `expiresOn` with the *accepted expiry* in the register. It is a violation to remove the expiry,
+or to move it past the accepted one by more than the tolerance; small steps add up. A later expiry passes, and becomes
+the accepted one, if the exemption names a ticket that it never named before. Nobody checks that the ticket approves the
+date: if that is not enough, switch `allow_with_new_ticket` off. If there is no accepted expiry, the exemption passes.
 
-It is a violation to remove the expiry, or to move it past the accepted expiry by more than the tolerance. Small steps
-add up, because a step within the tolerance does not change the accepted expiry. A later expiry passes if the exemption
-names a ticket that it never named before. The new expiry then becomes the accepted expiry. An expiry that is earlier
-than the accepted one also replaces it.
+Why: anybody who may write an exemption may write a later date, and Azure notifies nobody. Twelve monthly extensions
+turn an approval for a month into an exemption for a year.
 
-The author names the ticket, and nobody checks that it approves the new date. If that is not enough, switch
-`allow_with_new_ticket` off. If somebody deletes an exemption and creates it again within 30 days, the rule compares it
-with its earlier state.
-
-Why: anybody who may write an exemption may write a later date, as often as they like, and Azure notifies nobody. Twelve
-monthly extensions turn an approval for a month into an exemption for a year.
-
-Example: an exemption was approved until March. In February, somebody edits it to end in October.
+Example: an exemption was approved until March, and somebody edits it in February to end in October.
 
 Instead: for a later date, get a new approval. Write its ticket into the metadata together with the new date. The other
 rules judge the new date as they judged the first.

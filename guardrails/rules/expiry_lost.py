@@ -1,11 +1,9 @@
 """An exemption must not lose its expiry.
 
 What it does: reads the dates in the register. If an exemption had an expiry and now has none, that is a violation, even
-if the exemption was never compliant. If its last compliant state had an expiry, `expiry-extended` reports the loss, and
-this rule passes.
+if it was never compliant. If its last compliant state had an expiry, `expiry-extended` reports the loss instead.
 
-Why: an exemption that was never compliant has no accepted expiry to compare with, so no other rule reports the removal.
-The exemption now lasts for ever.
+Why: an exemption that was never compliant has no accepted expiry, so no other rule reports the removal.
 
 Example: a waiver without a ticket, made in the portal, ends in March. In February, somebody saves it with a blank date.
 

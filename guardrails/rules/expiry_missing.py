@@ -2,8 +2,7 @@
 
 What it does: looks for `expiresOn`.
 
-Why: an exemption without an expiry switches a control off for ever. Nobody is asked whether the reason still holds. An
-auditor finds a risk that nobody has accepted for this year.
+Why: an exemption without an expiry switches a control off for ever, and nobody is asked whether the reason still holds.
 
 Example: a waiver made in the portal, where the expiry is blank by default.
 

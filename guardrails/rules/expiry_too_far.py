@@ -1,11 +1,10 @@
 """An exemption must end within a year.
 
-What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If the
-time of the write is unknown, the rule compares with the present time. If the exemption ends
-too late even then, that is a violation. Otherwise, the result is unknown.
+What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If that
+time is unknown, an exemption that ends too late even from now is a violation, and any other is unknown.
 
-Why: a risk is accepted for a period in which somebody still knows the reason. In three years, the people who know it
-may have left. SOC 2 looks at periods of at most twelve months.
+Why: a risk is accepted for a period in which somebody still knows the reason. SOC 2 looks at periods of at most twelve
+months.
 
 Example: `expiresOn: 9999-12-31` on a waiver "until the migration is done".
 

@@ -2,8 +2,8 @@
 
 What it does: looks for resource selectors of kind userPrincipalId or groupPrincipalId.
 
-Why: such an exemption switches the control off for every action of a person or a group in the scope. The members of the
-group change without a write to Azure Policy.
+Why: such an exemption switches the control off for every action of a person or a group in the scope, and the members of
+the group change without a write to Azure Policy.
 
 Example: the group `platform-admins`, exempted from the policy that denies public addresses.
 

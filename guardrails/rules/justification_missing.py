@@ -1,10 +1,10 @@
 """An exemption must have a justification.
 
-What it does: reads the description, and `justification` (or an alias) in the metadata. At least one of them must have
-`min_length` characters and say more than the display name. It must contain more than empty words, such as "test", "n/a"
-or "temporary exemption", in any script. A Chinese, Japanese or Korean character counts as two.
+What it does: reads the description, and `justification` (or an alias) in the metadata. At least one must have
+`min_length` characters (a Chinese, Japanese or Korean character counts as two), say more than the display name, and
+contain more than empty words such as "test", "n/a" or "temporary exemption", in any script.
 
-Why: the approver accepted the risk for a reason. Without the reason, nobody knows later whether it still holds.
+Why: without the reason for which the approver accepted the risk, nobody knows later whether it still holds.
 
 Example: `description: temp`, or a description that repeats the display name.
 

@@ -1,14 +1,11 @@
 """Renewals must not keep an exemption for more than two years.
 
-What it does: counts the calendar months from the start of the exemption to its present expiry. The start is its
-creation in Azure, or the time when the register first saw it, whichever is earlier.
+What it does: counts the calendar months from the creation in Azure, or the first sight by the register, to the present
+expiry. If the result exceeds `months`, and the register also saw an earlier expiry, that is a violation. Dates that
+differ by at most `tolerance_days` count as one. `expiry-too-far` judges a single date.
 
-If the result exceeds the option `months`, and the register also saw an earlier expiry, that is a violation. Dates that
-differ by at most `tolerance_days` count as one date. If the register has no dates, or only one, the exemption passes:
-`expiry-too-far` judges a single date.
-
-Why: each renewal looks small and is approved on its own, and nobody adds them up. After two years, the exception is
-normal operation. The owners of the policy must decide about that.
+Why: each renewal looks small, and nobody adds them up. After two years, the exception is normal operation, and the
+owners of the policy must decide.
 
 Example: a waiver for three months in 2024 was renewed seven times and now ends in 2027.
 

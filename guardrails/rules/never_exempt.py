@@ -1,11 +1,9 @@
 """Some policies must have no exemption.
 
-What it does: checks the exemption against two lists. `assignments` lists assignments. `definitions` lists policies and
-initiatives. The rule looks in `definitions` for the policy or initiative that the assignment assigns. It also looks
-there for each policy that the exemption switches off. Both lists are empty by default, and every exemption then passes.
+What it does: looks up the assignment in the list `assignments`, and the assigned policy or initiative, and each policy
+that the exemption switches off, in the list `definitions`. Both lists are empty by default.
 
 Why: for a few controls, no risk is acceptable: audit logs, the key of the backups, the policies that guard exemptions.
-An exemption from the guardrails' own policies switches the guardrails off.
 
 Example: a policy sends activity logs to the security team's workspace. A team is exempted from this policy.
 

@@ -2,8 +2,8 @@
 
 What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or no value, passes.
 
-Why: without validation, somebody can exempt a scope before an assignment applies to it, for example before a
-subscription moves. The control is then off from the start.
+Why: without validation, somebody can exempt a scope before an assignment applies to it. The control is then off from
+the start.
 
 Example: an exemption from an assignment that will exist next year. Until then, no assignment shows
 this exemption in its list.

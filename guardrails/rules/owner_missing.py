@@ -4,7 +4,6 @@ What it does: looks for an owner in the metadata (`owner` and its aliases). Empt
 no owner.
 
 Why: somebody must answer for the risk, receive the reminder before the expiry, and do the work that ends the exemption.
-systemData names only the identity that ran the pipeline.
 
 Example: a service principal wrote a waiver, and nothing names the team that asked for it.
 

@@ -1,16 +1,13 @@
 """An exemption must be deployed with its target if the target is often recreated.
 
 What it does: counts how often the service restored the exemption after its target was deleted and created again. If the
-number reaches the option `times`, that is a violation, unless the exemption is *co-located*. The name of a co-located
-exemption is a GUID, and its metadata says `coLocated: true`. The module `infra/modules/exemption.bicep` writes both. If
-the count is unknown, the exemption passes.
+number reaches `times`, that is a violation, unless the exemption is *co-located*: its name is a GUID, and its metadata
+says `coLocated: true`. If the count is unknown, the exemption passes.
 
-Why: Azure deletes an exemption together with its target. For some seconds, until the service restores the exemption,
-the policy denies the target or reports it as non-compliant. Teams then choose a broader exemption. An exemption in the
-template of its target returns with the target, in the same deployment.
+Why: until the service restores the exemption, the policy denies the target or reports it. Teams then choose a broader
+exemption. An exemption in the template of its target returns with it.
 
-Example: the nightly deployment of a test environment deletes and creates a storage account. Its waiver was made in the
-portal.
+Example: the nightly deployment of a test environment deletes and creates a storage account.
 
 Instead: put the module after the target in the template.
 

@@ -3,9 +3,8 @@
 What it does: looks up each reference id in the initiative, including those in resource selectors. For an assignment of
 a single policy, every reference id is a violation.
 
-Why: an id that the initiative does not have exempts nothing. If somebody later adds a policy with that id, the
-exemption covers a policy that nobody approved. The usual cause is a change of the initiative, so the approval no longer
-fits either.
+Why: an id that the initiative does not have exempts nothing, until somebody adds a policy with that id. The usual cause
+is a change of the initiative, so the approval no longer fits either.
 
 Example: the initiative renamed `denyPublicNetwork` to `denyPublicNetworkAccess`. The exemption still has the old id.
 

@@ -1,10 +1,9 @@
 """An exemption must have a review date that has not passed.
 
-What it does: reads the review date in the metadata (`reviewDate` and its aliases). A date before today is a violation.
-A missing date is a violation unless `required` is `false`. On the day itself, the exemption passes.
+What it does: reads the review date in the metadata (`reviewDate` and its aliases). A date before today is a violation,
+and so is a missing date unless `required` is `false`.
 
-Why: the reason can go away before the expiry: the partner upgrades, the data changes, the owner leaves. Somebody must
-check the exemption before its end, and the date of the check must be recorded.
+Why: the reason can go away before the expiry. Somebody must check, and the date of the check must be recorded.
 
 Example: a waiver for a year. Its `reviewDate` was six months ago, and nobody looked.
 

@@ -3,9 +3,8 @@
 What it does: looks at the level of the exemption's scope. A management group or a subscription is a violation, unless
 `allowed` lists the scope.
 
-Why: an exemption at a subscription switches the control off for every resource in it, including future resources, even
-if only one resource needs the exemption. Teams choose a broad scope because Azure deletes the exemption of a resource
-together with the resource.
+Why: an exemption at a subscription switches the control off for every resource in it, including future ones, even if
+only one resource needs it.
 
 Example: one storage account needs public access, and somebody exempts the whole subscription.
 

@@ -3,8 +3,7 @@
 What it does: looks for a ticket in the metadata (`approvalTicket` and its aliases). Empty words such as "n/a" or "TBD"
 count as no ticket.
 
-Why: the ticket records the request, the risk and the approval. Without it, there is no audit trail: nobody knows who
-accepted the risk.
+Why: the ticket records the request, the risk and the approval. Without it, nobody knows who accepted the risk.
 
 Example: a waiver made in the portal, which has no field for a ticket.
 

@@ -1,18 +1,14 @@
 """An exemption must name the policies that it switches off.
 
-What it does: finds the policies that the exemption switches off, if an initiative is assigned. The exemption names them
-by reference ids. Resource selectors of kind policyDefinitionReferenceId can leave some of them out. If the exemption
-switches off every policy of the initiative, that is a violation. If an exemption has no reference ids and no selectors
-of this kind, it covers all policies.
+What it does: finds the policies that the exemption switches off, by its reference ids and by resource selectors of kind
+policyDefinitionReferenceId. Without either, it covers all. If it switches off every policy of the assigned initiative,
+that is a violation. An assignment of a single policy passes, and so does the only policy of an initiative if the
+exemption names it. Selectors by location or type do not count, because they select resources.
 
-An assignment of a single policy passes. If an initiative has only one policy, an exemption that names it passes.
-Selectors by location or type do not count, because they select resources, not policies.
+Why: usually only one of dozens of controls causes a problem. The exemption switches the others off too, and every
+policy that the initiative gets later.
 
-Why: an initiative has dozens of controls, and usually only one of them causes a problem. The exemption switches the
-others off too, and every policy that the initiative gets later.
-
-Example: a storage account needs public access. Its exemption covers the whole storage baseline, and so also switches
-off the policies for TLS and for keys.
+Example: a storage account needs public access, and its exemption also switches off the policies for TLS and for keys.
 
 Instead: an approval covers only the policies that it names.
 

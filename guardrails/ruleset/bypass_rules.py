@@ -69,8 +69,8 @@ TICKET_MISSING: Final = BypassRule(
 What it does: looks for a ticket in the assignment's metadata, under the same keys as in an exemption. For an exception
 tag, looks in the ticket tag of the same resource.
 
-Why: a bypass has the effect of an exemption, but no category, no justification and no object of its own. Without a
-ticket, nobody knows who accepted the risk.
+Why: a bypass has the effect of an exemption, but no category and no justification. Without a ticket, nobody knows who
+accepted the risk.
 
 Example: an assignment was set to `DoNotEnforce` for a migration, and nobody set it back.
 
@@ -95,8 +95,7 @@ What it does: reads the review date in the assignment's metadata. A missing date
 violation. On the day itself, the bypass passes. If the text is not a date, the result is unknown. Tags need no review
 date, because they have an end.
 
-Why: people who edit an assignment rarely check which scopes and policies it no longer covers. Somebody must check the
-bypass, and the date of the check must be recorded.
+Why: people who edit an assignment rarely check which scopes and policies it no longer covers.
 
 Example: a resource group has been in `notScopes` for three years, and its workload is gone.
 
@@ -143,8 +142,8 @@ ENDED: Final = BypassRule(
 What it does: compares the end of the bypass with the present time. If the end cannot be read, and `bypass-end-missing`
 is off, the result is unknown.
 
-Why: the approval covered only the time until the end. An exemption stops at its expiry, but a bypass continues: the tag
-still lets the resource pass, and the scope stays excluded.
+Why: an exemption stops at its expiry, but a bypass continues: the tag still lets the resource pass, and the scope stays
+excluded.
 
 Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 
@@ -189,20 +188,15 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     control="A policy cannot see that an enrollment is gone. A sweep can, by comparison with the register.",
     text="""An enrolled scope must stay enrolled.
 
-What it does: an assignment with the enforcement mode `Enroll` applies only at scopes with an enrollment. Each sweep
-records the enrollments. If an enrollment is gone, and Azure Resource Manager confirms it, that is a violation. If an
-enrollment covers fewer policies than before, or has other resource selectors, the part that it no longer covers counts
-as removed. If an enrollment at a scope above covers that part, nothing counts as removed.
+What it does: each sweep records the enrollments of assignments with the mode `Enroll`, which apply only at enrolled
+scopes. If an enrollment, or a part of it (policies, resource selectors), is gone, Azure Resource Manager confirms it,
+and no enrollment above covers it, that is a violation. The rule finds nothing if the assignment, its mode, the scope or
+the policy is gone, or if Azure does not list the enrollments. A scan cannot find it.
 
-The rule finds nothing if the assignment is gone or has another mode, if the scope is gone, or if the initiative no
-longer has the policy. If Azure does not list the enrollments at the scope, the rule does not
-report a removal. A scan cannot find a removed enrollment, because only the register keeps the earlier ones.
+Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment.
 
-Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment. Nothing in
-Azure shows that the policy ever applied there.
-
-Example: in June, a subscription was enrolled in *deny public endpoints*. In November, its owner deletes the enrollment.
-The assignment looks the same, but denies nothing there.
+Example: the owner of an enrolled subscription deletes its enrollment in *deny public endpoints*. The assignment looks
+the same, but denies nothing there.
 
 Instead: if the scope may stay out, an exemption is better: it names its owner, its reason and its end.
 

@@ -1,8 +1,8 @@
 """What the ARM stand-in offers, and what each operation was checked against; nothing else is served.
 
-`python -m sandbox.arm.checked` prints the table of docs/sandbox.md: guesses and differences. An operation that has no
-entry here is answered with 405, so that a new one cannot be offered without saying where its shape was seen, or that
-it is a guess.
+`python -m sandbox.arm.checked` prints guesses and differences as a table; docs/sandbox.md leads to it. An operation
+that has no entry here is answered with 405, so that a new one cannot be offered without saying where its shape was
+seen, or that it is a guess.
 """
 
 import sys
@@ -260,7 +260,7 @@ def name_of(method: str, target: Target) -> str:
 
 
 def table() -> str:
-    """Return the table of the documentation: guesses and differences, one row for operations with the same ones."""
+    """Return a table of guesses and differences, one row for operations with the same ones."""
     rows: dict[str, list[str]] = {}
     for name, one in OFFERED.items():
         if notes := _notes(one):

@@ -42,7 +42,7 @@ def _counts(name: str, part: Mapping[str, Any] | None) -> str:
         texts.append(f"{len(broken):,} broken")
     if faults:
         texts.append(f"{sum(faults.values()):,} faults of {len(faults)} kinds")
-    return f"{name}, {date}: {', '.join(texts)}."
+    return f"{name}, {date} (UTC): {', '.join(texts)}."
 
 
 def _number(value: object) -> str:

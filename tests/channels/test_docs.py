@@ -13,7 +13,8 @@ from guardrails.channels.webhook import signed
 from guardrails.notices.notice import Kind
 from tests.channels.samples import EXEMPTION, finding, notice
 
-PAGE = (Path(__file__).parents[2] / "docs" / "notices.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "notices.md").read_text()
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
@@ -38,6 +39,9 @@ def test_the_receiver_in_the_page_takes_ours_once_and_nothing_else(
 
 
 def test_every_field_kind_and_step_is_on_the_page() -> None:
-    for name in (*notice().to_json(), *Kind, *EXEMPTION, *(step for step, _ in STEPS)):
+    for name in (*notice().to_json(), *EXEMPTION, *(step for step, _ in STEPS)):
         assert f"`{name}`" in PAGE
+    kinds = (DOCS / "notices" / "README.md").read_text()
+    assert "(notices/README.md)" in PAGE
+    assert [kind for kind in Kind if f"| [`{kind}`](" not in kinds] == []
     assert "{" + ", ".join(finding()) + "}" in PAGE

@@ -44,7 +44,8 @@ def test_making_pages_is_deterministic() -> None:
 
 
 @pytest.mark.parametrize("name", list(every_rule()))
-def test_a_rule_page_says_all_that_the_rule_declares(name: str) -> None:
+def test_a_rule_page_says_all_that_the_rule_declares(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cases are shown by `exg rules CODE`, to which the page of all rules leads."""
     declared = every_rule()[name]
     page = (ROOT / "docs/rules" / f"{declared.name}.md").read_text(encoding="utf-8")
     text = text_of(declared)
@@ -56,10 +57,14 @@ def test_a_rule_page_says_all_that_the_rule_declares(name: str) -> None:
     for option in options_of(declared):
         assert f"| `{option.name}` | {option.kind} |" in page
         assert option.doc in page
+    assert main(["rules", declared.code]) == 0
+    shown = capsys.readouterr().out
     for case in (*declared.good, *declared.bad, *declared.unclear) if isinstance(declared, Rule) else ():
-        assert f"- {case.title}" in page
-        assert all(name in page for name, _ in changes_of(case))
-    assert f"[{declared.code}]({declared.name}.md)" in (ROOT / "docs/rules/README.md").read_text(encoding="utf-8")
+        assert f"\n  {case.title}" in shown
+        assert all(name in shown for name, _ in changes_of(case))
+    index = (ROOT / "docs/rules/README.md").read_text(encoding="utf-8")
+    assert "`exg rules CODE`" in index
+    assert f"[{declared.code}]({declared.name}.md)" in index
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -1,9 +1,9 @@
 """docs/cost.md: the text of page.md, with tables from the model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, monitor, options, record_bytes
 
@@ -33,7 +33,7 @@ def render(data: Data) -> str:
         bill=_bill(bills),
         options=_table(["option", "unit", "how many", "USD"], [_line(line) for line in options(data)], right=2),
         looks=f"{data.assumed.looks:,}",
-        monitor=_table(["", "unit", "how many", "USD"], [*map(_line, monitor(data)), _total(monitor(data))], right=2),
+        monitor=_money(_sum(monitor(data))),
         triggers=_table(
             ["", "ARM", "table", "queue", "log lines", "bytes"],
             [[text, *(f"{triggers[name][kind]:,}" for kind in _KINDS)] for name, text in _TRIGGERS.items()],
@@ -53,6 +53,7 @@ def render(data: Data) -> str:
         ),
         assumed=_table(["", "value"], [[what, f"{value:,}"] for what, value in assumptions(data)], right=1),
         prices=_prices(data),
+        without="; ".join(price["what"] for price in _all_prices(data, found=False)),
     )
 
 
@@ -68,19 +69,18 @@ def _bill(bills: Sequence[Sequence[Line]]) -> str:
 
 def _prices(data: Data) -> str:
     rows = []
-    for price in data.prices["prices"].values():
-        amount = "not found" if price["price"] is None else f"{price['price']:f}".rstrip("0").rstrip(".")
+    for price in _all_prices(data, found=True):
         free = f"{price['free']:,}" if price.get("free") else ""
-        rows.append([price["what"], amount, price["unit"], free, price["date"], price["source"]])
-    return _table(["", "USD", "per", "free", "date", "source"], rows, right=6)
+        rows.append([price["what"], f"{price['price']:f}".rstrip("0").rstrip("."), price["unit"], free, price["date"]])
+    return _table(["", "USD", "per", "free", "date"], rows, right=5)
+
+
+def _all_prices(data: Data, *, found: bool) -> list[Mapping[str, Any]]:
+    return [price for price in data.prices["prices"].values() if (price["price"] is not None) == found]
 
 
 def _line(line: Line) -> list[str]:
     return [line.what, line.unit, _number(line.quantity), _money(line.cost)]
-
-
-def _total(lines: Sequence[Line]) -> list[str]:
-    return ["**total**", "", "", f"**{_money(_sum(lines))}**"]
 
 
 def _sum(lines: Sequence[Line]) -> float:

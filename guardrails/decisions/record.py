@@ -192,6 +192,11 @@ def gaps_before(tip: Tip | None, started: datetime, before: datetime | None) -> 
     return found
 
 
+def is_alteration(gap: str) -> bool:
+    """Whether a gap is that a hand was in the row `chain`."""
+    return gap.startswith(ALTERED.partition("{")[0])
+
+
 class Gap(NamedTuple):
     """A time in which no sweep ended that the record knows of: from, to (UTC), and why in one sentence."""
 

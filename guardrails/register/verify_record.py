@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guardrails.decisions.heads import NONE, digest_of, digests_of, head, read, undone
-from guardrails.decisions.record import ALTERED, RecordedSweep, Tip
+from guardrails.decisions.record import RecordedSweep, Tip, is_alteration
 from guardrails.exemption.times import read_time
 from guardrails.register.columns import BODY_LIMIT, join_bytes, unpack
 from guardrails.register.record_rows import CHAIN, read_heads, read_in_force, read_run, read_tip, run_row, step_of
@@ -112,7 +112,7 @@ def _reported(sweeps: Iterable[RecordedSweep]) -> Iterator[str]:
     """Yield what sweeps found wrong with the row `chain`: they made it anew, so that nothing else shows it now."""
     for one in sweeps:
         for text in one.gaps:
-            if text.startswith(ALTERED.partition("{")[0]):
+            if is_alteration(text):
                 yield f"sweep {one.seq} ({read_time(one.started)}) found: {text}"
 
 

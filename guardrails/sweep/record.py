@@ -12,7 +12,7 @@ from typing import Any, Final
 from guardrails import __version__
 from guardrails.decisions.heads import KeptHeads, Scanned, Step, change
 from guardrails.decisions.notify import record_digest
-from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
+from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset, is_alteration
 from guardrails.decisions.watch import Run
 from guardrails.errors import GuardrailsError, defect
 from guardrails.notices.notice import Kind, Notice
@@ -63,13 +63,17 @@ class Recording:
         said = {"by": by, "version": __version__, "ruleset": self._ruleset.sha256, "mode": str(mode)}
         self._sweep = RecordedSweep(run.started, run.holder, said)
 
-    async def begin(self) -> None:
-        """Record that the sweep begins: where it dies, that is what is left of it."""
+    async def begin(self, report: Report) -> bool:
+        """Record that the sweep begins: where it dies, that is what is left of it. Report a hand in the record.
+
+        Return whether it is recorded, and with it the ruleset in force.
+        """
 
         async def work() -> None:
-            self._kept = await self._record.heads(await self._begin())
+            self._kept = await self._record.heads(await self._begin(report))
 
         await _unstopped("the start of the sweep could not be recorded", work)
+        return self._tip is not None
 
     async def heads(self, scanned: Scanned, report: Report) -> None:
         """Record the heads of all histories, as this sweep has read them; report what is missing among them."""
@@ -102,7 +106,7 @@ class Recording:
         """Record what it came to; `broken` says why it broke off, "" where it did not. Delete what is too old."""
 
         async def work() -> None:
-            tip = self._tip or await self._begin()
+            tip = self._tip or await self._begin(report)
             said = {
                 **self._sweep.said,
                 "report": report.kept(),
@@ -126,8 +130,9 @@ class Recording:
         if self._say is not None:
             await self._say(record_digest(one.seq, one.started, one.hash, count, at=self._clock.now()))
 
-    async def _begin(self) -> Tip:
+    async def _begin(self, report: Report) -> Tip:
         tip, self._sweep = await self._record.begin(self._sweep, self._ruleset, self._run)
+        report.altered += [f"{text}. Run exg register verify" for text in self._sweep.gaps if is_alteration(text)]
         self._tip = tip
         return tip
 
@@ -149,6 +154,10 @@ class RulesetNote:
         self._clock = clock
         self._noted: UsedRuleset | None = None
         self._next: datetime | None = None
+
+    def recorded(self, ruleset: Ruleset, mode: Mode) -> None:
+        """A sweep recorded this one."""
+        self._noted, self._next = UsedRuleset(ruleset.text, str(mode)), None
 
     async def used(self, ruleset: Ruleset, mode: Mode) -> None:
         """Record a ruleset that is used now, unless this process noted it last. One read, unless it is new."""

@@ -97,7 +97,8 @@ class Sweeper:
         )
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
-            await recording.begin()
+            if await recording.begin(report):
+                self._note.recorded(ruleset, mode)
             try:
                 await self._notify_late(run, by, report)
                 one = Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report)

@@ -119,12 +119,13 @@ async def test_the_record_of_a_register_from_before_names_its_gap(tenant: Tenant
 
 
 async def test_another_ruleset_is_in_the_record_from_the_start_of_the_app_on(tenant: Tenant) -> None:
-    await tenant.sweep()
+    await tenant.intake.start()
     tenant.world.clock.advance(minutes=10)
+    await tenant.sweep()
     await tenant.intake.start()
     (change,) = await tenant.world.register.record.changes()
     assert tenant.world.watch.calls["record.use"] == 1
-    assert change.by == "sweep"
+    assert change.by == "start"
     text, _, _ = await tenant.world.register.record.ruleset(change.sha256)
     assert text == tenant.world.ruleset.text != ""
 
@@ -255,6 +256,18 @@ async def test_what_the_register_lacks_is_found_by_the_next_sweep_and_reported_o
     kinds = await world.notice_kinds()
     assert kinds.count("register-altered") == 1
     assert [(one["lost"], one["back"]) for one in heads[-3:]] == [(1, 0), (0, 1), (0, 0)]
+
+
+@pytest.mark.parametrize("how", ["merge", "delete"])
+async def test_a_hand_in_the_end_of_the_record_is_reported_once(tenant: Tenant, how: Any) -> None:
+    await tenant.sweep()
+    columns = {"seq": 7} if how == "merge" else {}
+    await tenant.world.register._table.transact("record", [Write(how, "chain", columns)])
+    for _ in range(3):
+        tenant.world.clock.advance(hours=1)
+        await tenant.sweep()
+    assert [one.seq for one in await recorded(tenant)] == [1, 2, 3, 4]
+    assert (await tenant.world.notice_kinds()).count("register-altered") == 1
 
 
 async def test_what_a_sweep_found_altered_is_in_its_report_though_it_was_announced(tenant: Tenant) -> None:

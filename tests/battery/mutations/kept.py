@@ -1,6 +1,6 @@
 """What the record of sweeps and rulesets holds: the fixes, each taken away."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,9 +22,10 @@ async def _without_report(old: Any, record: Any, tip: Tip, sweep: RecordedSweep,
     return await old(record, tip, replace(sweep, said=said), *args)
 
 
-async def _ends_at_once(old: Callable[[Recording], Awaitable[None]], recording: Recording) -> None:
-    await old(recording)
+async def _ends_at_once(old: Any, recording: Recording, report: Report) -> bool:
+    began: bool = await old(recording, report)
     await recording.end(Report.after(recording._run), frozenset(), "")
+    return began
 
 
 async def _only_at_the_start(old: Any, note: Any, *args: Any) -> None:

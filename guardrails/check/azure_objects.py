@@ -1,6 +1,6 @@
 """Objects of Azure in files, as Resource Graph, az and ARM give them: what a check may know of a tenant. Pure.
 
-They are told apart by their ids: management groups, subscriptions, resource groups, resources, policies, initiatives,
+Their ids say what they are: management groups, subscriptions, resource groups, resources, policies, initiatives,
 assignments, exemptions. With `complete`, what is not among them does not exist.
 """
 
@@ -22,7 +22,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXEMPTION: Final = "/providers/microsoft.authorization/policyexemptions/"
 _POLICY: Final = re.compile(r"/providers/microsoft\.authorization/policy(assignments|definitions|setdefinitions)/[^/]+")
 _NOT_GIVEN: Final = Unread("the assignment is in no file of --azure; give it with --azure, or use --online")
-_MADE_HERE: Final = Unread("no file of --azure holds the assignment, and the checked code deploys assignments")
+_MADE_HERE: Final = Unread("Azure does not have the assignment yet, and the checked code deploys assignments")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class AzureObjects:
         """
         key = key_of(assignment_id)
         if key in self.asked:
-            return self.asked[key]
+            said = self.asked[key]
+            return _MADE_HERE if isinstance(said, Gone) and makes_assignments else said
         if key not in self.objects:
             if not self.complete:
                 return _NOT_GIVEN

@@ -7,10 +7,11 @@ fails, nor which program to run. Options of the command line go before it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from guardrails.exemption.expiry import duration
-from guardrails.exemption.patterns import Glob, glob
+from guardrails.exemption.patterns import LONGEST, Glob, glob
 from guardrails.exemption.times import parse_time
 from guardrails.ruleset.load import load_by
 
@@ -24,7 +25,7 @@ class Options:
     Attributes:
         deploy_to: ids of scopes, at most one of a kind; `/` is the tenant.
         tenant, location, deployment_name: see guardrails.evaluation.world.
-        parameters, azure: paths of files, from the root.
+        parameters, azure: files: a Path as whoever runs the check names it, or a text from the root.
         azure_complete: what `azure` does not hold does not exist.
         online: Azure is asked, too.
         now: the time of the deployment, UTC.
@@ -35,14 +36,14 @@ class Options:
     tenant: str = ""
     location: str = ""
     deployment_name: str = ""
-    parameters: tuple[str, ...] = ()
-    azure: tuple[str, ...] = ()
+    parameters: tuple[Path | str, ...] = ()
+    azure: tuple[Path | str, ...] = ()
     azure_complete: bool = False
     online: bool = False
     now: datetime | None = None
     next_run: timedelta | None = None
 
-    def under(self, other: "Options") -> "Options":
+    def overridden_by(self, other: "Options") -> "Options":
         """Return these options, with what `other` says in place of its own."""
         said = {name: value for name in NAMES if (value := getattr(other, name))}
         return replace(self, **said)
@@ -104,11 +105,15 @@ class Config:
 
     def options_for(self, path: str) -> Options:
         """Return what it says of a file below its folder, by the path from the root."""
+        return self.options.overridden_by(self.by_pattern(path))
+
+    def by_pattern(self, path: str) -> Options:
+        """Return what its patterns say of a file."""
         below = path[len(self.folder) + 1 :] if self.folder else path
-        found = self.options
+        found = Options()
         for pattern, options in self.paths:
             if pattern.matches(below.lower()):
-                found = found.under(options)
+                found = found.overridden_by(options)
         return found
 
 
@@ -123,6 +128,9 @@ def read_config(text: str, path: str) -> tuple[Config | None, list[str]]:
         return None, problems
     folder = path.rpartition("/")[0]
     said = said or {}
+    long = [pattern for pattern in said.get("paths", {}) if len(pattern) > LONGEST]
+    if long:
+        return None, [f"{path}:1:1: paths: a pattern has more than {LONGEST:,} characters: {long[0][:60]}"]
     paths = tuple((glob(pattern), _options(one, folder)) for pattern, one in said.get("paths", {}).items())
     return Config(folder, _options(said, folder), paths), []
 
@@ -131,7 +139,7 @@ def _options(said: Mapping[str, Any], folder: str) -> Options:
     made: dict[str, Any] = {}
     for name, value in said.items():
         if name in _PATHS:
-            made[name] = tuple(f"{folder}/{one}" if folder else one for one in value)
+            made[name] = tuple(f"{folder}/{one}" if folder else f"./{one}" for one in value)
         elif name == "deploy_to":
             made[name] = tuple(value)
         elif name == "now":

@@ -201,6 +201,8 @@ class Repository:
 
     def _check_inside(self, full: str) -> None:
         """Raise Unreadable where a path leads out of the root by a link; OSError where a link leads nowhere."""
+        if full == str(self.root):
+            return
         folder, _, _ = full.rpartition("/")
         inside = self._real.get(folder)
         if inside is None:
@@ -259,7 +261,7 @@ _BICEP_TEXT: Final = re.compile(
 def kind_of(ending: str, data: bytes) -> Kind | None:
     """Return what a file is, by the ending of its name (lower case) and its bytes; None for what is no template.
 
-    A JSON text that only looks like a template is its reader's to tell.
+    A JSON text that only looks like a template is refused by its reader.
     """
     if ending == ".bicep":
         return Kind.BICEP

@@ -29,9 +29,7 @@ class _Level:
     above: "_Level | None"
 
 
-def explained(
-    one: PlannedExemption, template: Template, given: Mapping[str, Given]
-) -> list[tuple[str, list[Origin]]]:
+def explained(one: PlannedExemption, template: Template, given: Mapping[str, Given]) -> list[tuple[str, list[Origin]]]:
     """Return where the values of an exemption come from: JSON pointers into it, and the steps, the nearest first.
 
     Values that stand in the code as they are have none.

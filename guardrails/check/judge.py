@@ -71,10 +71,7 @@ def judge_all(
             problems.append((one.planned.place, error.message))
     together: Sequence[Together] = [NOBODY_LOOKED] * len(looked_at)
     if ruleset.judges("duplicate") or ruleset.judges("assignment-not-applicable"):
-        listed = [
-            Listed(found.exemption, one.planned.place, one.azure, not isinstance(one.now_id, Unknown))
-            for one, found in looked_at
-        ]
+        listed = [Listed(found.exemption, one.planned.place, one.azure) for one, found in looked_at]
         together = compare(listed, ruleset, now, makes_assignments=makes_assignments)
     for (one, found), what in zip(looked_at, together, strict=True):
         facts = _facts(one, found, ruleset, what, makes_assignments=makes_assignments)
@@ -93,9 +90,7 @@ def _excluded(exemption: Exemption, ruleset: Ruleset, now: datetime) -> str:
     return exclusion.reason if exclusion else ""
 
 
-def _facts(
-    one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *, makes_assignments: bool
-) -> Facts:
+def _facts(one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *, makes_assignments: bool) -> Facts:
     exemption, policies = found.exemption, NO_POLICIES
     try:
         assignment = one.azure.assignment(exemption.assignment_id, makes_assignments=makes_assignments)
@@ -136,9 +131,7 @@ def _functions(value: Value) -> tuple[str, ...]:
     return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
 
 
-def _placed(
-    assessment: Assessment, one: Candidate, exemption: Exemption, ruleset: Ruleset
-) -> tuple[Placed, ...]:
+def _placed(assessment: Assessment, one: Candidate, exemption: Exemption, ruleset: Ruleset) -> tuple[Placed, ...]:
     return tuple(_place(finding, one, exemption, ruleset) for finding in assessment.findings)
 
 

@@ -129,9 +129,11 @@ def _pieces(args: argparse.Namespace, done: "Run", code: int) -> Iterator[str]:
 
 
 def _notes(done: "Run", screen: Screen) -> None:
+    from guardrails.cli.check_text import inert  # noqa: PLC0415 - see run
+
     answer = done.answer
     for note in answer.notes:
-        screen.note(note)
+        screen.note(inert(note))
     if answer.skipped and answer.exemptions:
         screen.note(f"not judged, because they need history or an author: {', '.join(answer.skipped)}")
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -195,10 +195,10 @@ class _Checking:
         except WrongScope as error:
             self._answer.errors.append(Problem(self._config_path(entry.template.path), 0, 0, f"deploy_to: {error}"))
             world = world_of(Options(), entry.template.scope, azure, options.now)
-        plan = deploy(entry.template, entry.parameters, world)
+        plan = deploy(entry.template, world, entry.parameters)
         at_now = plan
         if options.now is None and depends_on_now(plan.exemptions):
-            at_now = deploy(entry.template, entry.parameters, world_at(world, self._present))
+            at_now = deploy(entry.template, replace(world, now=self._present), entry.parameters)
             if len(at_now.exemptions) != len(plan.exemptions):
                 at_now = plan
         self._evaluated.append(_Evaluated(entry, options, azure, plan, at_now))
@@ -213,9 +213,7 @@ class _Checking:
             if one.options.online:
                 some = named.setdefault(id(one.azure), {})
                 some.update(dict.fromkeys(_assignments(one.at_now)))
-        asked = {
-            key: ask(objects[key], ids, policies=self._ruleset.asks_policies) for key, ids in named.items()
-        }
+        asked = {key: ask(objects[key], ids, policies=self._ruleset.asks_policies) for key, ids in named.items()}
         for one in self._evaluated:
             one.azure = asked.get(id(one.azure), one.azure) if one.options.online else one.azure
 

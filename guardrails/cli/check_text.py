@@ -35,26 +35,26 @@ def show(answer: Answer, lines: Lines, screen: Screen, origins: dict[int, list[t
         if one.findings or number in origins:
             _exemption(one, origins.get(number, []), lines, screen)
     for text in summary(answer):
-        screen.line(inert(text))
+        _say(screen, text)
 
 
 def _problem(problem: Problem, lines: Lines, screen: Screen) -> None:
-    screen.line(inert(f"{_where(problem.path, problem.line, problem.column)}: error: {problem.message}"), style="high")
+    _say(screen, f"{_where(problem.path, problem.line, problem.column)}: error: {problem.message}", style="high")
     _code(problem.path, problem.line, problem.column, lines, screen)
     screen.line()
 
 
 def _exemption(one: Judged, origins: list[tuple[str, list[Origin]]], lines: Lines, screen: Screen) -> None:
-    screen.line(inert(f"{place_text(one.place)}: {one.verdict}: {one.label}"), style=str(one.verdict))
+    _say(screen, f"{place_text(one.place)}: {one.verdict}: {one.label}", style=str(one.verdict))
     for text in context(one):
-        screen.line(text, indent=2, style="dim")
+        _say(screen, text, indent=2, style="dim")
     shown: set[tuple[str, int]] = set()
     for placed in one.findings:
         _finding(placed, one, lines, shown, screen)
     for at, froms in origins:
-        screen.line(inert(f"{at} comes from:"), indent=2)
+        _say(screen, f"{at} comes from:", indent=2)
         for origin in froms:
-            screen.line(f"- {origin.what} at {place_text(origin.place)}", indent=4)
+            _say(screen, f"- {origin.what} at {place_text(origin.place)}", indent=4)
     screen.line()
 
 
@@ -62,18 +62,22 @@ def _finding(placed: Placed, one: Judged, lines: Lines, shown: set[tuple[str, in
     finding = placed.finding
     unknown = "unknown: " if finding.status is Verdict.UNKNOWN else ""
     head = f"{finding.code} {finding.rule} ({finding.severity}): {unknown}{finding.text}"
-    screen.line(head, indent=2, style="unknown" if unknown else str(finding.severity))
+    _say(screen, head, indent=2, style="unknown" if unknown else str(finding.severity))
     where = placed.place.path, placed.place.line
     if where not in shown:
         shown.add(where)
         if where != (one.place.path, one.place.line):
-            screen.line(f"at {place_text(placed.place)}", indent=4)
+            _say(screen, f"at {place_text(placed.place)}", indent=4)
         _code(*placed.place, lines, screen)
     if unknown:
         return
     for text in (evidence_text(finding.evidence), f"fix: {fix_text(placed)}"):
         if text:
-            screen.line(text, indent=4)
+            _say(screen, text, indent=4)
+
+
+def _say(screen: Screen, text: str, *, indent: int = 0, style: str = "") -> None:
+    screen.line(inert(text), indent=indent, style=style)
 
 
 def context(one: Judged) -> Iterator[str]:
@@ -143,7 +147,7 @@ def _code(path: str, line: int, column: int, lines: Lines, screen: Screen) -> No
     if not shown:
         return
     gutter = f"{line} | "
-    screen.line(gutter + inert(shown), indent=4)
+    _say(screen, gutter + shown, indent=4)
     before = code[: max(column - 1, 0)]
     at = len(plain(before, _LONGEST)) + bool(before.strip() and before[-1:].isspace())
     if column and at < len(shown):

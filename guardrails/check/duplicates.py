@@ -136,7 +136,7 @@ def _with_places(overlap: Overlap | Unread, places: Mapping[str, Place]) -> Over
 
 
 def _worded[T](said: T | Unread) -> T | Unread:
-    """Return what was found, with a reason that names the option which helps: who runs a check asks no Resource Graph."""
+    """Return what was found, with a reason that names the option which helps."""
     if isinstance(said, Unread):
         return Unread(said.reason.replace("Resource Graph does not show", "no file of --azure holds"))
     return said

@@ -78,7 +78,7 @@ def judge_all(
         if why := _excluded(found.exemption, ruleset, one.now):
             one.judged.excluded = why
             continue
-        one.judged.findings = _placed(assess(found.exemption, facts, ruleset), one, found.exemption, ruleset)
+        one.judged.findings = _placed(assess(found.exemption, facts, ruleset), one, ruleset)
     return problems
 
 
@@ -131,18 +131,18 @@ def _functions(value: Value) -> tuple[str, ...]:
     return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
 
 
-def _placed(assessment: Assessment, one: Candidate, exemption: Exemption, ruleset: Ruleset) -> tuple[Placed, ...]:
-    return tuple(_place(finding, one, exemption, ruleset) for finding in assessment.findings)
+def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[Placed, ...]:
+    return tuple(_place(finding, one, ruleset) for finding in assessment.findings)
 
 
-def _place(finding: Finding, one: Candidate, exemption: Exemption, ruleset: Ruleset) -> Placed:
-    at = _pointer(finding, one, exemption, ruleset)
+def _place(finding: Finding, one: Candidate, ruleset: Ruleset) -> Placed:
+    at = _pointer(finding, one, ruleset)
     if at.startswith("/properties"):
         return Placed(finding, at, one.planned.place_of(at.removeprefix("/properties")))
     return Placed(finding, at, one.planned.place)
 
 
-def _pointer(finding: Finding, one: Candidate, exemption: Exemption, ruleset: Ruleset) -> str:
+def _pointer(finding: Finding, one: Candidate, ruleset: Ruleset) -> str:
     """Return the JSON pointer to what a finding is about, as far down as it exists; "" for the whole exemption."""
     if finding.status is Verdict.UNKNOWN:
         return next((at for at, found in one.judged.unknown if found.reason == finding.text), "")

@@ -1,4 +1,4 @@
-"""One run of `check`: reads files, computes what they would deploy, has the rules judge it. The edge: it does the I/O."""
+"""One run of `check`: it reads files, computes what they would deploy, and has the rules judge it."""
 
 import argparse
 import os
@@ -19,7 +19,6 @@ from guardrails.errors import Misconfigured
 from guardrails.evaluation.deploy import deploy
 from guardrails.evaluation.plan import Plan
 from guardrails.evaluation.template import ParameterFile, Template
-from guardrails.evaluation.values import Place
 from guardrails.files.arm_json import read_bytes
 from guardrails.files.code import Code, Unreadable
 from guardrails.files.walk import Found, Kind, Repository, Trouble, root_of
@@ -275,14 +274,12 @@ class _Checking:
         if name not in self._code.names_in(folder):
             return None
         try:
-            data = self._repository.read(path)
-            if len(data) > _CONFIG:
-                raise Unreadable(f"it has {len(data):,} bytes; at most {_CONFIG:,} are read")
-            config, problems = read_config(data.decode("utf-8-sig"), path)
+            text = self._repository.read(path, most=_CONFIG).decode("utf-8-sig")
         except (Unreadable, UnicodeDecodeError) as error:
             said = str(error) if isinstance(error, Unreadable) else "it is not UTF-8"
             self._answer.errors.append(Problem(path, 0, 0, said))
             return None
+        config, problems = read_config(text, path)
         self._answer.errors += [_located(text, path) for text in problems]
         return config
 

@@ -1,7 +1,7 @@
 """What `check` found, as SARIF 2.1.0 (OASIS) in the form that GitHub code scanning takes. Pure.
 
 GitHub shows an alert in a pull request where all lines of its region are in the diff, so each region is one line. It
-follows an alert by `partialFingerprints.primaryLocationLineHash`, which is made of what an exemption is, not of its line.
+follows an alert by `partialFingerprints.primaryLocationLineHash`: it is made of what an exemption is, not of its line.
 Texts of messages hold strangers' words: links and placeholders in them are escaped (SARIF 2.1.0, 3.11.5 and 3.11.6).
 """
 

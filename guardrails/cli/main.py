@@ -4,7 +4,8 @@ Exit codes of every command: 0: done. 1: it ran, and the answer is no (violation
 restore, Azure refuses). 2: it could not run (bad use, bad input, settings or ruleset broken, Azure or storage
 unavailable), it failed unexpectedly, or its output could not be written. For `judge`, `check` and `scan`, 1 means
 violations only; for `reverts`, mistaken reverts; for `policy`, files that are stale or would change, or writes that
-would be refused. These, except `policy build`, and `doctor` also have 3. 130: interrupted. 141: the reader of the output left.
+would be refused. These, except `policy build`, and `doctor` also have 3. 130: interrupted. 141: the reader of the
+output left.
 """
 
 import sys

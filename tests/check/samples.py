@@ -21,7 +21,8 @@ def finding(rule: str = "expiry-missing", status: Verdict = Verdict.VIOLATION, *
     """A finding of a rule of ours."""
     declared = all_rules()[rule]
     said: dict[str, Any] = {
-        "text": "it never expires", "evidence": {"expiresOn": None}, "change": Change("properties.expiresOn", None, "a date")
+        "text": "it never expires", "evidence": {"expiresOn": None},
+        "change": Change("properties.expiresOn", None, "a date"),
     } | more  # fmt: skip
     return Finding(
         declared.code, rule, status, said.pop("severity", declared.severity), said.pop("text"), said.pop("evidence"),

@@ -10,7 +10,7 @@ from guardrails.check.judge import Candidate, judge_all
 from guardrails.evaluation.plan import PlannedExemption
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.exemption.model import DEFAULT_NAMES
-from guardrails.files.arm_json import Reading, Item
+from guardrails.files.arm_json import Item, Reading
 from guardrails.rules.sample import ASSIGNMENT, BODY, GROUP, NOW, SUBSCRIPTION
 from guardrails.ruleset.model import parse_ruleset
 from tests.cli.conftest import POLICIES, body

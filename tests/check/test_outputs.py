@@ -26,7 +26,8 @@ from .samples import deployment, finding, judged, placed, whole
 
 HOSTILE = (
     "::error file=x::boom", "  ::set-output name=x::y", "##[error]boom", "a\n::error::b", "\x1b[31mred", "\u202egnol",
-    "[click](https://evil.example)", "{0} {1}", "<script>", "`x`", "| a | b |", "![x](y)", "@everyone", "a\\[b](c)", "\ud800",
+    "[click](https://evil.example)", "{0} {1}", "<script>", "`x`", "| a | b |", "![x](y)", "@everyone",
+    "a\\[b](c)", "\ud800",
 )  # fmt: skip
 
 CHECKS = FormatChecker(formats=())
@@ -34,7 +35,9 @@ CHECKS = FormatChecker(formats=())
 
 @CHECKS.checks("uri")
 def _uri(value: object) -> bool:
-    return not isinstance(value, str) or bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*", value)) and _pieces(value)
+    return not isinstance(value, str) or (
+        bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]*", value)) and _pieces(value)
+    )
 
 
 @CHECKS.checks("uri-reference")

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.check.judge import Candidate, judge_all
 from guardrails.check.answer import Judged
 from guardrails.check.azure_objects import AzureObjects
+from guardrails.check.judge import Candidate, judge_all
 from guardrails.check.partial import PROPERTIES, seen
 from guardrails.decisions.assess import Verdict
 from guardrails.errors import Permanent
@@ -125,7 +125,8 @@ def test_a_missing_assignment_is_a_violation_and_hides_nothing() -> None:
 
 
 def test_an_exclusion_leaves_it_alone() -> None:
-    text = "version: 2\nmode: audit\nrules: {expiry-missing: alert}\nexclusions: [{scope: '/subscriptions/1*', reason: known}]\n"
+    text = "version: 2\nmode: audit\nrules: {expiry-missing: alert}\n"
+    text += "exclusions: [{scope: '/subscriptions/1*', reason: known}]\n"
     one = judged({**GOOD, "expiresOn": None}, parse_ruleset(text))
     assert (one.findings, one.excluded) == ((), "known")
 

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.format == "text":
         from guardrails.cli.check_text import show  # noqa: PLC0415 - each form on its own
 
-        show(done.answer, _lines(done), screen, done.origins)
+        show(done.answer, _lines(done), screen, done.origins, strict=args.strict)
         _notes(done, screen)
     else:
         for piece in _pieces(args, done, code):

@@ -215,7 +215,7 @@ def printed(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
     def lines(path: str, line: int) -> str:
         return CODE.get(path, ["::error::from a file"] * 99)[line - 1]
 
-    show(answer, lines, Screen(), {})
+    show(answer, lines, Screen())
     return capsys.readouterr().out
 
 
@@ -226,7 +226,7 @@ def test_text_shows_the_line_the_reason_and_the_fix(capsys: pytest.CaptureFixtur
     assert "  EXG101 expiry-missing (high): it never expires\n    at infra/main.bicep:7:5\n" in out
     assert "    7 | expiresOn: ends // [x]\n" in out
     assert "    fix: expiresOn: a date\n" in out
-    assert "EXG203 owner-missing (medium): unknown: the parameter owner has no value\n" in out
+    assert "  unknown: owner-missing: the parameter owner has no value\n" in out
     assert "deployed by infra/caller.bicep:3\n" in out
     assert "with the parameters of infra/main.bicepparam\n" in out
     assert (

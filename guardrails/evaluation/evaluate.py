@@ -74,9 +74,6 @@ class Evaluator:
         self._depth += 1
         try:
             found = _COMPUTE[type(node)](self, node, env)
-            if type(found) is Unknown and found.doubt:
-                self.doubtful = True
-            return found
         except EngineError as error:
             if error.place is NOWHERE:
                 error.place = node.place
@@ -85,6 +82,9 @@ class Evaluator:
             return Unknown(TOO_DEEP, node.place)
         finally:
             self._depth -= 1
+        if type(found) is Unknown and found.doubt:
+            self.doubtful = True
+        return found
 
     def spend(self, steps: int) -> None:
         """Count work. Raises TooMuch when it is used up."""
@@ -376,12 +376,11 @@ class Evaluator:
 
     # unknown values and marks
 
-    def unknown(self, first: Any, values: list[Value], place: Place) -> Unknown:
+    def unknown(self, value: Value, values: list[Value], place: Place) -> Unknown:
         """Return the Unknown of a result, with the marks of all values that it would be made of."""
-        if isinstance(first, Partial):
-            first = first.rest
-        if not isinstance(first, Unknown):
-            first = Unknown("a resource is no value", place)
+        if isinstance(value, Partial):
+            value = value.rest
+        first = value if isinstance(value, Unknown) else Unknown("a resource is no value", place)
         marks = self.marks_in(values)
         return first if marks <= first.marks else replace(first, marks=first.marks | marks)
 

@@ -120,7 +120,7 @@ class ExpressionParser(Scanner):
     def _operand(self) -> Node:
         """Read an operand with what is accessed on it, and a sign before it."""
         sign, place = self.token, self.place
-        if sign in {"-", "!", "+"}:
+        if sign in {"-", "!"}:
             self.advance()
             value = self._accessed(self._primary(place if sign == "-" else None))
             if sign == "-" and isinstance(value, Literal) and isinstance(value.value, int) and value.value > 0:

@@ -107,6 +107,18 @@ class EngineError(Exception):
         self.place = place
 
 
+class Loose(dict[str, Any]):
+    """An object of which the keys' order is not known."""
+
+
+class Partial(Loose):
+    """An object that has more keys than are known, such as a resource group. `rest`: why the others are Unknown."""
+
+    def __init__(self, known: dict[str, Any], rest: Unknown) -> None:
+        super().__init__(known)
+        self.rest = rest
+
+
 def first_unknown(value: Value) -> Unknown | None:
     """Return the first Unknown in a value, None where all of it is known."""
     if isinstance(value, Unknown):
@@ -118,9 +130,9 @@ def first_unknown(value: Value) -> Unknown | None:
     else:
         return None
     for member in members:
-        if (found := first_unknown(member)) is not None:
+        if isinstance(member, Unknown | list | dict) and (found := first_unknown(member)) is not None:
             return found
-    return None
+    return value.rest if isinstance(value, Partial) else None
 
 
 def marks_of(value: Value) -> Marks:
@@ -130,7 +142,8 @@ def marks_of(value: Value) -> Marks:
     if isinstance(value, list):
         return NO_MARKS.union(*map(marks_of, value))
     if isinstance(value, dict):
-        return NO_MARKS.union(*map(marks_of, value.values()))
+        rest = value.rest.marks if isinstance(value, Partial) else NO_MARKS
+        return rest.union(*map(marks_of, value.values()))
     return NO_MARKS
 
 
@@ -138,6 +151,8 @@ def unknowns(value: Value, pointer: str = "") -> Iterator[tuple[str, Unknown]]:
     """Yield each Unknown in a value with its JSON pointer (RFC 6901), in order."""
     if isinstance(value, Unknown):
         yield pointer, value
+    elif isinstance(value, Partial):
+        yield pointer, value.rest
     elif isinstance(value, list):
         for number, member in enumerate(value):
             yield from unknowns(member, f"{pointer}/{number}")
@@ -153,7 +168,7 @@ def escaped(key: str) -> str:
 
 def nulled(value: Value) -> Value:
     """Return a value as JSON can say it: null for each Unknown, which `unknowns` names."""
-    if isinstance(value, Unknown):
+    if isinstance(value, Unknown | Partial):
         return None
     if isinstance(value, list):
         return [nulled(member) for member in value]

@@ -113,6 +113,14 @@ _AT_SCOPES: Final = {
 }
 """Scope functions that only some target scopes have, by their number of arguments."""
 _SCOPES: Final = frozenset({"resourceGroup", "subscription", "managementGroup", "tenant", "deployment", "deployer"})
+_OUTSIDE: Final = frozenset({"readEnvironmentVariable", "getSecret", "externalInput", "readCliArg", "readEnvVar"})
+"""Functions of parameter files that only whoever deploys can answer."""
+_AZURE: Final = frozenset({
+    "environment", "extensionResourceId", "managementGroupResourceId", "pickZones", "providers", "reference",
+    "resourceId", "roleDefinitions", "subscriptionResourceId", "tenantResourceId", "toLogicalZone", "toLogicalZones",
+    "toPhysicalZone", "toPhysicalZones",
+})  # fmt: skip
+"""Functions that parameter files do not have."""
 _BUILT_IN: Final = frozenset({"sys", "az"})
 _HINTS: Final = 20
 """Faults of a file for which a name is looked for that may have been meant."""
@@ -134,6 +142,8 @@ class Binder:
         self.faults: list[Diagnostic] = []
         self.used: set[str] = set()
         """The declared names that have been looked up since this was cleared."""
+        self.unknown_functions: dict[str, Node] = {}
+        """Imported names that may be functions, and what a call of one gives."""
         self._where = Where.ANYWHERE
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
@@ -282,6 +292,8 @@ class Binder:
             self.used.add(name)
             node.arguments = [self.bind(one, names) for one in arguments]
             return node
+        if name in self.unknown_functions:
+            return self.unknown_functions[name]
         if named is not None and named.kind is Kind.ERROR:
             return Opaque(Unknown(f"{name} could not be read", node.place))
         return self._built_in(node, names)
@@ -296,11 +308,11 @@ class Binder:
             return node.arguments[0] if len(node.arguments) == 1 else self._count(node)
         if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
             return self.fault(node.place, f"{name}() may be called only in the default of a parameter", "BCP065")
-        if name in FUNCTIONS:
+        if self._where is Where.PARAMETERS and name in _OUTSIDE:
+            return _from_outside(node)
+        if name in FUNCTIONS and not (self._where is Where.PARAMETERS and name in _AZURE):
             return self._at_scope(node) if name in _SCOPES else node
-        if self._where is Where.PARAMETERS and name in {"readEnvironmentVariable", "externalInput", "getSecret"}:
-            return node
-        if name.startswith("list") and name != "list" and name[4].isupper():
+        if name.startswith("list") and name.isalpha():
             return Opaque(Unknown(_HEAD, node.place))
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
@@ -440,6 +452,18 @@ class Binder:
                 path.append(name)
                 stack += [(other, depth + 1) for other in uses.get(name, ())]
         return found
+
+
+def _from_outside(call: Call) -> Node:
+    """Return what a function gives that only whoever deploys can answer."""
+    name = call.arguments[0].value if call.arguments and isinstance(call.arguments[0], Literal) else None
+    if call.name == "getSecret":
+        reason = "a secret of a key vault is known only in Azure"
+    elif "nv" in call.name and isinstance(name, str):
+        reason = f"the environment variable {name} is known only where the deployment is made"
+    else:
+        reason = "what comes from outside is known only where the deployment is made"
+    return Opaque(Unknown(reason, call.place))
 
 
 _CALLS: Final[dict[str, Callable[[Binder, Call, Locals], Node]]] = {

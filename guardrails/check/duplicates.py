@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guardrails.check.azure_objects import AzureObjects, key_of
+from guardrails.check.partial import comparable
 from guardrails.evaluation.values import Place
 from guardrails.exemption.applies import outside
 from guardrails.exemption.expiry import is_expired
@@ -67,15 +68,14 @@ def _overlaps(
         if doubts[number]:
             found[number] = Unread(doubts[number])
         elif one.exemption.id.key not in known:
-            written = now + timedelta(microseconds=number + 1)
-            copy = replace(one.exemption, modified_at=written, created_at=written)
+            copy = comparable(one.exemption, now + timedelta(microseconds=number + 1))
             known[copy.id.key] = number, copy
-    comparable = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
-    if not _may_overlap(comparable, now):
+    every = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
+    if not _may_overlap(every, now):
         return found
     azure = next(iter(there.values())) if len(there) == 1 else AzureObjects()
     places = {one.id.text: listed[number].place for number, one in known.values()}
-    for exemption, together in _looked(comparable, azure, ruleset, now, makes_assignments=makes_assignments):
+    for exemption, together in _looked(every, azure, ruleset, now, makes_assignments=makes_assignments):
         entry = known.get(exemption.id.key)
         if entry and together.overlap:
             found[entry[0]] = _with_places(together.overlap, places)

@@ -5,6 +5,7 @@ The reason goes from the evaluation to the rule's answer as it is: it names the 
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from guardrails.evaluation.values import Unknown, Value, first_unknown, unknowns
@@ -146,6 +147,16 @@ def _reason_of(role: str, metadata: Mapping[str, Value], names: Names) -> str:
     found = {key: unknown for key, item in metadata.items() for _, unknown in unknowns(item)}
     key = names.key_of(role, dict.fromkeys(found, _MARK))
     return (found.get(key) or next(iter(found.values()))).reason
+
+
+def comparable(exemption: Exemption, written: datetime) -> Exemption:
+    """Return what of an exemption is compared with others: all but its metadata. `written`: when, in their order."""
+    made = object.__new__(Exemption)
+    for field in fields(Exemption):
+        object.__setattr__(made, field.name, object.__getattribute__(exemption, field.name))
+    made.metadata = made.said = {}
+    made.modified_at = made.created_at = written
+    return made
 
 
 def _partial(exemption: Exemption, reasons: Mapping[str, str]) -> Exemption:

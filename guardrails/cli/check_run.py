@@ -65,7 +65,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     """Check what the arguments name. Raises Misconfigured for options that make no sense."""
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
-    repository = Repository(root_of(paths, here.resolve()))
+    repository = Repository(root_of(paths, here))
     run = Run(repository)
     checking = _Checking(args, ruleset, repository, run)
     checking.read(paths)
@@ -107,6 +107,8 @@ class _Checking:
             for companion in self._companions(path):
                 if companion not in parameters:
                     self._parameters(companion, parameters, None)
+                    if (one := parameters.get(companion)) and one.using and one.using not in templates:
+                        del parameters[companion]  # another's, that nobody asked to check
         for one in [*parameters.values()]:
             if one.using and one.using not in templates:
                 self._used(one, templates)

@@ -84,12 +84,13 @@ class Repository:
     """The files below a root. Paths are relative to it, with forward slashes.
 
     Args:
-        root: an existing folder.
+        root: the absolute path of an existing folder; a link may lead to it.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        self._prefix = str(self.root).rstrip("/") + "/"
+        self.root = root
+        self._prefix = str(root).rstrip("/") + "/"
+        self._inside = os.path.realpath(root).rstrip("/") + "/"
         self._ignored: dict[str, GitIgnoreSpec | None] = {}
         self._real: dict[str, bool] = {}
 
@@ -211,8 +212,7 @@ class Repository:
             raise Unreadable("it is a link that leads out of the repository, so it is not read")
 
     def _is_inside(self, full: str) -> bool:
-        real = os.path.realpath(full)
-        return real == str(self.root) or real.startswith(self._prefix)
+        return (os.path.realpath(full) + "/").startswith(self._inside)
 
     def _ignores(self, folder: str) -> Callable[[str, bool], bool]:
         """Return what says whether .gitignore files leave out a path: those of its folder, and above to the root."""

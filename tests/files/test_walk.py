@@ -217,3 +217,14 @@ def test_a_reference_that_leads_out_is_refused(repo: Path, reference: str) -> No
 def test_a_reference_is_relative_to_its_file(repo: Path) -> None:
     assert Repository(repo).joined("x/main.bicep", "../modules/a.bicep") == "modules/a.bicep"
     assert Repository(repo).joined("main.bicep", "./a.bicep") == "a.bicep"
+
+
+def test_the_root_may_be_a_link_itself(repo: Path, tmp_path: Path) -> None:
+    write(repo, "x/a.bicep")
+    link = tmp_path / "link"
+    link.symlink_to(repo)
+    (repo / "out").symlink_to(tmp_path)
+    assert found(link, link / "x").keys() == found(link).keys() == {"x/a.bicep"}
+    assert Repository(link).read("x/a.bicep") == b""
+    with pytest.raises(Unreadable):
+        Repository(link).read("out/link/x/../../../etc")

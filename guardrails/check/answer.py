@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, nulled, unknowns
+from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
 from guardrails.exemption.severity import Severity
 
 SCHEMA: Final = "check/1"
@@ -72,14 +72,11 @@ class Judged:
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
         """What of it is not known, each with its JSON pointer."""
-        for name, value in (
-            ("id", self.id),
-            ("scope", self.scope),
-            ("name", self.name),
-            ("apiVersion", self.api_version),
-        ):
+        found = [self.id, self.scope, self.name, self.api_version, self.properties]
+        if first_unknown(found) is None:
+            return  # as most are: the pointers are made where there is something to point to
+        for name, value in zip(("id", "scope", "name", "apiVersion", "properties"), found, strict=True):
             yield from unknowns(value, f"/{name}")
-        yield from unknowns(self.properties, "/properties")
 
     @property
     def verdict(self) -> Verdict:

@@ -62,17 +62,16 @@ def _overlaps(
     others = {one.id.key: one for azure in there.values() for one in azure.exemptions}
     if len(listed) + len(others) < 2:
         return {}
-    found: dict[int, Overlap | Unread] = {}
+    found: dict[int, Overlap | Unread] = {n: Unread(doubt) for n, doubt in enumerate(doubts) if doubt}
+    some = [one.exemption for one, doubt in zip(listed, doubts, strict=True) if not doubt]
+    if not _may_overlap([*others.values(), *some], now):
+        return found
     known: dict[str, tuple[int, Exemption]] = {}
     for number, one in enumerate(listed):
-        if doubts[number]:
-            found[number] = Unread(doubts[number])
-        elif one.exemption.id.key not in known:
+        if not doubts[number] and one.exemption.id.key not in known:
             copy = comparable(one.exemption, now + timedelta(microseconds=number + 1))
             known[copy.id.key] = number, copy
     every = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
-    if not _may_overlap(every, now):
-        return found
     azure = next(iter(there.values())) if len(there) == 1 else AzureObjects()
     places = {one.id.text: listed[number].place for number, one in known.values()}
     for exemption, together in _looked(every, azure, ruleset, now, makes_assignments=makes_assignments):
@@ -84,6 +83,8 @@ def _overlaps(
 
 def _doubt(one: Listed) -> str:
     """Return why an exemption cannot be compared; "" where it can."""
+    if type(one.exemption) is Exemption:  # all of it is known
+        return ""
     for field in ("id", "assignment_id", "reference_ids", "selectors", "expires_on"):
         try:
             getattr(one.exemption, field)

@@ -62,11 +62,7 @@ def lacks_assignment(placed: Placed) -> bool:
 
 
 def _exemption(
-    one: Judged,
-    listed: Sequence[Placed],
-    origins: Sequence[tuple[str, Sequence[Origin]]],
-    lines: Lines,
-    screen: Screen,
+    one: Judged, listed: Sequence[Placed], origins: Sequence[tuple[str, Sequence[Origin]]], lines: Lines, screen: Screen
 ) -> None:
     _say(screen, f"{place_text(one.place)}: {one.verdict}: {one.label}", style=str(one.verdict))
     for text in context(one):

@@ -4,12 +4,7 @@ from typing import TYPE_CHECKING
 
 from guardrails.evaluation.template import Diagnostic, Language, Level, ParameterFile, Stage, Template
 from guardrails.evaluation.values import Place, Unknown
-from guardrails.files.arm_template import (
-    is_parameter_file,
-    is_template,
-    parameter_file_of,
-    template_of,
-)
+from guardrails.files.arm_template import is_parameter_file, is_template, parameter_file_of, template_of
 from guardrails.files.json_places import Fault, decoded, read
 from guardrails.files.walk import Found, Kind, Repository, Unreadable, kind_of
 

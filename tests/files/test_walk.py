@@ -93,6 +93,17 @@ def test_gitignore_of_every_folder_is_honoured(repo: Path) -> None:
     assert found(repo, repo / "out/a.bicep", repo / "deep").keys() == {"out/a.bicep", "deep/kept.json"}, "it is named"
 
 
+def test_a_folder_that_is_ignored_is_walked_where_somebody_asks_for_it(repo: Path) -> None:
+    write(repo, ".gitignore", "out\n")
+    write(repo, "out/.gitignore", "no.bicep\n")
+    for path in ("out/a.bicep", "out/deep/b.bicep", "out/no.bicep", "c.bicep"):
+        write(repo, path)
+    assert found(repo).keys() == {"c.bicep"}
+    assert found(repo, repo / "out").keys() == {"out/a.bicep", "out/deep/b.bicep"}
+    assert found(repo, repo / "out", repo).keys() == {"out/a.bicep", "out/deep/b.bicep", "c.bicep"}
+    assert found(repo, repo / "out/deep").keys() == {"out/deep/b.bicep"}
+
+
 def test_a_file_that_is_named_and_no_template_is_a_line(repo: Path) -> None:
     write(repo, "a.txt", "hello")
     write(repo, "saved.json", '{"properties": {"policyAssignmentId": "x"}}')

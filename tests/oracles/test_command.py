@@ -29,7 +29,10 @@ def test_expressions_are_what_the_engine_makes_of_them() -> None:
     assert tally.share >= COMPLETE
 
 
-EXPECTED = {"file": "a.bicep", "exemptions": [{"id": "/x", "name": "x", "properties": {"a": 1, "b": {"$unknown": "y"}}}]}
+EXPECTED = {
+    "file": "a.bicep",
+    "exemptions": [{"id": "/x", "name": "x", "properties": {"a": 1, "b": {"$unknown": "y"}}}],
+}
 
 
 def said(**exemption: object) -> dict[str, object]:

@@ -18,6 +18,9 @@ from guardrails.evaluation.world import World
 DEEPEST: Final = 12
 """Nested deployments within each other that are followed."""
 
+RESOURCE: Final = 25
+"""Steps of work that a resource costs besides its expressions."""
+
 
 def deploy(template: Template, world: World, parameters: ParameterFile | None = None) -> Plan:
     """Return what would become of a deployment of this template. Nothing is raised."""
@@ -178,6 +181,7 @@ class _Deployment:
     def _one(self, table: Table, turn: Turn, around: _Around) -> None:
         """Deploy one resource."""
         resource = turn.resource
+        self._guarded(lambda: self.evaluator.spend(RESOURCE), resource.place)
         deployed = self._deployed(turn, around)
         counts = deployed is True
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)

@@ -32,7 +32,7 @@ from guardrails.evaluation.values import (
 )
 from guardrails.evaluation.world import World
 
-WORK: Final = 3_000_000
+WORK: Final = 500_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
@@ -70,7 +70,7 @@ class Evaluator:
             return node.value
         self.spend(1)
         if self._depth >= DEPTH:
-            return Unknown(TOO_DEEP, node.place)
+            return Unknown(TOO_DEEP, node.place, doubt=True)
         self._depth += 1
         try:
             found = _COMPUTE[type(node)](self, node, env)
@@ -79,7 +79,7 @@ class Evaluator:
                 error.place = node.place
             raise
         except RecursionError:
-            return Unknown(TOO_DEEP, node.place)
+            return Unknown(TOO_DEEP, node.place, doubt=True)
         finally:
             self._depth -= 1
         if type(found) is Unknown and found.doubt:
@@ -360,6 +360,7 @@ class Evaluator:
             raise EngineError(f"the loop {loop.name!r} cannot run {count!r} times", loop.place)
         if count > AZURE_TURNS:
             return _too_many(count, loop.place)
+        self.spend(count)
         return [env.with_turn(loop.name, number, innermost=innermost) for number in range(count)]
 
     def _turns_over(self, loop: ex.Loop, items: Value, env: Env) -> list[Env] | Unknown:
@@ -369,6 +370,7 @@ class Evaluator:
             raise EngineError(f"a loop runs over an array, not {kind(items)}", loop.place)
         if len(items) > AZURE_TURNS:
             return _too_many(len(items), loop.place)
+        self.spend(len(items))
         return [
             env.with_locals({loop.name: item} if loop.index is None else {loop.name: item, loop.index: number})
             for number, item in enumerate(items)

@@ -1,6 +1,7 @@
 """Calls of functions: those that compute only some of their arguments, or read where they stand. Pure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from guardrails.evaluation.frames import Closure, Env, Handle
@@ -39,7 +40,7 @@ def _placed(evaluator: "Evaluator", found: Function, values: list[Value], node: 
     """Compute, and give what comes of it the place of the call and the marks of the arguments."""
     result = found.compute(values)
     if isinstance(result, Unknown) and result.place is NOWHERE:
-        result = Unknown(result.reason, node.place, result.marks)
+        result = replace(result, place=node.place)
     if isinstance(result, MarkedText):
         evaluator.marked = True
         placed = (mark._replace(place=node.place) if mark.place is NOWHERE else mark for mark in result.marks)
@@ -56,7 +57,7 @@ def _count(name: str, least: int, most: int, node: "Call") -> None:
 def _not_in_table(evaluator: "Evaluator", node: "Call", values: list[Value]) -> Value:
     if node.name.lower().startswith("list"):
         return evaluator.unknown(Unknown(f"{node.name}() asks Azure", node.place), values, node.place)
-    return Unknown(f"the function {node.name[:60]}() is not known to this command", node.place)
+    return Unknown(f"the function {node.name[:60]}() is not known to this command", node.place, doubt=True)
 
 
 def _if(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
@@ -129,7 +130,7 @@ def _copy_index(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
         raise EngineError("copyIndex() needs an offset of at least 0", node.place)
     if name not in env.turns:
         if not name and env.turns:
-            return Unknown(unsure("copyIndex() without the name of a loop here").reason, node.place)
+            return replace(unsure("copyIndex() without the name of a loop here"), place=node.place)
         raise EngineError("copyIndex() is used outside of the loop that it names", node.place)
     number = env.turns[name]
     return number if isinstance(number, Unknown) else number + offset
@@ -160,7 +161,7 @@ def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
         return evaluator.unknown(whole, [whole], node.place)
     result = evaluator.charge(found.compute(values))
     if isinstance(result, Unknown) and result.place is NOWHERE:
-        return Unknown(result.reason, node.place, result.marks)
+        return replace(result, place=node.place)
     return result
 
 
@@ -170,7 +171,7 @@ def _of_deployment(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     _count(found.name, found.least, found.most, node)
     result = found.compute(evaluator, env, values, node.place)
     if isinstance(result, Unknown) and result.place is NOWHERE:
-        result = Unknown(result.reason, node.place, result.marks)
+        result = replace(result, place=node.place)
     return evaluator.with_marks(result, evaluator.marks_in(values)) if evaluator.marked else result
 
 

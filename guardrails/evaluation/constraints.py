@@ -54,7 +54,7 @@ class _Check:
         return EngineError(message, self._place)
 
     def _unknown(self, message: str) -> Unknown:
-        return Unknown(message, self._place)
+        return Unknown(message, self._place, doubt=True)
 
     def _null(self, type_: TypeOf, what: str) -> Value:
         if type_.nullable or not type_.kind:

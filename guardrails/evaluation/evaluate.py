@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
@@ -48,12 +49,19 @@ TOO_DEEP: Final = f"it is nested more than {DEPTH} levels deep"
 
 
 class Evaluator:
-    """Computes nodes in environments. One for each deployment that is checked."""
+    """Computes nodes in environments. One for each deployment that is checked.
+
+    Attributes:
+        left: the work that may still be spent.
+        marked: some value has marks.
+        doubtful: some value may be refused by Azure.
+    """
 
     def __init__(self, world: World, work: int = WORK) -> None:
         self.world = world
         self.left = work
         self.marked = False
+        self.doubtful = False
         self._depth = 0
 
     def value(self, node: ex.Node, env: Env) -> Value:
@@ -65,7 +73,7 @@ class Evaluator:
             return Unknown(TOO_DEEP, node.place)
         self._depth += 1
         try:
-            return _COMPUTE[type(node)](self, node, env)
+            found = _COMPUTE[type(node)](self, node, env)
         except EngineError as error:
             if error.place is NOWHERE:
                 error.place = node.place
@@ -74,6 +82,9 @@ class Evaluator:
             return Unknown(TOO_DEEP, node.place)
         finally:
             self._depth -= 1
+        if type(found) is Unknown and found.doubt:
+            self.doubtful = True
+        return found
 
     def spend(self, steps: int) -> None:
         """Count work. Raises TooMuch when it is used up."""
@@ -365,14 +376,13 @@ class Evaluator:
 
     # unknown values and marks
 
-    def unknown(self, first: Any, values: list[Value], place: Place) -> Unknown:
+    def unknown(self, value: Value, values: list[Value], place: Place) -> Unknown:
         """Return the Unknown of a result, with the marks of all values that it would be made of."""
-        if isinstance(first, Partial):
-            first = first.rest
-        if not isinstance(first, Unknown):
-            first = Unknown("a resource is no value", place)
+        if isinstance(value, Partial):
+            value = value.rest
+        first = value if isinstance(value, Unknown) else Unknown("a resource is no value", place)
         marks = self.marks_in(values)
-        return first if marks <= first.marks else Unknown(first.reason, first.place, first.marks | marks)
+        return first if marks <= first.marks else replace(first, marks=first.marks | marks)
 
     def marks_in(self, values: list[Value]) -> Marks:
         """Return the marks of values."""
@@ -387,7 +397,7 @@ class Evaluator:
         if isinstance(value, int):
             return MarkedNumber(value, marks | marks_of(value))
         if isinstance(value, Unknown):
-            return Unknown(value.reason, value.place, value.marks | marks)
+            return replace(value, marks=value.marks | marks)
         if isinstance(value, list):
             return [self.with_marks(one, marks) for one in value]
         if type(value) is dict:
@@ -396,7 +406,7 @@ class Evaluator:
 
 
 def _too_many(count: int, place: Place) -> Unknown:
-    return Unknown(f"a loop of {count} turns is not computed: Azure allows {AZURE_TURNS}", place)
+    return Unknown(f"a loop of {count} turns is not computed: Azure allows {AZURE_TURNS}", place, doubt=True)
 
 
 def _without_value(declared: ParameterDeclaration, frame: Frame, *, given: bool) -> tuple[Value, Place]:

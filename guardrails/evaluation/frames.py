@@ -62,6 +62,7 @@ class Env:
         arguments: the parameters of the user function whose body this is; None outside of one.
         default: this is the default value of a parameter, where utcNow() and newGuid() are allowed.
         outside: this stands in a nested template, but is computed in the template around it.
+        target: the id that resources here are deployed to, where it is not the frame's; None for the frame's.
     """
 
     frame: Frame
@@ -70,10 +71,15 @@ class Env:
     arguments: dict[str, Value] | None = None
     default: bool = False
     outside: bool = False
+    target: "Value" = None
 
     def with_locals(self, more: dict[str, Value]) -> "Env":
         """Return the environment inside a lambda or loop."""
         return replace(self, locals={**self.locals, **more})
+
+    def moved(self, target: Value) -> "Env":
+        """Return the environment for a nested template that is computed here, but deployed elsewhere."""
+        return replace(self, outside=True, target=target)
 
     def with_turn(self, name: str, number: Value, *, innermost: bool = True) -> "Env":
         """Return the environment inside one turn of an ARM loop."""

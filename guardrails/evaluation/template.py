@@ -252,10 +252,12 @@ class ParameterFile:
     Attributes:
         using: the path of the template that it names (Bicep), from the repository's root; "" where it names none.
         values: what it gives, by the parameter's name.
+        home: variables, functions and types that its expressions use (Bicep); None where it has none.
     """
 
     path: str
     using: str = ""
     values: dict[str, Given] = field(default_factory=dict)
+    home: Template | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
     place: Place = NOWHERE

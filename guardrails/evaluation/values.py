@@ -61,11 +61,13 @@ class Unknown:
         reason: one plain sentence without a full stop: what it depends on, and the option that would settle it.
         place: where the value that is unknown comes from.
         marks: what of the run it depends on.
+        doubt: Azure may refuse to compute it.
     """
 
     reason: str
     place: Place = NOWHERE
     marks: Marks = field(default=NO_MARKS, compare=False)
+    doubt: bool = field(default=False, compare=False)
 
 
 class MarkedText(str):

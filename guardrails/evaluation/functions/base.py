@@ -52,7 +52,7 @@ def function(
 
 def unsure(what: str) -> Unknown:
     """Return Unknown for what Azure may compute in more than one way. `what`: as in "what Azure makes of `what`"."""
-    return Unknown(f"what Azure makes of {what} is not known for certain")
+    return Unknown(f"what Azure makes of {what} is not known for certain", doubt=True)
 
 
 def is_int(value: Value) -> TypeGuard[int]:

@@ -112,14 +112,38 @@ def _parts(character: str) -> tuple[str, int]:
 
 
 def folded(text: str) -> str:
-    """Return a text for searching by culture, letter case ignored; as long as the text. Raises Uncertain."""
+    """Return a text for searching by culture, letter case ignored. Raises Uncertain.
+
+    Letters with an accent are one character in it, however they are written.
+    """
     if text.isascii() and text.isprintable():
         return text.lower()
+    text = unicodedata.normalize("NFC", text)
     for character in text:
         base, _ = _parts(character)
         if base not in "\t\n" and not base.isprintable():
             raise Uncertain
     return lower(text)
+
+
+def index_of(whole: str, part: str) -> int:
+    """Return where `part` first stands in `whole` by culture, letter case ignored; -1 for nowhere. Raises Uncertain."""
+    seen = without_ignorable(whole)
+    found = folded(seen).find(folded(without_ignorable(part)))
+    if found < 0 or seen == whole == unicodedata.normalize("NFC", whole):
+        return found
+    if found == 0 or seen != unicodedata.normalize("NFC", seen):
+        raise Uncertain
+    kept = [number for number, character in enumerate(whole) if character not in IGNORABLE]
+    return kept[found]
+
+
+def last_index_of(whole: str, part: str) -> int:
+    """Return where `part` last stands in `whole`, as `index_of`. Raises Uncertain."""
+    found = folded(without_ignorable(whole)).rfind(folded(without_ignorable(part)))
+    if found >= 0 and (without_ignorable(whole) != whole or whole != unicodedata.normalize("NFC", whole)):
+        raise Uncertain
+    return found
 
 
 def without_ignorable(text: str) -> str:

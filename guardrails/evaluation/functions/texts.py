@@ -66,10 +66,9 @@ def index_in_text(whole: str, part: str, name: str) -> Value:
     if "\r" in whole or "\r" in part:
         return unsure(f"{name}() of a text with a carriage return")
     try:
-        whole_folded, part_folded = letters.folded(whole), letters.folded(part)
+        return letters.index_of(whole, part) if name == "indexOf" else letters.last_index_of(whole, part)
     except letters.Uncertain:
         return unsure(f"{name}() of these letters")
-    return whole_folded.find(part_folded) if name == "indexOf" else whole_folded.rfind(part_folded)
 
 
 def _index_of_nothing(whole: str, name: str) -> Value:

@@ -72,7 +72,12 @@ class Judged:
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
         """What of it is not known, each with its JSON pointer."""
-        for name, value in (("id", self.id), ("scope", self.scope), ("name", self.name), ("apiVersion", self.api_version)):
+        for name, value in (
+            ("id", self.id),
+            ("scope", self.scope),
+            ("name", self.name),
+            ("apiVersion", self.api_version),
+        ):
             yield from unknowns(value, f"/{name}")
         yield from unknowns(self.properties, "/properties")
 

@@ -21,7 +21,7 @@ from guardrails.files.exemptions import exemptions_of
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXEMPTION: Final = "/providers/microsoft.authorization/policyexemptions/"
 _POLICY: Final = re.compile(r"/providers/microsoft\.authorization/policy(assignments|definitions|setdefinitions)/[^/]+")
-_NOT_GIVEN: Final = Unread("the assignment is in no file of --azure; give it with --azure, or use --online")
+NOT_GIVEN: Final = Unread("the assignment is in no file of --azure; give it with --azure, or use --online")
 _MADE_HERE: Final = Unread("Azure does not have the assignment yet, and the checked code deploys assignments")
 
 
@@ -58,7 +58,7 @@ class AzureObjects:
             return _MADE_HERE if isinstance(said, Gone) and makes_assignments else said
         if key not in self.objects:
             if not self.complete:
-                return _NOT_GIVEN
+                return NOT_GIVEN
             return _MADE_HERE if makes_assignments else Gone()
         found = self._assignments.find(assignment_id)
         return Unread(found.reason.replace("--assignments", "--azure")) if isinstance(found, Unread) else found

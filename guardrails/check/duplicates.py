@@ -4,68 +4,87 @@ Of two that overlap, the later one in the code is reported; those in Azure were 
 exemption, by its id, is compared once however many deployments make it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.evaluation.values import Place
+from guardrails.exemption.applies import outside
 from guardrails.exemption.expiry import is_expired
-from guardrails.exemption.facts import NOBODY_LOOKED, Overlap, Together, Unread
+from guardrails.exemption.facts import NOBODY_LOOKED, Assignment, Outside, Overlap, Together, Unread
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.ruleset.model import Ruleset
 
 
 @dataclass(slots=True)
 class Listed:
-    """An exemption in the code, its place, what is known of Azure there, and whether its id is known."""
+    """An exemption in the code, its place, and what is known of Azure there."""
 
     exemption: Exemption
     place: Place
     azure: AzureObjects
-    placed: bool
 
 
-def compare(
-    listed: Sequence[Listed], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
-) -> list[Together]:
-    """Return what a look at all of them finds of each, in their order."""
-    found = [NOBODY_LOOKED] * len(listed)
+def compare(listed: Sequence[Listed], ruleset: Ruleset, now: datetime, *, makes_assignments: bool) -> list[Together]:
+    """Return what a look at all of them, and at the tree, finds of each, in their order."""
+    doubts = [_doubt(one) for one in listed]
+    overlaps: dict[int, Overlap | Unread] = {}
+    if ruleset.judges("duplicate"):
+        overlaps = _overlaps(listed, doubts, ruleset, now, makes_assignments=makes_assignments)
+    places = ruleset.judges("assignment-not-applicable")
+    found = []
+    for number, one in enumerate(listed):
+        place = _outside(one, makes_assignments=makes_assignments) if places else None
+        overlap = overlaps.get(number)
+        found.append(Together(overlap, place) if overlap or place else NOBODY_LOOKED)
+    return found
+
+
+def _outside(one: Listed, *, makes_assignments: bool) -> Outside | Unread | None:
+    """Return why the assignment does not apply at the scope; None where it does, Unread where that is unknown."""
+    try:
+        identity, named = one.exemption.id, one.exemption.assignment_id
+    except NotReturned as lacking:
+        return Unread(str(lacking))
+    assignment = one.azure.assignment(named, makes_assignments=makes_assignments)
+    if not isinstance(assignment, Assignment):
+        return assignment if isinstance(assignment, Unread) else None
+    return _worded(outside(identity.key[: len(identity.scope)], identity.container, assignment, one.azure.above))
+
+
+def _overlaps(
+    listed: Sequence[Listed], doubts: Sequence[str], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
+) -> dict[int, Overlap | Unread]:
+    """Return what overlaps, by the number of an exemption."""
     there = {id(one.azure): one.azure for one in listed}
-    if len(listed) < 2 and not any(azure.exemptions or azure.above for azure in there.values()):
-        return found
+    others = {one.id.key: one for azure in there.values() for one in azure.exemptions}
+    if len(listed) + len(others) < 2:
+        return {}
+    found: dict[int, Overlap | Unread] = {}
     known: dict[str, tuple[int, Exemption]] = {}
     for number, one in enumerate(listed):
-        doubt = _doubt(one)
-        if doubt:
-            found[number] = Together(overlap=Unread(doubt)) if len(listed) > 1 else NOBODY_LOOKED
-        else:
+        if doubts[number]:
+            found[number] = Unread(doubts[number])
+        elif one.exemption.id.key not in known:
             written = now + timedelta(microseconds=number + 1)
             copy = replace(one.exemption, modified_at=written, created_at=written)
-            known.setdefault(copy.id.key, (number, copy))
-    others = [
-        one for azure in there.values() for one in azure.exemptions if one.id.key not in known
-    ]
-    comparable = [*others, *(one for _, one in known.values())]
-    if not _may_overlap(comparable, now) and not any(azure.above for azure in there.values()):
+            known[copy.id.key] = number, copy
+    comparable = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
+    if not _may_overlap(comparable, now):
         return found
     azure = next(iter(there.values())) if len(there) == 1 else AzureObjects()
     places = {one.id.text: listed[number].place for number, one in known.values()}
     for exemption, together in _looked(comparable, azure, ruleset, now, makes_assignments=makes_assignments):
         entry = known.get(exemption.id.key)
-        if entry:
-            found[entry[0]] = _with_places(together, places, knows_tree=bool(azure.above))
+        if entry and together.overlap:
+            found[entry[0]] = _with_places(together.overlap, places)
     return found
 
 
 def _doubt(one: Listed) -> str:
     """Return why an exemption cannot be compared; "" where it can."""
-    if not one.placed:
-        try:
-            _ = one.exemption.id
-        except NotReturned as lacking:
-            return str(lacking)
-    for field in ("assignment_id", "reference_ids", "selectors", "expires_on"):
+    for field in ("id", "assignment_id", "reference_ids", "selectors", "expires_on"):
         try:
             getattr(one.exemption, field)
         except NotReturned as lacking:
@@ -105,15 +124,19 @@ def _looked(
     return [*done, *pending.rest()]
 
 
-def _with_places(together: Together, places: dict[str, Place], *, knows_tree: bool) -> Together:
-    """Return what was found, with the places of those in the code; of where assignments apply only what is known."""
-    overlap, outside = together.overlap, together.outside
-    if isinstance(overlap, Overlap):
-        others = tuple(
-            replace(one, written=None, place=f"{place.path}:{place.line}") if (place := places.get(one.id)) else one
-            for one in overlap.others
-        )
-        overlap = replace(overlap, others=others)
-    if not knows_tree:
-        outside = None
-    return Together(overlap, outside) if overlap or outside else NOBODY_LOOKED
+def _with_places(overlap: Overlap | Unread, places: Mapping[str, Place]) -> Overlap | Unread:
+    """Return what overlaps, with the places of those in the code."""
+    if isinstance(overlap, Unread):
+        return _worded(overlap)
+    others = tuple(
+        replace(one, written=None, place=f"{place.path}:{place.line}") if (place := places.get(one.id)) else one
+        for one in overlap.others
+    )
+    return replace(overlap, others=others)
+
+
+def _worded[T](said: T | Unread) -> T | Unread:
+    """Return what was found, with a reason that names the option which helps."""
+    if isinstance(said, Unread):
+        return Unread(said.reason.replace("Resource Graph does not show", "no file of --azure holds"))
+    return said

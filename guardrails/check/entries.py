@@ -86,7 +86,9 @@ def _reached(roots: Iterable[str], used: Mapping[str, set[str]]) -> set[str]:
 
 def _parameters_of(template: Template, sources: Sources, *, alone: bool) -> Iterator[ParameterFile]:
     """Yield the parameter files that a template is deployed with. `alone`: whether nothing else deploys it."""
-    given = [one for path in sources.given if (one := sources.parameters.get(path)) and _fits(one, template, alone=alone)]
+    given = [
+        one for path in sources.given if (one := sources.parameters.get(path)) and _fits(one, template, alone=alone)
+    ]
     if given:
         yield from given
         return

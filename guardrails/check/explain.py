@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, NamedTuple
 
-from guardrails.evaluation.expressions import Access, Literal, Member, Node, Object, Opaque, Parameter, Symbol, Variable
+from guardrails.evaluation.expressions import Literal, Member, Node, Object, Opaque, Parameter, Symbol, Variable
 from guardrails.evaluation.plan import PlannedExemption
 from guardrails.evaluation.template import Given, Template
 from guardrails.evaluation.values import Place
@@ -29,9 +29,7 @@ class _Level:
     above: "_Level | None"
 
 
-def explained(
-    one: PlannedExemption, template: Template, given: Mapping[str, Given]
-) -> list[tuple[str, list[Origin]]]:
+def explained(one: PlannedExemption, template: Template, given: Mapping[str, Given]) -> list[tuple[str, list[Origin]]]:
     """Return where the values of an exemption come from: JSON pointers into it, and the steps, the nearest first.
 
     Values that stand in the code as they are have none.
@@ -81,9 +79,6 @@ def _steps(node: Any, level: _Level, seen: set[tuple[int, str, str]]) -> Iterato
             yield Origin(f"the resource {node.name}", resource.place)
     elif isinstance(node, Opaque):
         yield Origin(node.unknown.reason, node.place)
-    elif isinstance(node, Access):
-        yield from _steps(node.target, level, seen)
-        yield from _steps(node.key, level, seen)
     elif isinstance(node, list):
         for item in node:
             yield from _steps(item, level, seen)

@@ -71,17 +71,14 @@ def judge_all(
             problems.append((one.planned.place, error.message))
     together: Sequence[Together] = [NOBODY_LOOKED] * len(looked_at)
     if ruleset.judges("duplicate") or ruleset.judges("assignment-not-applicable"):
-        listed = [
-            Listed(found.exemption, one.planned.place, one.azure, not isinstance(one.now_id, Unknown))
-            for one, found in looked_at
-        ]
+        listed = [Listed(found.exemption, one.planned.place, one.azure) for one, found in looked_at]
         together = compare(listed, ruleset, now, makes_assignments=makes_assignments)
     for (one, found), what in zip(looked_at, together, strict=True):
         facts = _facts(one, found, ruleset, what, makes_assignments=makes_assignments)
         if why := _excluded(found.exemption, ruleset, one.now):
             one.judged.excluded = why
             continue
-        one.judged.findings = _placed(assess(found.exemption, facts, ruleset), one, found.exemption, ruleset)
+        one.judged.findings = _placed(assess(found.exemption, facts, ruleset), one, ruleset)
     return problems
 
 
@@ -93,9 +90,7 @@ def _excluded(exemption: Exemption, ruleset: Ruleset, now: datetime) -> str:
     return exclusion.reason if exclusion else ""
 
 
-def _facts(
-    one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *, makes_assignments: bool
-) -> Facts:
+def _facts(one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *, makes_assignments: bool) -> Facts:
     exemption, policies = found.exemption, NO_POLICIES
     try:
         assignment = one.azure.assignment(exemption.assignment_id, makes_assignments=makes_assignments)
@@ -136,20 +131,18 @@ def _functions(value: Value) -> tuple[str, ...]:
     return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
 
 
-def _placed(
-    assessment: Assessment, one: Candidate, exemption: Exemption, ruleset: Ruleset
-) -> tuple[Placed, ...]:
-    return tuple(_place(finding, one, exemption, ruleset) for finding in assessment.findings)
+def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[Placed, ...]:
+    return tuple(_place(finding, one, ruleset) for finding in assessment.findings)
 
 
-def _place(finding: Finding, one: Candidate, exemption: Exemption, ruleset: Ruleset) -> Placed:
-    at = _pointer(finding, one, exemption, ruleset)
+def _place(finding: Finding, one: Candidate, ruleset: Ruleset) -> Placed:
+    at = _pointer(finding, one, ruleset)
     if at.startswith("/properties"):
         return Placed(finding, at, one.planned.place_of(at.removeprefix("/properties")))
     return Placed(finding, at, one.planned.place)
 
 
-def _pointer(finding: Finding, one: Candidate, exemption: Exemption, ruleset: Ruleset) -> str:
+def _pointer(finding: Finding, one: Candidate, ruleset: Ruleset) -> str:
     """Return the JSON pointer to what a finding is about, as far down as it exists; "" for the whole exemption."""
     if finding.status is Verdict.UNKNOWN:
         return next((at for at, found in one.judged.unknown if found.reason == finding.text), "")

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.format == "text":
         from guardrails.cli.check_text import show  # noqa: PLC0415 - each form on its own
 
-        show(done.answer, _lines(done), screen, done.origins)
+        show(done.answer, _lines(done), screen, done.origins, strict=args.strict)
         _notes(done, screen)
     else:
         for piece in _pieces(args, done, code):
@@ -129,9 +129,11 @@ def _pieces(args: argparse.Namespace, done: "Run", code: int) -> Iterator[str]:
 
 
 def _notes(done: "Run", screen: Screen) -> None:
+    from guardrails.cli.check_text import inert  # noqa: PLC0415 - see run
+
     answer = done.answer
     for note in answer.notes:
-        screen.note(note)
+        screen.note(inert(note))
     if answer.skipped and answer.exemptions:
         screen.note(f"not judged, because they need history or an author: {', '.join(answer.skipped)}")
 

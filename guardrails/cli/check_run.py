@@ -1,9 +1,9 @@
-"""One run of `check`: reads files, computes what they would deploy, has the rules judge it. The edge: it does the I/O."""
+"""One run of `check`: it reads files, computes what they would deploy, and has the rules judge it."""
 
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,6 @@ from guardrails.errors import Misconfigured
 from guardrails.evaluation.deploy import deploy
 from guardrails.evaluation.plan import Plan
 from guardrails.evaluation.template import ParameterFile, Template
-from guardrails.evaluation.values import Place
 from guardrails.files.arm_json import read_bytes
 from guardrails.files.code import Code, Unreadable
 from guardrails.files.walk import Found, Kind, Repository, Trouble, root_of
@@ -195,10 +194,10 @@ class _Checking:
         except WrongScope as error:
             self._answer.errors.append(Problem(self._config_path(entry.template.path), 0, 0, f"deploy_to: {error}"))
             world = world_of(Options(), entry.template.scope, azure, options.now)
-        plan = deploy(entry.template, entry.parameters, world)
+        plan = deploy(entry.template, world, entry.parameters)
         at_now = plan
         if options.now is None and depends_on_now(plan.exemptions):
-            at_now = deploy(entry.template, entry.parameters, world_at(world, self._present))
+            at_now = deploy(entry.template, replace(world, now=self._present), entry.parameters)
             if len(at_now.exemptions) != len(plan.exemptions):
                 at_now = plan
         self._evaluated.append(_Evaluated(entry, options, azure, plan, at_now))
@@ -213,9 +212,7 @@ class _Checking:
             if one.options.online:
                 some = named.setdefault(id(one.azure), {})
                 some.update(dict.fromkeys(_assignments(one.at_now)))
-        asked = {
-            key: ask(objects[key], ids, policies=self._ruleset.asks_policies) for key, ids in named.items()
-        }
+        asked = {key: ask(objects[key], ids, policies=self._ruleset.asks_policies) for key, ids in named.items()}
         for one in self._evaluated:
             one.azure = asked.get(id(one.azure), one.azure) if one.options.online else one.azure
 
@@ -277,14 +274,12 @@ class _Checking:
         if name not in self._code.names_in(folder):
             return None
         try:
-            data = self._repository.read(path)
-            if len(data) > _CONFIG:
-                raise Unreadable(f"it has {len(data):,} bytes; at most {_CONFIG:,} are read")
-            config, problems = read_config(data.decode("utf-8-sig"), path)
+            text = self._repository.read(path, most=_CONFIG).decode("utf-8-sig")
         except (Unreadable, UnicodeDecodeError) as error:
             said = str(error) if isinstance(error, Unreadable) else "it is not UTF-8"
             self._answer.errors.append(Problem(path, 0, 0, said))
             return None
+        config, problems = read_config(text, path)
         self._answer.errors += [_located(text, path) for text in problems]
         return config
 

@@ -1,7 +1,7 @@
 """What `check` found, as SARIF 2.1.0 (OASIS) in the form that GitHub code scanning takes. Pure.
 
 GitHub shows an alert in a pull request where all lines of its region are in the diff, so each region is one line. It
-follows an alert by `partialFingerprints.primaryLocationLineHash`, which is made of what an exemption is, not of its line.
+follows an alert by `partialFingerprints.primaryLocationLineHash`: it is made of what an exemption is, not of its line.
 Texts of messages hold strangers' words: links and placeholders in them are escaped (SARIF 2.1.0, 3.11.5 and 3.11.6).
 """
 
@@ -53,21 +53,13 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str,
         "runs": [
             {
                 "tool": {
-                    "driver": {
-                        "name": "exg check",
-                        "semanticVersion": __version__,
-                        "rules": [*_rules(codes, docs)],
-                    }
+                    "driver": {"name": "exg check", "semanticVersion": __version__, "rules": [*_rules(codes, docs)]}
                 },
                 "automationDetails": {"id": "exg-check/"},
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
                 "invocations": [
-                    {
-                        "executionSuccessful": not problems,
-                        "exitCode": code,
-                        "toolExecutionNotifications": notifications,
-                    }
+                    {"executionSuccessful": not problems, "exitCode": code, "toolExecutionNotifications": notifications}
                 ],
                 "results": [*_results(found[:MOST], numbers)],
             }
@@ -158,7 +150,11 @@ def _notification(problem: Problem) -> dict[str, Any]:
 
 def uri_of(path: str) -> str:
     """Return a path from the root as a relative URI."""
-    uri = quote(path.encode("utf-8", "surrogateescape"), safe="/-._~!$&'()*+,;=@")
+    try:
+        name = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # no file system has such a name
+        name = path.encode("utf-8", "backslashreplace")
+    uri = quote(name, safe="/-._~!$&'()*+,;=@")
     return f"./{uri}" if ":" in uri.partition("/")[0] or uri.startswith("/") else uri
 
 

@@ -62,11 +62,11 @@ def _definitions() -> dict[str, Any]:
                 "format": _FORMAT,
                 **place,
                 "entry": {"type": ["integer", "null"], "description": "Its number in a loop, from 0."},
-                "via": _array(_closed({"path": {"type": "string"}, "line": _LINE}, ""), "Modules, the outermost first."),
+                "via": _array(_closed({"path": {"type": "string"}, "line": _LINE}, ""), "Modules, outermost first."),
                 "parameters": {**_MAYBE, "description": "The parameter file."},
                 "deployed": {
                     "type": ["boolean", "null"],
-                    "description": "false: its condition is false. null: its condition, or how many there are, is unknown.",
+                    "description": "false: its condition is false. null: its condition or count is unknown.",
                 },
                 "id": _MAYBE, "scope": _MAYBE, "name": _MAYBE, "apiVersion": _MAYBE,
                 "properties": {**_ANY, "description": "As they would be sent; null where `unknown` names the place."},

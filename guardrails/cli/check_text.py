@@ -5,11 +5,13 @@ obeys: no line begins as a workflow command of GitHub does.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.channels.text import plain
 from guardrails.check.answer import Answer, Judged, Placed, Problem
+from guardrails.check.azure_objects import NOT_GIVEN
 from guardrails.check.explain import Origin
 from guardrails.cli.screen import Screen
 from guardrails.decisions.assess import Verdict
@@ -24,56 +26,99 @@ _LONGEST: Final = 300
 _COMMAND: Final = re.compile(r"^\s*:")
 
 
-def show(answer: Answer, lines: Lines, screen: Screen, origins: dict[int, list[tuple[str, list[Origin]]]]) -> None:
+def show(
+    answer: Answer,
+    lines: Lines,
+    screen: Screen,
+    origins: Mapping[int, Sequence[tuple[str, Sequence[Origin]]]] = MappingProxyType({}),
+    *,
+    strict: bool = False,
+) -> None:
     """Print it all: what could not be read, each exemption that has findings, and the sums.
 
-    `origins`: by the number of an exemption, where its values come from; {} where nobody asked.
+    Args:
+        origins: by the number of an exemption, where its values come from; {} where nobody asked.
+        strict: what is unknown only because its assignment was not given is listed, too, and not only counted.
     """
     for problem in answer.problems:
         _problem(problem, lines, screen)
     for number, one in enumerate(answer.exemptions):
-        if one.findings or number in origins:
-            _exemption(one, origins.get(number, []), lines, screen)
+        listed = one.findings if strict else [each for each in one.findings if not lacks_assignment(each)]
+        if listed or number in origins:
+            _exemption(one, listed, origins.get(number, ()), lines, screen)
     for text in summary(answer):
-        screen.line(inert(text))
+        _say(screen, text)
 
 
 def _problem(problem: Problem, lines: Lines, screen: Screen) -> None:
-    screen.line(inert(f"{_where(problem.path, problem.line, problem.column)}: error: {problem.message}"), style="high")
+    _say(screen, f"{_where(problem.path, problem.line, problem.column)}: error: {problem.message}", style="high")
     _code(problem.path, problem.line, problem.column, lines, screen)
     screen.line()
 
 
-def _exemption(one: Judged, origins: list[tuple[str, list[Origin]]], lines: Lines, screen: Screen) -> None:
-    screen.line(inert(f"{place_text(one.place)}: {one.verdict}: {one.label}"), style=str(one.verdict))
+def lacks_assignment(placed: Placed) -> bool:
+    """Whether a finding is unknown only because nobody gave the assignment."""
+    return placed.finding.status is Verdict.UNKNOWN and NOT_GIVEN.reason in placed.finding.text
+
+
+def _exemption(
+    one: Judged,
+    listed: Sequence[Placed],
+    origins: Sequence[tuple[str, Sequence[Origin]]],
+    lines: Lines,
+    screen: Screen,
+) -> None:
+    _say(screen, f"{place_text(one.place)}: {one.verdict}: {one.label}", style=str(one.verdict))
     for text in context(one):
-        screen.line(text, indent=2, style="dim")
+        _say(screen, text, indent=2, style="dim")
     shown: set[tuple[str, int]] = set()
-    for placed in one.findings:
-        _finding(placed, one, lines, shown, screen)
+    for placed in listed:
+        if placed.finding.status is Verdict.VIOLATION:
+            _finding(placed, one, lines, shown, screen)
+    for reason, some in _unknown(listed).items():
+        _say(screen, f"unknown: {', '.join(each.finding.rule for each in some)}: {reason}", indent=2, style="unknown")
+        where = some[0].place
+        if where.path and (where.path, where.line) not in shown:
+            shown.add((where.path, where.line))
+            _at(where, one, screen)
+            _code(*where, lines, screen)
     for at, froms in origins:
-        screen.line(inert(f"{at} comes from:"), indent=2)
+        _say(screen, f"{at} comes from:", indent=2)
         for origin in froms:
-            screen.line(f"- {origin.what} at {place_text(origin.place)}", indent=4)
+            _say(screen, f"- {origin.what} at {place_text(origin.place)}", indent=4)
     screen.line()
 
 
 def _finding(placed: Placed, one: Judged, lines: Lines, shown: set[tuple[str, int]], screen: Screen) -> None:
     finding = placed.finding
-    unknown = "unknown: " if finding.status is Verdict.UNKNOWN else ""
-    head = f"{finding.code} {finding.rule} ({finding.severity}): {unknown}{finding.text}"
-    screen.line(head, indent=2, style="unknown" if unknown else str(finding.severity))
+    head = f"{finding.code} {finding.rule} ({finding.severity}): {finding.text}"
+    _say(screen, head, indent=2, style=str(finding.severity))
     where = placed.place.path, placed.place.line
     if where not in shown:
         shown.add(where)
-        if where != (one.place.path, one.place.line):
-            screen.line(f"at {place_text(placed.place)}", indent=4)
+        _at(placed.place, one, screen)
         _code(*placed.place, lines, screen)
-    if unknown:
-        return
     for text in (evidence_text(finding.evidence), f"fix: {fix_text(placed)}"):
         if text:
-            screen.line(text, indent=4)
+            _say(screen, text, indent=4)
+
+
+def _unknown(listed: Sequence[Placed]) -> dict[str, list[Placed]]:
+    """Return the findings that are unknown, by their reason."""
+    found: dict[str, list[Placed]] = {}
+    for placed in listed:
+        if placed.finding.status is Verdict.UNKNOWN:
+            found.setdefault(placed.finding.text, []).append(placed)
+    return found
+
+
+def _at(place: Place, one: Judged, screen: Screen) -> None:
+    if (place.path, place.line) != (one.place.path, one.place.line):
+        _say(screen, f"at {place_text(place)}", indent=4)
+
+
+def _say(screen: Screen, text: str, *, indent: int = 0, style: str = "") -> None:
+    screen.line(inert(text), indent=indent, style=style)
 
 
 def context(one: Judged) -> Iterator[str]:
@@ -118,7 +163,12 @@ def summary(answer: Answer) -> list[str]:
         parts.append(f"{excluded} excluded by the ruleset")
     if answer.errors:
         parts.append(f"{number_of(len(answer.errors), 'file')} not read")
-    return ["; ".join(parts)]
+    lacking = sum(map(lacks_assignment, (placed for _, placed in answer.findings)))
+    more = (
+        f"{number_of(lacking, 'finding')} unknown because the assignment is not known: give it with --azure, or use"
+        " --online"
+    )
+    return ["; ".join(parts), *([more] if lacking else [])]
 
 
 def inert(text: str) -> str:
@@ -143,7 +193,7 @@ def _code(path: str, line: int, column: int, lines: Lines, screen: Screen) -> No
     if not shown:
         return
     gutter = f"{line} | "
-    screen.line(gutter + inert(shown), indent=4)
+    _say(screen, gutter + shown, indent=4)
     before = code[: max(column - 1, 0)]
     at = len(plain(before, _LONGEST)) + bool(before.strip() and before[-1:].isspace())
     if column and at < len(shown):

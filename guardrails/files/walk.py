@@ -110,14 +110,14 @@ class Repository:
             raise Unreadable("it is outside of the repository, so it is not read")
         return joined
 
-    def read(self, path: str) -> bytes:
-        """Return the bytes of a file, by its path from the root. Raises Unreadable."""
+    def read(self, path: str, *, most: int | None = None) -> bytes:
+        """Return the bytes of a file, by its path from the root: at most so many. Raises Unreadable."""
         full = self._prefix + path
         if "\0" in path or os.path.normpath(full) != full.rstrip("/"):
             raise Unreadable("it is outside of the repository, so it is not read")
         try:
             self._check_inside(full)
-            return _read(full)
+            return _read(full, most=most)
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
 
@@ -298,10 +298,10 @@ def _no_template(data: bytes) -> str:
     return "this is neither an ARM template or its parameters, nor Bicep"
 
 
-def _read(full: str, head: int = 0) -> bytes:
+def _read(full: str, head: int = 0, most: int | None = None) -> bytes:
     """Return the bytes of a plain file. Raises OSError, and Unreadable for what is no plain file or is too large.
 
-    `head`: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
+    `most`: how many bytes it may have, LARGEST if nobody says. `head`: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
     """
     handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     with os.fdopen(handle, "rb") as file:
@@ -311,9 +311,10 @@ def _read(full: str, head: int = 0) -> bytes:
         first = file.read(head) if head else b""
         if head and not _plain(first).lstrip(b" \t\r\n\xef\xbb\xbf").startswith((b"{", b"/")):
             return first
-        if status.st_size > LARGEST:
-            raise Unreadable(f"it has {status.st_size:,} bytes; at most {LARGEST:,} are read")
-        return first + file.read(LARGEST + 1)
+        most = LARGEST if most is None else most
+        if status.st_size > most:
+            raise Unreadable(f"it has {status.st_size:,} bytes; at most {most:,} are read")
+        return first + file.read(most)
 
 
 def _special(mode: int) -> str:

@@ -9,7 +9,9 @@ import pytest
 from guardrails.files import walk
 from guardrails.files.walk import Found, Kind, Repository, Trouble, Unreadable, kind_of, root_of
 
-TEMPLATE = '{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#", "resources": []}'
+TEMPLATE = (
+    '{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#", "resources": []}'
+)
 PARAMETERS = TEMPLATE.replace("deploymentTemplate", "deploymentParameters")
 
 

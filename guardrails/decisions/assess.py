@@ -1,7 +1,7 @@
 """Assess: exemption + facts + ruleset -> findings. Pure; a rule that crashes is a finding, never a pass."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -34,6 +34,7 @@ class Finding:
         remediation: what to do about it; our words.
         response, grace: what the ruleset says follows a violation.
         swept, no_tag: as its rule has them: whether only a sweep or a scan can find it, and why it keeps our tag off.
+        change: what must change in the exemption; None where that is unknown.
     """
 
     code: str
@@ -47,6 +48,7 @@ class Finding:
     grace: timedelta
     swept: bool = False
     no_tag: str = ""
+    change: Change | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -177,13 +179,13 @@ def _unknown(error: Exception) -> Unknown:
 def _finding(bound: BoundRule, outcome: object) -> Finding:
     rule = bound.rule
     if isinstance(outcome, Violation):
-        status, text, evidence = Verdict.VIOLATION, outcome.text, outcome.evidence
+        status, text, evidence, change = Verdict.VIOLATION, outcome.text, outcome.evidence, outcome.change
         if bound.overrides:
             evidence = {**evidence, "override": ", ".join(bound.overrides)}
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
-        status, text, evidence = Verdict.UNKNOWN, reason, {}
+        status, text, evidence, change = Verdict.UNKNOWN, reason, {}, None
     return Finding(
         rule.code, rule.name, status, bound.severity, text, evidence, rule.remediation, bound.response, bound.grace,
-        rule.swept, rule.no_tag,
+        rule.swept, rule.no_tag, change,
     )  # fmt: skip

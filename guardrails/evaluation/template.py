@@ -226,6 +226,7 @@ class Template:
         resources: all of them, with children of children, in the order of the file.
         diagnostics: what the reader found wrong. What could be read is here all the same.
         incomplete: why parts of the file were not read; "no exemption here" is then no answer. "" for all read.
+        loaded: the paths of files whose content is in it (`loadJsonContent`).
     """
 
     language: Language
@@ -240,6 +241,7 @@ class Template:
     outputs: dict[str, Output] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     incomplete: str = ""
+    loaded: list[str] = field(default_factory=list)
     place: Place = NOWHERE
 
 

@@ -1,0 +1,186 @@
+"""The rules on what code would deploy: each exemption as if it were written now. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from guardrails.check.answer import Judged, Placed
+from guardrails.check.azure_objects import AzureObjects
+from guardrails.check.duplicates import Listed, compare
+from guardrails.check.partial import PROPERTIES, Seen, seen
+from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
+from guardrails.errors import Permanent
+from guardrails.evaluation.plan import PlannedExemption
+from guardrails.evaluation.values import Cause, MarkedText, Place, Unknown, Value, escaped, first_unknown, marks_of
+from guardrails.exemption.facts import NO_POLICIES, NOBODY_LOOKED, Facts, Planned, Together, Unread
+from guardrails.exemption.model import Exemption, NotReturned
+from guardrails.nearest import nearest
+from guardrails.rules import all_rules
+from guardrails.rules.base import METADATA, Stage
+from guardrails.rules.selection import policies_of
+from guardrails.ruleset.model import Ruleset
+
+_FUNCTIONS: Mapping[Cause, str] = {
+    Cause.NOW: "utcNow()",
+    Cause.NEW_GUID: "newGuid()",
+    Cause.DEPLOYMENT_NAME: "deployment().name",
+}
+_AUTHOR = Unread("code does not say who deploys it")
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An exemption to judge.
+
+    Attributes:
+        judged: where the findings go.
+        planned: what the evaluation says of it.
+        now_properties, now_id: its properties and id if it were deployed now; the same where they do not depend on it.
+        next_run: when the code is deployed again, UTC; None where nobody said.
+        azure: what is known of Azure where it goes.
+        now: the time that it is judged at, UTC.
+    """
+
+    judged: Judged
+    planned: PlannedExemption
+    now_properties: Value
+    now_id: Value
+    next_run: timedelta | None
+    azure: AzureObjects
+    now: datetime
+
+
+def skipped_rules(ruleset: Ruleset) -> tuple[str, ...]:
+    """Return the names of the rules that are on and that need history or an author, so that no check runs them."""
+    return tuple(name for name, rule in all_rules().items() if rule.stage is Stage.AZURE and ruleset.judges(name))
+
+
+def judge_all(
+    candidates: Sequence[Candidate], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
+) -> list[tuple[Place, str]]:
+    """Put the findings into what was judged; return what is no exemption at all, each with its place.
+
+    `makes_assignments`: see AzureObjects.assignment.
+    """
+    problems: list[tuple[Place, str]] = []
+    looked_at: list[tuple[Candidate, Seen]] = []
+    for one in candidates:
+        try:
+            looked_at.append((one, seen(one.now_id, one.now_properties, ruleset.names)))
+        except Permanent as error:
+            problems.append((one.planned.place, error.message))
+    together: Sequence[Together] = [NOBODY_LOOKED] * len(looked_at)
+    if ruleset.judges("duplicate") or ruleset.judges("assignment-not-applicable"):
+        listed = [Listed(found.exemption, one.planned.place, one.azure) for one, found in looked_at]
+        together = compare(listed, ruleset, now, makes_assignments=makes_assignments)
+    for (one, found), what in zip(looked_at, together, strict=True):
+        facts = _facts(one, found, ruleset, what, makes_assignments=makes_assignments)
+        if why := _excluded(found.exemption, ruleset, one.now):
+            one.judged.excluded = why
+            continue
+        one.judged.findings = _placed(assess(found.exemption, facts, ruleset), one, ruleset)
+    return problems
+
+
+def _excluded(exemption: Exemption, ruleset: Ruleset, now: datetime) -> str:
+    try:
+        exclusion = ruleset.exclusion_for(exemption.id, now)
+    except NotReturned:
+        return ""
+    return exclusion.reason if exclusion else ""
+
+
+def _facts(one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *, makes_assignments: bool) -> Facts:
+    exemption, policies = found.exemption, NO_POLICIES
+    try:
+        assignment = one.azure.assignment(exemption.assignment_id, makes_assignments=makes_assignments)
+        if ruleset.asks_policies:
+            policies = one.azure.policies(policies_of(exemption, assignment))
+    except NotReturned as lacking:
+        assignment = Unread(str(lacking))
+    return Facts(
+        one.now, one.now, assignment, _AUTHOR, approved=ruleset.approved, policies=policies, together=together,
+        planned=planned_of(one, found),
+    )  # fmt: skip
+
+
+def planned_of(one: Candidate, found: Seen) -> Planned:
+    """Return how an exemption's values come about, for the rules about code."""
+    properties = one.now_properties if isinstance(one.now_properties, dict) else {}
+    folded = {str(name).lower(): name for name in properties}
+    end = properties.get(folded.get("expireson", ""))
+    shifted = tuple(
+        name
+        for name in PROPERTIES
+        if any(mark.cause is Cause.OFFSET_DROPPED for mark in marks_of(properties.get(folded.get(name.lower(), ""))))
+    )
+    return Planned(
+        end_by=_functions(end),
+        name_by=_functions(one.planned.name) or _functions(one.planned.id),
+        shifted=shifted,
+        strange={name: next(iter(nearest(name, PROPERTIES)), "") for name in found.strange},
+        absent=found.absent,
+        next_run=one.now + one.next_run if one.next_run else None,
+    )
+
+
+def _functions(value: Value) -> tuple[str, ...]:
+    if not isinstance(value, Unknown | MarkedText):  # most are plain texts
+        return ()
+    causes = {mark.cause for mark in value.marks}
+    return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
+
+
+def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[Placed, ...]:
+    return tuple(_place(finding, one, ruleset) for finding in assessment.findings)
+
+
+def _place(finding: Finding, one: Candidate, ruleset: Ruleset) -> Placed:
+    at = _pointer(finding, one, ruleset)
+    if at.startswith("/properties"):
+        return Placed(finding, at, one.planned.place_of(at.removeprefix("/properties")))
+    return Placed(finding, at, one.planned.place)
+
+
+def _pointer(finding: Finding, one: Candidate, ruleset: Ruleset) -> str:
+    """Return the JSON pointer to what a finding is about, as far down as it exists; "" for the whole exemption."""
+    if finding.status is Verdict.UNKNOWN:
+        return next((at for at, found in one.judged.unknown if found.reason == finding.text), "")
+    field = finding.change.field if finding.change else ""
+    if field in ("id", "name"):
+        return f"/{field}"
+    if not field.startswith("properties"):
+        return ""
+    if field.startswith(METADATA):
+        role = field.removeprefix(METADATA)
+        metadata = _member(one.now_properties, "metadata")
+        known = metadata if isinstance(metadata, Mapping) else {}
+        names = [_spelled(one.now_properties, "metadata"), ruleset.names.key_of(role, known)]
+    else:
+        names = [_spelled(one.now_properties, field.removeprefix("properties."))]
+    pointer, value = "/properties", one.now_properties
+    for name in names:
+        if not isinstance(value, Mapping) or name not in value:
+            break
+        pointer, value = f"{pointer}/{escaped(name)}", value[name]
+    return pointer
+
+
+def _spelled(properties: Value, name: str) -> str:
+    """Return a property's name as the code spells it; itself where the code does not have it."""
+    if isinstance(properties, Mapping):
+        return next((key for key in properties if str(key).lower() == name.lower()), name)
+    return name
+
+
+def _member(properties: Value, name: str) -> Value:
+    return properties.get(_spelled(properties, name)) if isinstance(properties, Mapping) else None
+
+
+def depends_on_now(some: Iterable[PlannedExemption]) -> bool:
+    """Whether a value that is not known would be, were the time of the deployment."""
+    for one in some:
+        for value in (one.id, one.properties):
+            if first_unknown(value) is not None and any(mark.cause is Cause.NOW for mark in marks_of(value)):
+                return True
+    return False

@@ -1,0 +1,79 @@
+"""What a compiler makes of the same code: it fills what is unknown here, and each difference is reported. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from guardrails.evaluation.plan import Plan, PlannedExemption
+from guardrails.evaluation.values import Place, Unknown, Value, escaped, first_unknown
+
+
+class Difference(NamedTuple):
+    """A value that two computed differently: the place of its exemption or output, a JSON pointer, and both values."""
+
+    place: Place
+    at: str
+    ours: Value
+    theirs: Value
+
+
+def merge(ours: Plan, theirs: Plan) -> list[Difference]:
+    """Put what only `theirs` knows into `ours`; return where they differ. Places stay as they are."""
+    found: list[Difference] = []
+    for name, value in ours.outputs.items():
+        if name in theirs.outputs:
+            ours.outputs[name] = _merged(value, theirs.outputs[name], ours.place, f"/outputs/{escaped(name)}", found)
+    for one, other in _pairs(ours.exemptions, theirs.exemptions):
+        if other is None:
+            if one.deployed is not None and theirs.exemptions is not None:
+                found.append(Difference(one.place, "", "an exemption", None))
+            continue
+        if one.deployed is None:
+            one.deployed = other.deployed
+        for field, pointer in (("id", "/id"), ("scope", "/scope"), ("name", "/name"), ("api_version", "/apiVersion"),
+                               ("properties", "/properties")):  # fmt: skip
+            setattr(one, field, _merged(getattr(one, field), getattr(other, field), one.place, pointer, found))
+    return found
+
+
+def _pairs(
+    ours: Sequence[PlannedExemption], theirs: Sequence[PlannedExemption]
+) -> Iterator[tuple[PlannedExemption, PlannedExemption | None]]:
+    """Yield each of ours that may be deployed with theirs: by the id, and what has none in the order of the file."""
+    by_id: dict[str, list[PlannedExemption]] = {}
+    for one in theirs:
+        if isinstance(one.id, str) and one.deployed is not False:
+            by_id.setdefault(one.id.lower(), []).append(one)
+    left = []
+    for one in ours:
+        if one.deployed is False:
+            continue
+        same = by_id.get(one.id.lower(), []) if isinstance(one.id, str) else []
+        if same:
+            yield one, same.pop(0)
+        else:
+            left.append(one)
+    rest = [one for some in by_id.values() for one in some]
+    rest += [one for one in theirs if not isinstance(one.id, str) and one.deployed is not False]
+    some = [one for one in left if not isinstance(one.id, str)]
+    yield from ((one, None) for one in left if isinstance(one.id, str) and not rest)
+    if len(some) == len(rest):
+        yield from zip(some, rest, strict=True)
+
+
+def _merged(ours: Value, theirs: Value, place: Place, at: str, found: list[Difference]) -> Value:
+    """Return a value with what is unknown of it filled; add to `found` where both know it and differ."""
+    if isinstance(ours, Unknown):
+        return theirs
+    if first_unknown(ours) is None and (first_unknown(theirs) is not None or ours == theirs):
+        if ours != theirs and not isinstance(theirs, Unknown) and type(ours) is not type(theirs):
+            found.append(Difference(place, at, ours, theirs))
+        return ours
+    if isinstance(theirs, Unknown):
+        return ours
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
+        return {key: _merged(value, theirs[key], place, f"{at}/{escaped(key)}", found) for key, value in ours.items()}
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        return [_merged(one, other, place, f"{at}/{number}", found) for number, (one, other) in pairs]
+    found.append(Difference(place, at, ours, theirs))
+    return ours

@@ -11,11 +11,11 @@ from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
 from guardrails.evaluation.constraints import checked
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
-from guardrails.evaluation.functions.base import is_int, kind
+from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import ParameterDeclaration, VariableDeclaration
+from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -232,6 +232,8 @@ class Evaluator:
         return self.parameter(env.frame, node.name, node.place)
 
     def _variable_node(self, node: ex.Variable, env: Env) -> Value:
+        if env.arguments is not None and env.frame.template.language == Language.ARM:
+            raise EngineError(f"a function of a template may not use its variables: {node.name!r}", node.place)
         return self.variable(env.frame, node.name, node.place)
 
     def _local(self, node: ex.Local, env: Env) -> Value:
@@ -262,7 +264,12 @@ class Evaluator:
             return _of_handle(target, key, node), False, safe or node.safe
         if isinstance(key, Unknown):
             return key, False, safe or node.safe
-        found = self._found(node, target, key)
+        try:
+            found = self._found(node, target, key)
+        except EngineError:
+            if not node.safe:
+                raise
+            return replace(unsure(f"a safe access to {kind(target)}"), place=node.place), False, True
         if found is MISSING:
             if node.safe:
                 return None, True, True

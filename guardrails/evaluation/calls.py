@@ -29,6 +29,13 @@ def call_function(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     for value in values:
         if isinstance(value, Handle | Closure):
             return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
+    for value in values:
+        if isinstance(value, str):
+            evaluator.spend(len(value) // 1000)
+        elif not found.partial:
+            evaluator.charge(value)
+        elif isinstance(value, list | dict):
+            evaluator.spend(len(value) // 10)
     if not found.partial:
         unknown = first_unknown(values)
         if unknown is not None:

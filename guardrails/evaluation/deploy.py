@@ -18,6 +18,9 @@ from guardrails.evaluation.world import World
 DEEPEST: Final = 12
 """Nested deployments within each other that are followed."""
 
+RESOURCE: Final = 25
+"""Steps of work that a resource costs besides its expressions."""
+
 
 def deploy(template: Template, world: World, parameters: ParameterFile | None = None) -> Plan:
     """Return what would become of a deployment of this template. Nothing is raised."""
@@ -178,8 +181,15 @@ class _Deployment:
     def _one(self, table: Table, turn: Turn, around: _Around) -> None:
         """Deploy one resource."""
         resource = turn.resource
+        self._guarded(lambda: self.evaluator.spend(RESOURCE), resource.place)
         deployed = self._deployed(turn, around)
-        counts = deployed is True
+        doubtful = self.evaluator.doubtful
+        self._body(table, turn, deployed, around)
+        if deployed is False:
+            self.evaluator.doubtful = doubtful
+
+    def _body(self, table: Table, turn: Turn, deployed: bool | None, around: _Around) -> None:  # noqa: FBT001  three-valued
+        resource, counts = turn.resource, deployed is True
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
         if isinstance(identity, Unknown):
             identity = self._parts(table, turn, identity)
@@ -190,6 +200,8 @@ class _Deployment:
             self._nested(table, turn, inner)
         elif resource.properties is not None and counts:
             self._value(resource.properties, turn.env)
+        for node in resource.others if counts else ():
+            self._value(node, turn.env)
         if isinstance(identity.type, Unknown):
             self.doubtful = True
 
@@ -253,7 +265,7 @@ class _Deployment:
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
         deployment, place = turn.resource.deployment, turn.resource.place
         if deployment is None or deployment.template is None or around.depth >= DEEPEST:
-            self.doubtful = True
+            self.doubtful = self.doubtful or around.deployed is not False
             return
         inner = _Around((*around.via, place), around.deployed, around.depth + 1)
         if not deployment.inner:
@@ -261,20 +273,20 @@ class _Deployment:
             return
         child = self._guarded(lambda: table.child(turn), place, counts=around.deployed is True)
         if isinstance(child, Unknown):
-            self._unread(deployment.template)
+            self._read(deployment.template)
+            self.doubtful = self.doubtful or around.deployed is not False
             return
         self._read(deployment.template)
         if around.deployed is True:
             self._check_names(child)
         self._resources(child, deployment.template, Env(child), inner)
 
-    def _unread(self, template: Template) -> None:
-        self._read(template)
-        self.doubtful = True
-
     def _read_outer(self, table: Table, turn: Turn, template: Template, around: _Around) -> None:
         """Deploy a nested template whose expressions are computed in the template around it."""
         self._read(template)
+        given = turn.resource.deployment.parameters if turn.resource.deployment else {}
+        if any(one.default is None and name not in given for name, one in template.parameters.items()):
+            self.doubtful = True
         scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place)
         self._resources(turn.env.frame, template, turn.env.moved(scope), around)
 

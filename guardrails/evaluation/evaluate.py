@@ -11,11 +11,11 @@ from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
 from guardrails.evaluation.constraints import checked
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
-from guardrails.evaluation.functions.base import is_int, kind
+from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import ParameterDeclaration, VariableDeclaration
+from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -32,7 +32,7 @@ from guardrails.evaluation.values import (
 )
 from guardrails.evaluation.world import World
 
-WORK: Final = 3_000_000
+WORK: Final = 500_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
@@ -70,7 +70,7 @@ class Evaluator:
             return node.value
         self.spend(1)
         if self._depth >= DEPTH:
-            return Unknown(TOO_DEEP, node.place)
+            return Unknown(TOO_DEEP, node.place, doubt=True)
         self._depth += 1
         try:
             found = _COMPUTE[type(node)](self, node, env)
@@ -79,7 +79,7 @@ class Evaluator:
                 error.place = node.place
             raise
         except RecursionError:
-            return Unknown(TOO_DEEP, node.place)
+            return Unknown(TOO_DEEP, node.place, doubt=True)
         finally:
             self._depth -= 1
         if type(found) is Unknown and found.doubt:
@@ -232,6 +232,8 @@ class Evaluator:
         return self.parameter(env.frame, node.name, node.place)
 
     def _variable_node(self, node: ex.Variable, env: Env) -> Value:
+        if env.arguments is not None and env.frame.template.language == Language.ARM:
+            raise EngineError(f"a function of a template may not use its variables: {node.name!r}", node.place)
         return self.variable(env.frame, node.name, node.place)
 
     def _local(self, node: ex.Local, env: Env) -> Value:
@@ -262,7 +264,12 @@ class Evaluator:
             return _of_handle(target, key, node), False, safe or node.safe
         if isinstance(key, Unknown):
             return key, False, safe or node.safe
-        found = self._found(node, target, key)
+        try:
+            found = self._found(node, target, key)
+        except EngineError:
+            if not node.safe:
+                raise
+            return replace(unsure(f"a safe access to {kind(target)}"), place=node.place), False, True
         if found is MISSING:
             if node.safe:
                 return None, True, True
@@ -360,6 +367,7 @@ class Evaluator:
             raise EngineError(f"the loop {loop.name!r} cannot run {count!r} times", loop.place)
         if count > AZURE_TURNS:
             return _too_many(count, loop.place)
+        self.spend(count)
         return [env.with_turn(loop.name, number, innermost=innermost) for number in range(count)]
 
     def _turns_over(self, loop: ex.Loop, items: Value, env: Env) -> list[Env] | Unknown:
@@ -369,6 +377,7 @@ class Evaluator:
             raise EngineError(f"a loop runs over an array, not {kind(items)}", loop.place)
         if len(items) > AZURE_TURNS:
             return _too_many(len(items), loop.place)
+        self.spend(len(items))
         return [
             env.with_locals({loop.name: item} if loop.index is None else {loop.name: item, loop.index: number})
             for number, item in enumerate(items)

@@ -50,6 +50,7 @@ class _Parser:
 
     def __init__(self, text: str, place: Place, *, exact: bool) -> None:
         self._text, self._origin, self._exact = text, place, exact
+        self._broken = "\n" in text
         self._end = len(text) - 1
         self._at = 1
         self._kind, self._word, self._start = "", "", 1
@@ -64,7 +65,7 @@ class _Parser:
     def _place(self, start: int) -> Place:
         if not self._exact:
             return self._origin
-        line = self._text.count("\n", 0, start)
+        line = self._text.count("\n", 0, start) if self._broken else 0
         if line:
             return Place(self._origin.path, self._origin.line + line, start - self._text.rfind("\n", 0, start))
         return self._origin._replace(column=self._origin.column + start)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from guardrails.evaluation.expressions import Array, Comprehension, Impossible, Literal, Loop, Member, Node, Object
+from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loop, Member, Node, Object, Opaque
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import Place
+from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_expressions import NotAnExpression, is_expression, parse, unescaped
 from guardrails.files.json_places import member, members, text_of
 
@@ -32,7 +32,7 @@ class Lowering:
         except NotAnExpression as error:
             place = start._replace(column=start.column + error.offset)
             self.wrong(place, f"{_short(value)} is no expression: {error.message}", "expression")
-            return Impossible(f"{_short(value)} is no expression", node.place)
+            return Opaque(Unknown(f"Azure refuses this: {_short(value)} is no expression", node.place))
 
     def value(self, node: Node) -> Node:
         """Return a value with its expressions. The node may be changed in place."""
@@ -80,7 +80,7 @@ class Lowering:
         count = member(node, "count")
         if count is None:
             self.wrong(node.place, "a copy loop has no count", "copy")
-            count = Impossible("a copy loop has no count", node.place)
+            count = Opaque(Unknown("Azure refuses this: a copy loop has no count", node.place))
         named = text_of(member(node, "name"))
         return Loop(named if named is not None else name, count=self.value(count), place=node.place)
 

@@ -39,6 +39,11 @@ _SCOPES: Final = {
     "managementgroup": ScopeKind.MANAGEMENT_GROUP,
     "tenant": ScopeKind.TENANT,
 }
+_READ: Final = frozenset({
+    "type", "apiversion", "name", "condition", "copy", "scope", "existing", "properties", "resources", "comments",
+    "subscriptionid", "resourcegroup", "metadata",
+})  # fmt: skip
+"""Fields of a resource that are read by themselves, or not computed."""
 _NESTED: Final = "microsoft.resources/deployments"
 
 
@@ -241,6 +246,7 @@ class _Reader:
             enclosing=enclosing,
             existing=isinstance(existing, Literal) and existing.value is True,
             body=node,
+            others=[self._lower.value(one.value) for one in members(node) if str(one.key).lower() not in _READ],
             place=node.place,
         )
 

@@ -24,8 +24,7 @@ def merge(ours: Plan, theirs: Plan) -> list[Difference]:
             ours.outputs[name] = _merged(value, theirs.outputs[name], ours.place, f"/outputs/{escaped(name)}", found)
     for one, other in _pairs(ours.exemptions, theirs.exemptions):
         if other is None:
-            if one.deployed is not None and theirs.exemptions is not None:
-                found.append(Difference(one.place, "", "an exemption", None))
+            found.append(Difference(one.place, "", "an exemption", None))
             continue
         if one.deployed is None:
             one.deployed = other.deployed

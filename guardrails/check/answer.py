@@ -190,17 +190,18 @@ class Answer:
     @property
     def problems(self) -> Iterator[Problem]:
         """What could not be read, and why deployments would be refused, each once."""
-        seen: set[Problem] = set()
-        for one in self.errors:
-            if one not in seen:
-                seen.add(one)
-                yield one
+        yield from dict.fromkeys((*self.errors, *self._said(Level.ERROR)))
+
+    @property
+    def warnings(self) -> Iterator[Problem]:
+        """What readers and the compiler warn of, each once."""
+        yield from dict.fromkeys(self._said(Level.WARNING))
+
+    def _said(self, level: Level) -> Iterator[Problem]:
         for deployment in self.deployments:
             for said in deployment.diagnostics:
-                problem = Problem(*said.place, said.message)
-                if said.level is Level.ERROR and problem not in seen:
-                    seen.add(problem)
-                    yield problem
+                if said.level is level:
+                    yield Problem(*said.place, said.message)
 
     def code(self, fail_on: Severity, *, strict: bool) -> int:
         """Return the exit code.

@@ -147,7 +147,7 @@ class _Checking:
         names = self._code.names_in(folder)
         some = [one for one in companions_of(path) if one.rpartition("/")[2] in names]
         if path.endswith(".bicep"):
-            some += [f"{folder}/{name}" if folder else name for name in names if name.endswith(".bicepparam")]
+            some += [f"{folder}/{name}" if folder else name for name in sorted(names) if name.endswith(".bicepparam")]
         return some
 
     def _given_files(self, templates: dict[str, Template]) -> list[Path | str]:

@@ -1,14 +1,16 @@
 """The command's JSON is what Microsoft's compiler and engine make of the same files: nothing known is wrong."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from .command import FOLDER, Tally, _compare, compare_expressions, compare_templates
+from .command import FOLDER, Tally, _compare, answer_of, compare_expressions, compare_templates
 
 recorded = pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded answers of the engine are not here")
 COMPLETE = 0.9
+ROOT = Path(__file__).parents[2]
 
 
 @recorded
@@ -62,3 +64,15 @@ def test_a_comparison_sees_what_differs(answer: dict[str, object], wrong: int, k
     tally = Tally()
     _compare(json.loads(json.dumps(EXPECTED)), json.loads(json.dumps(answer)), tally)
     assert (len(tally.wrong), tally.known) == (wrong, known)
+
+
+@recorded
+def test_a_compiler_with_the_recorded_answers_agrees(tmp_path: Path) -> None:
+    compiler = tmp_path / "bicep"
+    compiler.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m tests.oracles.compiler "$@"\n')
+    compiler.chmod(0o700)
+    files = [one for one in sorted(FOLDER.glob("*.bicep")) if (FOLDER / "expected" / f"{one.stem}.json").is_file()]
+    assert len(files) > 40
+    said = answer_of(files, "--compiler", str(compiler))
+    refused = {one["paths"][0] for one in said["deployments"] if one["outcome"] == "refused"}
+    assert [one for one in said["errors"] if one["path"] not in refused] == []

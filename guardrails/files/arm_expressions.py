@@ -15,6 +15,9 @@ _TOKEN: Final = re.compile(
     re.A,
 )
 
+_SIMPLE: Final = re.compile(r"\[(parameters|variables)\('([^'\n]+)'\)\]")
+"""The commonest expressions, read at once."""
+
 
 class NotAnExpression(Exception):
     """The text is no expression. `offset`: where in it."""
@@ -42,6 +45,9 @@ def parse(text: str, place: Place, *, exact: bool = True) -> Node:
         place: of the text's first character.
         exact: a character of the text is one of the file, so that the columns inside can be told.
     """
+    if simple := _SIMPLE.fullmatch(text):
+        at = Place(place.path, place.line, place.column + 1) if exact else place
+        return (Parameter if simple[1] == "parameters" else Variable)(simple[2], at)
     return _Parser(text, place, exact=exact).whole()
 
 
@@ -68,7 +74,8 @@ class _Parser:
         line = self._text.count("\n", 0, start) if self._broken else 0
         if line:
             return Place(self._origin.path, self._origin.line + line, start - self._text.rfind("\n", 0, start))
-        return self._origin._replace(column=self._origin.column + start)
+        path, first, column = self._origin
+        return Place(path, first, column + start)
 
     def _wrong(self, message: str) -> NotAnExpression:
         return NotAnExpression(message, self._start)

@@ -26,7 +26,8 @@ class Lowering:
             return node
         if not is_expression(value):
             return Literal(unescaped(value), node.place)
-        start = node.place._replace(column=node.place.column + 1)
+        path, line, column = node.place
+        start = Place(path, line, column + 1)
         try:
             return parse(value, start, exact="\\" not in value)
         except NotAnExpression as error:
@@ -35,29 +36,31 @@ class Lowering:
             return Opaque(Unknown(f"Azure refuses this: {_short(value)} is no expression", node.place))
 
     def value(self, node: Node) -> Node:
-        """Return a value with its expressions. The node may be changed in place."""
-        if isinstance(node, Literal):
-            return self.text(node)
-        if isinstance(node, Array):
-            node.items = [self.value(item) for item in node.items]  # type: ignore[arg-type]
-        elif isinstance(node, Object):
-            self._object(node)
+        """Return a value with its expressions. The node is changed in place."""
+        kind = type(node)
+        if kind is Literal:
+            return self.text(node)  # type: ignore[arg-type]
+        if kind is Array:
+            node.items = [self.value(item) for item in node.items]  # type: ignore[union-attr, arg-type]
+        elif kind is Object:
+            self._object(node)  # type: ignore[arg-type]
         return node
 
     def _object(self, node: Object) -> None:
-        lowered: list[Member] = []
+        made: list[Member] = []
+        replaced: set[int] = set()
         for one in members(node):
-            if one.key == "copy" or (isinstance(one.key, str) and one.key.lower() == "copy"):
-                loops = self.loops(one.value)
-                if loops is not None:
-                    lowered += loops
-                    continue
-            key = one.key
-            if isinstance(key, str) and key[:1] == "[":
+            key = str(one.key)
+            if key[:1] == "[":
                 found = self.text(Literal(key, one.place))
-                key = found.value if isinstance(found, Literal) else found
-            lowered.append(Member(key, self.value(one.value), one.place))
-        node.members = list(lowered)
+                one.key = found.value if isinstance(found, Literal) else found
+            elif len(key) == 4 and key.lower() == "copy" and (loops := self.loops(one.value)) is not None:
+                made += loops
+                replaced.add(id(one))
+                continue
+            one.value = self.value(one.value)
+        if replaced:
+            node.members = [*(one for one in node.members if id(one) not in replaced), *made]
 
     def loops(self, node: Node) -> list[Member] | None:
         """Return the members that a `copy` in an object makes; None where it is none."""

@@ -67,6 +67,8 @@ class ExpressionParser(Scanner):
         self.depth = 0
         self.complex = True
         """Whether lists and objects may stand here: not in a text's `${...}`."""
+        self.shaped = False
+        """Whether there are lambdas, loops or spreads, which may not stand everywhere."""
         super().__init__(text, path)
 
     def expression(self) -> Node:
@@ -216,6 +218,7 @@ class ExpressionParser(Scanner):
         return Local(name, place)
 
     def _lambda(self, names: list[str], place: Place) -> Lambda:
+        self.shaped = True
         self.advance()
         if self.token == LINE and not self._declares():
             self.advance()
@@ -292,6 +295,7 @@ class ExpressionParser(Scanner):
         if self.token == LINE and self.after_breaks(3) == "for":
             self.advance()
         if self.token == "for":
+            self.shaped = True
             loop = self.loop_head()
             body = self._complex(self.expression)
             self.skip_breaks()
@@ -351,7 +355,7 @@ class ExpressionParser(Scanner):
 
     def _item(self) -> Node | Spread:
         if self.token == "...":
-            place = self.place
+            place, self.shaped = self.place, True
             self.advance()
             return Spread(self.expression(), place)
         return self.expression()
@@ -429,6 +433,7 @@ class ExpressionParser(Scanner):
     def _member(self) -> Member | Spread:
         place = self.place
         if self.token == "...":
+            self.shaped = True
             self.advance()
             return Spread(self.expression(), place)
         key: str | Node

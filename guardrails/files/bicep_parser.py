@@ -38,6 +38,7 @@ from guardrails.files.bicep_syntax import (
 )
 
 _ENDS_LINE: Final = frozenset({LINE})
+_NOTHING: Final[frozenset[str]] = frozenset()
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 
 
@@ -228,8 +229,9 @@ class Parser(TypeParser):
                 made.declarations.append(self._declaration(readers))
             except SyntaxFault as fault:
                 made.broken.append(place)
-                self.recover(fault, _ENDS_LINE, 0)
+                self.recover(fault, _NOTHING, 0, start)
                 self.depth, self.complex = 0, True
+                continue
             if self.token == LINE:
                 self.advance()
             elif self.token != END:
@@ -237,6 +239,7 @@ class Parser(TypeParser):
                 if self.start == start:
                     self.advance()
                 self.recover(fault, _ENDS_LINE, 0)
+        made.shaped = self.shaped
         return made
 
     def _readers(self) -> dict[str, Callable[[list[Decorator], Place], Declaration]]:

@@ -169,10 +169,19 @@ class Scanner:
         """Return whether a declaration seems to begin here, at the start of a line: nothing goes on beyond it."""
         return self.start == self._line_start and _DECLARATION(self.source, self.start) is not None
 
-    def recover(self, fault: SyntaxFault, stops: frozenset[str], holes: int) -> None:
-        """Note a fault and go to the next token of `stops`, or to the end. `holes`: as they were before."""
+    def recover(self, fault: SyntaxFault, stops: frozenset[str], holes: int, begun: int = -1) -> None:
+        """Note a fault and go to the next token of `stops`, to the next declaration, or to the end.
+
+        Args:
+            fault: to note.
+            stops: the tokens at which to stop.
+            holes: in how many texts what was read stood.
+            begun: the offset of the declaration that is broken: at it nothing stops.
+        """
         self.faults.append(fault.diagnostic)
         self.holes = holes
+        if self.start == begun:
+            self.advance()
         while self.token not in stops and self.token != END and not self.at_declaration():
             if self.kind == OTHER and self.token in "'$" and (text := _STRAY_TEXT(self.source, self.start)):
                 self.count_lines(self.start, text.end())

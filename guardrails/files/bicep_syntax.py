@@ -219,8 +219,14 @@ class Using(Declaration):
 
 @dataclass(slots=True)
 class File:
-    """A file as written. `broken`: the places of declarations that could not be read."""
+    """A file as written.
+
+    Attributes:
+        broken: the places of declarations that could not be read.
+        shaped: whether there are lambdas, loops or spreads, which may not stand everywhere.
+    """
 
     path: str
     declarations: list[Declaration] = field(default_factory=list)
     broken: list[Place] = field(default_factory=list)
+    shaped: bool = False

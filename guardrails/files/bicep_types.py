@@ -81,8 +81,8 @@ class TypeReader:
 
     def _named(self, type_: TypeName) -> TypeOf:
         path = type_.path
-        if path[0] == "sys" and "sys" not in self._declared and len(path) > 1:
-            path = path[1:]
+        if path[0] == "sys" and len(path) > 1 and path[1] in _AMBIENT | {"any"}:
+            return _ambient(path[1], type_.place)
         name, rest = path[0], path[1:]
         if name in self._declared:
             found = self.named(name)
@@ -91,7 +91,7 @@ class TypeReader:
         elif rest and f"{name}.{rest[0]}" in self._imported:
             found, rest = self._imported[f"{name}.{rest[0]}"], rest[1:]
         elif name in _AMBIENT or name == "any":
-            found = TypeOf(kind=name if name != "any" else "", nullable=name == "any", place=type_.place)
+            found = _ambient(name, type_.place)
         elif any(one.startswith(f"{name}.") for one in self._imported):
             return TypeOf(nullable=True, place=type_.place)
         else:
@@ -159,11 +159,16 @@ class TypeReader:
     def _number(self, decorator: Decorator, of: TypeOf, argument: Node | None, changes: dict[str, object]) -> None:
         kinds = {"int"} if decorator.name.endswith("Value") else {"string", "array"}
         if of.kind and of.kind not in kinds:
-            self._fault(decorator.place, f"@{decorator.name}() is not for values of type {of.kind}", "BCP166")
+            self._fault(decorator.place, f"@{decorator.name}() is not for values of type {of.kind}", "BCP124")
         elif isinstance(argument, Literal) and isinstance(argument.value, int) and not isinstance(argument.value, bool):
             changes[_NUMBERS[decorator.name]] = argument.value
         else:
             self._fault(decorator.place, f"@{decorator.name}() needs a number", "BCP070")
+
+
+def _ambient(name: str, place: Place) -> TypeOf:
+    """Return a type of the language itself."""
+    return TypeOf(nullable=True, place=place) if name == "any" else TypeOf(kind=name, place=place)
 
 
 def _kind(value: str | int | bool | None) -> str:

@@ -32,7 +32,10 @@ def names(ran: Any) -> list[str]:
 
 
 NESTED = "[" * 100_000
-LOOP = "resource w 'Microsoft.Authorization/policyExemptions@2022-07-01-preview' = [for i in range(0, {}): {{\n  name: 'w${{i}}'\n}}]\n"
+LOOP = (
+    "resource w 'Microsoft.Authorization/policyExemptions@2022-07-01-preview' = [for i in range(0, {}): {{\n"
+    "  name: 'w${{i}}'\n}}]\n"
+)
 COPY = arm("[concat('w', copyIndex())]")
 COPY["resources"][0]["copy"] = {"name": "many", "count": 1_000_000}
 

@@ -191,6 +191,8 @@ class Evaluator:
         return found
 
     def _part(self, node: ex.Node, env: Env) -> Value:
+        if type(node) is ex.Literal:
+            return node.value
         value = self.value(node, env)
         if type(node) in _NOT_BUILT:
             self.charge(value)
@@ -289,8 +291,8 @@ class Evaluator:
 
     def _call(self, node: ex.Call, env: Env) -> Value:
         special = CALLS.get(node.name.lower())
-        declared = env.frame.find("functions", env.frame.template.functions, node.name)
-        if declared is not None:
+        functions = env.frame.template.functions
+        if functions and (declared := env.frame.find("functions", functions, node.name)) is not None:
             return self._user_function(declared, node, env)
         if special is not None:
             return special(self, node, env)

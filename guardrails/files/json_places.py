@@ -1,8 +1,9 @@
 """JSON with the place of every value, read as far as it can be. Pure.
 
 Comments are read, as Azure reads them. After a fault the reader goes on behind it, so that one fault hides nothing
-else; each fault has its place. The values are nodes of `guardrails.evaluation.expressions`: `Literal`, `Array`,
-`Object`, and `Opaque` for what has no certain value.
+else; each fault has its place, and a line has one fault at most. The values are nodes of `evaluation.expressions`:
+`Literal`, `Array`, `Object`, and `Opaque` for what has no certain value. The place of a scalar is that of its key, if
+it has one and is no expression.
 """
 
 import json
@@ -172,20 +173,18 @@ class _Reader:
                     return found
                 continue
             key, plain, constant, bracket, comma = one.groups()
+            at = place_of(one.start(1) - 1)
+            self._at = one.end()
             if plain is not None:
-                value: Node = Literal(plain, place_of(one.start(2) - 1))
+                value: Node = Literal(plain, place_of(one.start(2) - 1) if plain[:1] == "[" else at)
             elif constant is not None:
-                constant_ = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
-                value = Literal(constant_, place_of(one.start(3)))
+                value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
             else:
-                self._at = one.end()
-                value = (self._object if bracket == "{" else self._array)(place_of(one.start(4)), depth + 1)
-            members.append(added := Member(key, value, place_of(one.start(1) - 1)))
+                value = (self._object if bracket == "{" else self._array)(at, depth + 1)
+            members.append(added := Member(key, value, at))
             seen[key] = added
-            if bracket is None:
-                self._at = one.end()
-                if comma:
-                    continue
+            if comma:
+                continue
             if self._ended("}"):
                 return found
 
@@ -202,18 +201,16 @@ class _Reader:
                     return found
                 continue
             plain, constant, bracket, comma = one.groups()
+            self._at = one.end()
             if plain is not None:
                 items.append(Literal(plain, place_of(one.start(1) - 1)))
             elif constant is not None:
-                constant_ = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
-                items.append(Literal(constant_, place_of(one.start(2))))
+                value = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
+                items.append(Literal(value, place_of(one.start(2))))
             else:
-                self._at = one.end()
                 items.append((self._object if bracket == "{" else self._array)(place_of(one.start(3)), depth + 1))
-            if bracket is None:
-                self._at = one.end()
-                if comma:
-                    continue
+            if comma:
+                continue
             if self._ended("]"):
                 return found
 

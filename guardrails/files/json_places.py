@@ -21,6 +21,9 @@ DEEPEST: Final = 150
 MOST_FAULTS: Final = 20
 """Faults of a file that are reported; after that many nothing more is read of it."""
 
+_MOST_SUFFERED: Final = 1000
+"""Faults after which nothing more is read, those included that are not reported."""
+
 _TOKEN: Final = re.compile(
     r"""[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|(-?(?:0|[1-9]\d*)(?![\w.])|true\b|false\b|null\b)
     |(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(//[^\n]*|/\*.*?\*/))""",
@@ -145,6 +148,7 @@ class _Reader:
         self._start = 0
         self._faults: list[Fault] = []
         self._broken = 0
+        self._suffered = 0
         self._stopped = False
 
     def read(self) -> JsonText:
@@ -228,6 +232,9 @@ class _Reader:
     def _fault(self, message: str, place: Place | None = None, *, fatal: bool = True) -> None:
         """Report a fault, unless one that is fatal is reported of its line already."""
         place = place or self._place(self._start)
+        self._suffered += 1
+        if self._suffered >= _MOST_SUFFERED:
+            self._stop()
         if fatal and place.line == self._broken:
             return
         self._broken = place.line if fatal else self._broken

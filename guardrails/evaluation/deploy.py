@@ -251,16 +251,15 @@ class _Deployment:
 
     def _tolerant(self, node: ex.Node, env: Env, *, counts: bool) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
-        plain = isinstance(node, ex.Object) and all(
-            isinstance(one, ex.Member) and isinstance(one.key, str) for one in node.members
-        )
-        if not plain or not isinstance(node, ex.Object):
+        if type(node) is not ex.Object:
             return _known(self._value(node, env, counts=counts), node.place)
-        return {
-            one.key: self._tolerant(one.value, env, counts=counts)
-            for one in node.members
-            if isinstance(one, ex.Member) and isinstance(one.key, str)
-        }
+        found: dict[str, Value] = {}
+        for one in node.members:
+            if type(one) is not ex.Member or type(one.key) is not str:
+                return _known(self._value(node, env, counts=counts), node.place)
+            value = one.value
+            found[one.key] = value.value if type(value) is ex.Literal else self._tolerant(value, env, counts=counts)
+        return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
         deployment, place = turn.resource.deployment, turn.resource.place

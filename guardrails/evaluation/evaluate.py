@@ -38,6 +38,8 @@ DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
 AZURE_TURNS: Final = 800
 """Turns of one loop that Azure allows."""
+MOST_TURNS: Final = 10_000
+"""Turns beyond which a loop over values is refused; from AZURE_TURNS on that is not known for certain."""
 
 
 class TooMuch(Exception):
@@ -191,6 +193,8 @@ class Evaluator:
         return found
 
     def _part(self, node: ex.Node, env: Env) -> Value:
+        if type(node) is ex.Literal:
+            return node.value
         value = self.value(node, env)
         if type(node) in _NOT_BUILT:
             self.charge(value)
@@ -289,8 +293,8 @@ class Evaluator:
 
     def _call(self, node: ex.Call, env: Env) -> Value:
         special = CALLS.get(node.name.lower())
-        declared = env.frame.find("functions", env.frame.template.functions, node.name)
-        if declared is not None:
+        functions = env.frame.template.functions
+        if functions and (declared := env.frame.find("functions", functions, node.name)) is not None:
             return self._user_function(declared, node, env)
         if special is not None:
             return special(self, node, env)
@@ -359,24 +363,24 @@ class Evaluator:
             innermost: `copyIndex()` without a name means this loop.
         """
         if loop.items is not None:
-            return self._turns_over(loop, self.value(loop.items, env), env)
+            return self._turns_over(loop, self.value(loop.items, env), env, surely=innermost)
         count = self.value(loop.count, env) if loop.count is not None else None
         if isinstance(count, Unknown):
             return count
         if not is_int(count) or count < 0:
             raise EngineError(f"the loop {loop.name!r} cannot run {count!r} times", loop.place)
         if count > AZURE_TURNS:
-            return _too_many(count, loop.place)
+            return _too_many(count, loop.place, surely=innermost)
         self.spend(count)
         return [env.with_turn(loop.name, number, innermost=innermost) for number in range(count)]
 
-    def _turns_over(self, loop: ex.Loop, items: Value, env: Env) -> list[Env] | Unknown:
+    def _turns_over(self, loop: ex.Loop, items: Value, env: Env, *, surely: bool) -> list[Env] | Unknown:
         if isinstance(items, Unknown):
             return items
         if not isinstance(items, list):
             raise EngineError(f"a loop runs over an array, not {kind(items)}", loop.place)
         if len(items) > AZURE_TURNS:
-            return _too_many(len(items), loop.place)
+            return _too_many(len(items), loop.place, surely=surely)
         self.spend(len(items))
         return [
             env.with_locals({loop.name: item} if loop.index is None else {loop.name: item, loop.index: number})
@@ -414,7 +418,10 @@ class Evaluator:
         return value
 
 
-def _too_many(count: int, place: Place) -> Unknown:
+def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:
+    """Return Unknown for a loop longer than Azure documents. Raises EngineError where it is `surely` refused."""
+    if surely or count > MOST_TURNS:
+        raise EngineError(f"a loop runs {count} times, and Azure allows {AZURE_TURNS} turns", place)
     return Unknown(f"a loop of {count} turns is not computed: Azure allows {AZURE_TURNS}", place, doubt=True)
 
 

@@ -6,7 +6,7 @@ from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loo
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_expressions import NotAnExpression, is_expression, parse, unescaped
-from guardrails.files.json_places import member, members, text_of
+from guardrails.files.json_places import member, text_of
 
 
 @dataclass(slots=True)
@@ -26,13 +26,15 @@ class Lowering:
             return node
         if not is_expression(value):
             return Literal(unescaped(value), node.place)
-        path, line, column = node.place
-        start = Place(path, line, column + 1)
         try:
-            return parse(value, start, exact="\\" not in value)
+            return parse(value, node.place)
         except NotAnExpression as error:
-            place = start._replace(column=start.column + error.offset)
-            self.wrong(place, f"{_short(value)} is no expression: {error.message}", "expression")
+            path, line, column = node.place
+            self.wrong(
+                Place(path, line, column + 1 + error.offset),
+                f"{_short(value)} is no expression: {error.message}",
+                "expression",
+            )
             return Opaque(Unknown(f"Azure refuses this: {_short(value)} is no expression", node.place))
 
     def value(self, node: Node) -> Node:
@@ -49,8 +51,10 @@ class Lowering:
     def _object(self, node: Object) -> None:
         made: list[Member] = []
         replaced: set[int] = set()
-        for one in members(node):
-            key = str(one.key)
+        for one in node.members:
+            if type(one) is not Member or type(one.key) is not str:
+                continue
+            key = one.key
             if key[:1] == "[":
                 found = self.text(Literal(key, one.place))
                 one.key = found.value if isinstance(found, Literal) else found
@@ -58,7 +62,9 @@ class Lowering:
                 made += loops
                 replaced.add(id(one))
                 continue
-            one.value = self.value(one.value)
+            value = one.value
+            if type(value) is not Literal or (type(value.value) is str and value.value[:1] == "["):
+                one.value = self.value(value)
         if replaced:
             node.members = [*(one for one in node.members if id(one) not in replaced), *made]
 

@@ -1,8 +1,9 @@
 """JSON with the place of every value, read as far as it can be. Pure.
 
 Comments are read, as Azure reads them. After a fault the reader goes on behind it, so that one fault hides nothing
-else; each fault has its place. The values are nodes of `guardrails.evaluation.expressions`: `Literal`, `Array`,
-`Object`, and `Opaque` for what has no certain value.
+else; each fault has its place, and a line has one fault at most. The values are nodes of `evaluation.expressions`:
+`Literal`, `Array`, `Object`, and `Opaque` for what has no certain value. The place of a scalar is that of its key, if
+it has one and is no expression.
 """
 
 import json
@@ -19,6 +20,9 @@ DEEPEST: Final = 150
 """Levels of nesting that are read."""
 MOST_FAULTS: Final = 20
 """Faults of a file that are reported; after that many nothing more is read of it."""
+
+_MOST_SUFFERED: Final = 1000
+"""Faults after which nothing more is read, those included that are not reported."""
 
 _TOKEN: Final = re.compile(
     r"""[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|(-?(?:0|[1-9]\d*)(?![\w.])|true\b|false\b|null\b)
@@ -144,6 +148,7 @@ class _Reader:
         self._start = 0
         self._faults: list[Fault] = []
         self._broken = 0
+        self._suffered = 0
         self._stopped = False
 
     def read(self) -> JsonText:
@@ -172,20 +177,18 @@ class _Reader:
                     return found
                 continue
             key, plain, constant, bracket, comma = one.groups()
+            at = place_of(one.start(1) - 1)
+            self._at = one.end()
             if plain is not None:
-                value: Node = Literal(plain, place_of(one.start(2) - 1))
+                value: Node = Literal(plain, place_of(one.start(2) - 1) if plain[:1] == "[" else at)
             elif constant is not None:
-                constant_ = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
-                value = Literal(constant_, place_of(one.start(3)))
+                value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
             else:
-                self._at = one.end()
-                value = (self._object if bracket == "{" else self._array)(place_of(one.start(4)), depth + 1)
-            members.append(added := Member(key, value, place_of(one.start(1) - 1)))
+                value = (self._object if bracket == "{" else self._array)(at, depth + 1)
+            members.append(added := Member(key, value, at))
             seen[key] = added
-            if bracket is None:
-                self._at = one.end()
-                if comma:
-                    continue
+            if comma:
+                continue
             if self._ended("}"):
                 return found
 
@@ -202,18 +205,16 @@ class _Reader:
                     return found
                 continue
             plain, constant, bracket, comma = one.groups()
+            self._at = one.end()
             if plain is not None:
                 items.append(Literal(plain, place_of(one.start(1) - 1)))
             elif constant is not None:
-                constant_ = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
-                items.append(Literal(constant_, place_of(one.start(2))))
+                value = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
+                items.append(Literal(value, place_of(one.start(2))))
             else:
-                self._at = one.end()
                 items.append((self._object if bracket == "{" else self._array)(place_of(one.start(3)), depth + 1))
-            if bracket is None:
-                self._at = one.end()
-                if comma:
-                    continue
+            if comma:
+                continue
             if self._ended("]"):
                 return found
 
@@ -231,6 +232,9 @@ class _Reader:
     def _fault(self, message: str, place: Place | None = None, *, fatal: bool = True) -> None:
         """Report a fault, unless one that is fatal is reported of its line already."""
         place = place or self._place(self._start)
+        self._suffered += 1
+        if self._suffered >= _MOST_SUFFERED:
+            self._stop()
         if fatal and place.line == self._broken:
             return
         self._broken = place.line if fatal else self._broken

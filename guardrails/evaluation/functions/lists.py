@@ -21,7 +21,7 @@ def _array(arguments: list[Value]) -> Value:
     value = arguments[0]
     if isinstance(value, Unknown):
         return value
-    return value if isinstance(value, list) else [value]
+    return unsure("array() of an array") if isinstance(value, list) else [value]
 
 
 @function("length", 1, partial=True)

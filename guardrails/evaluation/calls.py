@@ -29,6 +29,13 @@ def call_function(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     for value in values:
         if isinstance(value, Handle | Closure):
             return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
+    for value in values:
+        if isinstance(value, str):
+            evaluator.spend(len(value) // 1000)
+        elif not found.partial:
+            evaluator.charge(value)
+        elif isinstance(value, list | dict):
+            evaluator.spend(len(value) // 10)
     if not found.partial:
         unknown = first_unknown(values)
         if unknown is not None:
@@ -80,18 +87,21 @@ def _coalesce(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 
 def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
-    """Compute `and` and `or`. Whether an argument after the one that decides is computed is not known for certain."""
+    """Compute `and` and `or`: arguments after the one that decides are not computed."""
     found = FUNCTIONS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
     decisive = found.name == "or"
     values: list[Value] = []
     for argument in node.arguments:
         try:
-            values.append(evaluator.value(argument, env))
-        except EngineError:
-            if not any(value is decisive for value in values):
+            value = evaluator.value(argument, env)
+        except EngineError as error:
+            if not any(isinstance(one, Unknown) for one in values):
                 raise
-            return unsure(f"an error in {found.name}() after the argument that decides")
+            return Unknown(f"Azure may refuse this: {error.message}", error.place, doubt=True)
+        if value is decisive:
+            return decisive
+        values.append(value)
     return found.compute(values)
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Final
 from guardrails.evaluation.frames import Env, Frame
 from guardrails.evaluation.functions import units
 from guardrails.evaluation.functions.base import is_int, kind
-from guardrails.evaluation.functions.comparing import NotCertain, equal
+from guardrails.evaluation.functions.comparing import NotCertain
 from guardrails.evaluation.functions.letters import same_key
+from guardrails.evaluation.functions.lists import Found
 from guardrails.evaluation.functions.objects import find_key
 from guardrails.evaluation.template import TypeOf
 from guardrails.evaluation.values import EngineError, Partial, Place, Unknown, Value
@@ -86,18 +87,16 @@ class _Check:
         if not isinstance(allowed, list):
             return allowed if isinstance(allowed, Unknown) else None
         items = value if isinstance(value, list) and not any(isinstance(one, list) for one in allowed) else [value]
-        for item in items:
-            if (doubt := self._one_allowed(item, allowed, what)) is not None:
-                return doubt
+        try:
+            values = Found(allowed)
+            strange = [item for item in items if not values.has(item)]
+        except NotCertain as doubt:
+            return doubt.unknown
+        for item in strange[:1]:
+            return self._not_allowed(item, allowed, what)
         return None
 
-    def _one_allowed(self, item: Value, allowed: list[Value], what: str) -> Unknown | None:
-        for one in allowed:
-            try:
-                if equal(item, one):
-                    return None
-            except NotCertain as doubt:
-                return doubt.unknown
+    def _not_allowed(self, item: Value, allowed: list[Value], what: str) -> Unknown:
         if isinstance(item, str) and any(isinstance(one, str) and same_key(one, item) for one in allowed):
             return self._unknown(
                 f"{what} is an allowed value in another letter case; whether Azure takes it is unknown"

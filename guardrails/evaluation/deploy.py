@@ -18,6 +18,9 @@ from guardrails.evaluation.world import World
 DEEPEST: Final = 12
 """Nested deployments within each other that are followed."""
 
+RESOURCE: Final = 25
+"""Steps of work that a resource costs besides its expressions."""
+
 
 def deploy(template: Template, world: World, parameters: ParameterFile | None = None) -> Plan:
     """Return what would become of a deployment of this template. Nothing is raised."""
@@ -178,8 +181,15 @@ class _Deployment:
     def _one(self, table: Table, turn: Turn, around: _Around) -> None:
         """Deploy one resource."""
         resource = turn.resource
+        self._guarded(lambda: self.evaluator.spend(RESOURCE), resource.place)
         deployed = self._deployed(turn, around)
-        counts = deployed is True
+        doubtful = self.evaluator.doubtful
+        self._body(table, turn, deployed, around)
+        if deployed is False:
+            self.evaluator.doubtful = doubtful
+
+    def _body(self, table: Table, turn: Turn, deployed: bool | None, around: _Around) -> None:  # noqa: FBT001  three-valued
+        resource, counts = turn.resource, deployed is True
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
         if isinstance(identity, Unknown):
             identity = self._parts(table, turn, identity)
@@ -190,6 +200,8 @@ class _Deployment:
             self._nested(table, turn, inner)
         elif resource.properties is not None and counts:
             self._value(resource.properties, turn.env)
+        for node in resource.others if counts else ():
+            self._value(node, turn.env)
         if isinstance(identity.type, Unknown):
             self.doubtful = True
 
@@ -239,21 +251,20 @@ class _Deployment:
 
     def _tolerant(self, node: ex.Node, env: Env, *, counts: bool) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
-        plain = isinstance(node, ex.Object) and all(
-            isinstance(one, ex.Member) and isinstance(one.key, str) for one in node.members
-        )
-        if not plain or not isinstance(node, ex.Object):
+        if type(node) is not ex.Object:
             return _known(self._value(node, env, counts=counts), node.place)
-        return {
-            one.key: self._tolerant(one.value, env, counts=counts)
-            for one in node.members
-            if isinstance(one, ex.Member) and isinstance(one.key, str)
-        }
+        found: dict[str, Value] = {}
+        for one in node.members:
+            if type(one) is not ex.Member or type(one.key) is not str:
+                return _known(self._value(node, env, counts=counts), node.place)
+            value = one.value
+            found[one.key] = value.value if type(value) is ex.Literal else self._tolerant(value, env, counts=counts)
+        return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
         deployment, place = turn.resource.deployment, turn.resource.place
         if deployment is None or deployment.template is None or around.depth >= DEEPEST:
-            self.doubtful = True
+            self.doubtful = self.doubtful or around.deployed is not False
             return
         inner = _Around((*around.via, place), around.deployed, around.depth + 1)
         if not deployment.inner:
@@ -261,20 +272,20 @@ class _Deployment:
             return
         child = self._guarded(lambda: table.child(turn), place, counts=around.deployed is True)
         if isinstance(child, Unknown):
-            self._unread(deployment.template)
+            self._read(deployment.template)
+            self.doubtful = self.doubtful or around.deployed is not False
             return
         self._read(deployment.template)
         if around.deployed is True:
             self._check_names(child)
         self._resources(child, deployment.template, Env(child), inner)
 
-    def _unread(self, template: Template) -> None:
-        self._read(template)
-        self.doubtful = True
-
     def _read_outer(self, table: Table, turn: Turn, template: Template, around: _Around) -> None:
         """Deploy a nested template whose expressions are computed in the template around it."""
         self._read(template)
+        given = turn.resource.deployment.parameters if turn.resource.deployment else {}
+        if any(one.default is None and name not in given for name, one in template.parameters.items()):
+            self.doubtful = True
         scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place)
         self._resources(turn.env.frame, template, turn.env.moved(scope), around)
 

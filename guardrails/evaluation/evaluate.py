@@ -11,11 +11,11 @@ from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
 from guardrails.evaluation.constraints import checked
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
-from guardrails.evaluation.functions.base import is_int, kind
+from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import ParameterDeclaration, VariableDeclaration
+from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -32,12 +32,14 @@ from guardrails.evaluation.values import (
 )
 from guardrails.evaluation.world import World
 
-WORK: Final = 3_000_000
+WORK: Final = 500_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
 AZURE_TURNS: Final = 800
 """Turns of one loop that Azure allows."""
+MOST_TURNS: Final = 10_000
+"""Turns beyond which a loop over values is refused; from AZURE_TURNS on that is not known for certain."""
 
 
 class TooMuch(Exception):
@@ -70,7 +72,7 @@ class Evaluator:
             return node.value
         self.spend(1)
         if self._depth >= DEPTH:
-            return Unknown(TOO_DEEP, node.place)
+            return Unknown(TOO_DEEP, node.place, doubt=True)
         self._depth += 1
         try:
             found = _COMPUTE[type(node)](self, node, env)
@@ -79,7 +81,7 @@ class Evaluator:
                 error.place = node.place
             raise
         except RecursionError:
-            return Unknown(TOO_DEEP, node.place)
+            return Unknown(TOO_DEEP, node.place, doubt=True)
         finally:
             self._depth -= 1
         if type(found) is Unknown and found.doubt:
@@ -191,6 +193,8 @@ class Evaluator:
         return found
 
     def _part(self, node: ex.Node, env: Env) -> Value:
+        if type(node) is ex.Literal:
+            return node.value
         value = self.value(node, env)
         if type(node) in _NOT_BUILT:
             self.charge(value)
@@ -232,6 +236,8 @@ class Evaluator:
         return self.parameter(env.frame, node.name, node.place)
 
     def _variable_node(self, node: ex.Variable, env: Env) -> Value:
+        if env.arguments is not None and env.frame.template.language == Language.ARM:
+            raise EngineError(f"a function of a template may not use its variables: {node.name!r}", node.place)
         return self.variable(env.frame, node.name, node.place)
 
     def _local(self, node: ex.Local, env: Env) -> Value:
@@ -262,7 +268,12 @@ class Evaluator:
             return _of_handle(target, key, node), False, safe or node.safe
         if isinstance(key, Unknown):
             return key, False, safe or node.safe
-        found = self._found(node, target, key)
+        try:
+            found = self._found(node, target, key)
+        except EngineError:
+            if not node.safe:
+                raise
+            return replace(unsure(f"a safe access to {kind(target)}"), place=node.place), False, True
         if found is MISSING:
             if node.safe:
                 return None, True, True
@@ -282,8 +293,8 @@ class Evaluator:
 
     def _call(self, node: ex.Call, env: Env) -> Value:
         special = CALLS.get(node.name.lower())
-        declared = env.frame.find("functions", env.frame.template.functions, node.name)
-        if declared is not None:
+        functions = env.frame.template.functions
+        if functions and (declared := env.frame.find("functions", functions, node.name)) is not None:
             return self._user_function(declared, node, env)
         if special is not None:
             return special(self, node, env)
@@ -352,23 +363,25 @@ class Evaluator:
             innermost: `copyIndex()` without a name means this loop.
         """
         if loop.items is not None:
-            return self._turns_over(loop, self.value(loop.items, env), env)
+            return self._turns_over(loop, self.value(loop.items, env), env, surely=innermost)
         count = self.value(loop.count, env) if loop.count is not None else None
         if isinstance(count, Unknown):
             return count
         if not is_int(count) or count < 0:
             raise EngineError(f"the loop {loop.name!r} cannot run {count!r} times", loop.place)
         if count > AZURE_TURNS:
-            return _too_many(count, loop.place)
+            return _too_many(count, loop.place, surely=innermost)
+        self.spend(count)
         return [env.with_turn(loop.name, number, innermost=innermost) for number in range(count)]
 
-    def _turns_over(self, loop: ex.Loop, items: Value, env: Env) -> list[Env] | Unknown:
+    def _turns_over(self, loop: ex.Loop, items: Value, env: Env, *, surely: bool) -> list[Env] | Unknown:
         if isinstance(items, Unknown):
             return items
         if not isinstance(items, list):
             raise EngineError(f"a loop runs over an array, not {kind(items)}", loop.place)
         if len(items) > AZURE_TURNS:
-            return _too_many(len(items), loop.place)
+            return _too_many(len(items), loop.place, surely=surely)
+        self.spend(len(items))
         return [
             env.with_locals({loop.name: item} if loop.index is None else {loop.name: item, loop.index: number})
             for number, item in enumerate(items)
@@ -405,7 +418,10 @@ class Evaluator:
         return value
 
 
-def _too_many(count: int, place: Place) -> Unknown:
+def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:
+    """Return Unknown for a loop longer than Azure documents. Raises EngineError where it is `surely` refused."""
+    if surely or count > MOST_TURNS:
+        raise EngineError(f"a loop runs {count} times, and Azure allows {AZURE_TURNS} turns", place)
     return Unknown(f"a loop of {count} turns is not computed: Azure allows {AZURE_TURNS}", place, doubt=True)
 
 

@@ -75,7 +75,9 @@ class Env:
 
     def with_locals(self, more: dict[str, Value]) -> "Env":
         """Return the environment inside a lambda or loop."""
-        return replace(self, locals={**self.locals, **more})
+        return Env(
+            self.frame, {**self.locals, **more}, self.turns, self.arguments, self.default, self.outside, self.target
+        )
 
     def moved(self, target: Value) -> "Env":
         """Return the environment for a nested template that is computed here, but deployed elsewhere."""
@@ -86,7 +88,7 @@ class Env:
         turns = {**self.turns, name.lower(): number}
         if innermost:
             turns[""] = number
-        return replace(self, turns=turns)
+        return Env(self.frame, self.locals, turns, self.arguments, self.default, self.outside, self.target)
 
 
 NO_SCOPE: Final = Unknown("where the template is deployed to is not given; give its id with --deploy-to", NOWHERE)

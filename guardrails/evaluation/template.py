@@ -195,7 +195,8 @@ class Resource:
         enclosing: the resource in whose body this one stands (ARM's child resources): its type and name come first.
         existing: it is only referred to.
         properties: the body's `properties`, None where it has none.
-        body: the whole body, for places and for other fields.
+        body: the whole body, for places.
+        others: other fields that are computed, such as `location`: what is refused there refuses the deployment.
         deployment: set for a nested deployment or a module.
     """
 
@@ -212,6 +213,7 @@ class Resource:
     existing: bool = False
     properties: Node | None = None
     body: Node | None = None
+    others: list[Node] = field(default_factory=list)
     deployment: Deployment | None = None
     place: Place = NOWHERE
 

@@ -10,10 +10,10 @@ from guardrails.evaluation.values import Place, Unknown
 
 DEEPEST: Final = 60
 """Levels of calls within calls that are read."""
-_TOKEN: Final = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<decimal>-?\d+\.\d+)|(?P<number>-?\d+)(?!\w)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[()\[\],.]))",
-    re.A,
-)
+_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|-?\d+\.\d+|-?\d+(?!\w)|[A-Za-z_]\w*|[()\[\],.]|\S", re.A)
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.A)
+_SIMPLE: Final = re.compile(r"\[(parameters|variables)\('([^'\n]+)'\)\]")
+"""The commonest expressions, read at once."""
 
 
 class NotAnExpression(Exception):
@@ -34,124 +34,113 @@ def unescaped(text: str) -> str:
     return text[1:] if text[:2] == "[[" and text[-1:] == "]" else text
 
 
-def parse(text: str, place: Place, *, exact: bool = True) -> Node:
+def parse(text: str, place: Place) -> Node:
     """Return the expression in a text with its brackets. Raises NotAnExpression.
 
     Args:
         text: `[...]`.
-        place: of the text's first character.
-        exact: a character of the text is one of the file, so that the columns inside can be told.
+        place: of the text; all nodes have it.
     """
-    return _Parser(text, place, exact=exact).whole()
+    if simple := _SIMPLE.fullmatch(text):
+        return (Parameter if simple[1] == "parameters" else Variable)(simple[2], place)
+    parser = _Parser(_TOKEN.findall(text, 1, len(text) - 1), place)
+    try:
+        return parser.whole()
+    except _Wrong as wrong:
+        starts = [found.start() for found in _TOKEN.finditer(text, 1, len(text) - 1)]
+        offset = starts[wrong.at] if wrong.at < len(starts) else len(text) - 1
+        raise NotAnExpression(wrong.message, offset) from None
+
+
+class _Wrong(Exception):
+    """The tokens are no expression. `at`: the number of the token that does not fit."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.message, self.at = message, at
 
 
 class _Parser:
-    """Reads one expression."""
+    """Reads the tokens of one expression."""
 
-    def __init__(self, text: str, place: Place, *, exact: bool) -> None:
-        self._text, self._origin, self._exact = text, place, exact
-        self._end = len(text) - 1
-        self._at = 1
-        self._kind, self._word, self._start = "", "", 1
+    def __init__(self, tokens: list[str], place: Place) -> None:
+        self._tokens, self._place = tokens, place
+        self._tokens.append("")  # the end
+        self._at = 0
 
     def whole(self) -> Node:
-        self._next()
+        """Read the whole expression. Raises _Wrong."""
         found = self._postfix(0)
-        if self._kind:
-            raise self._wrong(f"there is {self._word[:30]!r} behind the end of the expression")
+        if left := self._tokens[self._at]:
+            raise self._wrong(f"there is {left[:30]!r} behind the end of the expression")
         return found
 
-    def _place(self, start: int) -> Place:
-        if not self._exact:
-            return self._origin
-        line = self._text.count("\n", 0, start)
-        if line:
-            return Place(self._origin.path, self._origin.line + line, start - self._text.rfind("\n", 0, start))
-        return self._origin._replace(column=self._origin.column + start)
-
-    def _wrong(self, message: str) -> NotAnExpression:
-        return NotAnExpression(message, self._start)
-
-    def _next(self) -> None:
-        found = _TOKEN.match(self._text, self._at, self._end)
-        if found is None:
-            rest = self._text[self._at : self._end].strip()
-            self._start = self._at
-            self._kind, self._word = "", ""
-            if rest:
-                raise self._wrong(f"there is {rest[:30]!r}, which is no part of an expression")
-            return
-        self._kind = found.lastgroup or ""
-        self._word = found[self._kind]
-        self._start = found.start(self._kind)
-        self._at = found.end()
-
-    def _is(self, mark: str) -> bool:
-        return self._kind == "mark" and self._word == mark
+    def _wrong(self, message: str) -> _Wrong:
+        return _Wrong(message, self._at)
 
     def _need(self, mark: str) -> None:
-        if not self._is(mark):
-            raise self._wrong(
-                f"there is {self._word[:30]!r} where {mark} is needed" if self._word else f"{mark} is missing"
-            )
-        self._next()
+        word = self._tokens[self._at]
+        if word != mark:
+            raise self._wrong(f"there is {word[:30]!r} where {mark} is needed" if word else f"{mark} is missing")
+        self._at += 1
+
+    def _name(self) -> str:
+        """Read a name behind a dot."""
+        word = self._tokens[self._at]
+        if not (word[:1].isalpha() or word[:1] == "_"):
+            raise self._wrong("there is no name behind a dot")
+        self._at += 1
+        return word
 
     def _postfix(self, depth: int) -> Node:
         if depth > DEEPEST:
             raise self._wrong(f"it is nested more than {DEEPEST} levels deep")
         found = self._primary(depth)
-        while self._is(".") or self._is("["):
-            start = self._start
-            dot = self._word == "."
-            self._next()
-            if dot:
-                if self._kind != "name":
-                    raise self._wrong("there is no name behind a dot")
-                key: Node = Literal(self._word, self._place(self._start))
-                self._next()
+        while (word := self._tokens[self._at]) == "." or word == "[":
+            self._at += 1
+            if word == ".":
+                key: Node = Literal(self._name(), self._place)
             else:
                 key = self._postfix(depth + 1)
                 self._need("]")
-            found = Access(found, key, place=self._place(start))
+            found = Access(found, key, place=self._place)
         return found
 
     def _primary(self, depth: int) -> Node:
-        place, token, kind = self._place(self._start), self._word, self._kind
-        if kind == "name":
-            return self._call(place, depth)
-        if kind == "text":
-            self._next()
-            text = token[1:-1].replace("''", "'")
-            return Literal(text, place) if "\n" not in text else Opaque(_broken_line(place))
-        if kind == "number":
-            self._next()
-            if len(token) > 20 or not -(2**63) <= int(token) < 2**63:
-                return Opaque(Unknown("it is a number beyond 64 bits", place))
-            return Literal(int(token), place)
-        if kind == "decimal":
-            self._next()
-            return Opaque(replace(unsure("a decimal in an expression"), place=place))
-        raise self._wrong(f"there is {token!r} where a value is needed" if token else "a value is missing")
+        word = self._tokens[self._at]
+        first = word[:1]
+        if first == "'" and len(word) > 1:
+            self._at += 1
+            text = word[1:-1].replace("''", "'")
+            return Literal(text, self._place) if "\n" not in text else Opaque(_broken_line(self._place))
+        if first.isascii() and (first.isalpha() or first == "_"):
+            return self._call(depth)
+        if number := _NUMBER.fullmatch(word):
+            self._at += 1
+            if number[1]:
+                return Opaque(replace(unsure("a decimal in an expression"), place=self._place))
+            if len(word) > 20 or not -(2**63) <= int(word) < 2**63:
+                return Opaque(Unknown("it is a number beyond 64 bits", self._place))
+            return Literal(int(word), self._place)
+        raise self._wrong(f"there is {word[:30]!r} where a value is needed" if word else "a value is missing")
 
-    def _call(self, place: Place, depth: int) -> Node:
-        name = self._word
-        self._next()
-        while self._is("."):
-            self._next()
-            name = f"{name}.{self._word}"
-            if self._kind != "name":
-                raise self._wrong("there is no name behind a dot")
-            self._next()
-        if not self._is("("):
+    def _call(self, depth: int) -> Node:
+        tokens = self._tokens
+        name = tokens[self._at]
+        self._at += 1
+        while tokens[self._at] == ".":
+            self._at += 1
+            name = f"{name}.{self._name()}"
+        if tokens[self._at] != "(":
             raise self._wrong(f"{name[:60]!r} is no function call: there is no ( behind it")
-        self._next()
+        self._at += 1
         arguments: list[Node] = []
-        while not self._is(")"):
+        while tokens[self._at] != ")":
             if arguments:
                 self._need(",")
             arguments.append(self._postfix(depth + 1))
-        self._next()
-        return _lowered(name, arguments, place)
+        self._at += 1
+        return _lowered(name, arguments, self._place)
 
 
 def _broken_line(place: Place) -> Unknown:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from guardrails.evaluation.expressions import Array, Comprehension, Impossible, Literal, Loop, Member, Node, Object
+from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loop, Member, Node, Object, Opaque
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import Place
+from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_expressions import NotAnExpression, is_expression, parse, unescaped
-from guardrails.files.json_places import member, members, text_of
+from guardrails.files.json_places import member, text_of
 
 
 @dataclass(slots=True)
@@ -26,38 +26,47 @@ class Lowering:
             return node
         if not is_expression(value):
             return Literal(unescaped(value), node.place)
-        start = node.place._replace(column=node.place.column + 1)
         try:
-            return parse(value, start, exact="\\" not in value)
+            return parse(value, node.place)
         except NotAnExpression as error:
-            place = start._replace(column=start.column + error.offset)
-            self.wrong(place, f"{_short(value)} is no expression: {error.message}", "expression")
-            return Impossible(f"{_short(value)} is no expression", node.place)
+            path, line, column = node.place
+            self.wrong(
+                Place(path, line, column + 1 + error.offset),
+                f"{_short(value)} is no expression: {error.message}",
+                "expression",
+            )
+            return Opaque(Unknown(f"Azure refuses this: {_short(value)} is no expression", node.place))
 
     def value(self, node: Node) -> Node:
-        """Return a value with its expressions. The node may be changed in place."""
-        if isinstance(node, Literal):
-            return self.text(node)
-        if isinstance(node, Array):
-            node.items = [self.value(item) for item in node.items]  # type: ignore[arg-type]
-        elif isinstance(node, Object):
-            self._object(node)
+        """Return a value with its expressions. The node is changed in place."""
+        kind = type(node)
+        if kind is Literal:
+            return self.text(node)  # type: ignore[arg-type]
+        if kind is Array:
+            node.items = [self.value(item) for item in node.items]  # type: ignore[union-attr, arg-type]
+        elif kind is Object:
+            self._object(node)  # type: ignore[arg-type]
         return node
 
     def _object(self, node: Object) -> None:
-        lowered: list[Member] = []
-        for one in members(node):
-            if one.key == "copy" or (isinstance(one.key, str) and one.key.lower() == "copy"):
-                loops = self.loops(one.value)
-                if loops is not None:
-                    lowered += loops
-                    continue
+        made: list[Member] = []
+        replaced: set[int] = set()
+        for one in node.members:
+            if type(one) is not Member or type(one.key) is not str:
+                continue
             key = one.key
-            if isinstance(key, str) and key[:1] == "[":
+            if key[:1] == "[":
                 found = self.text(Literal(key, one.place))
-                key = found.value if isinstance(found, Literal) else found
-            lowered.append(Member(key, self.value(one.value), one.place))
-        node.members = list(lowered)
+                one.key = found.value if isinstance(found, Literal) else found
+            elif len(key) == 4 and key.lower() == "copy" and (loops := self.loops(one.value)) is not None:
+                made += loops
+                replaced.add(id(one))
+                continue
+            value = one.value
+            if type(value) is not Literal or (type(value.value) is str and value.value[:1] == "["):
+                one.value = self.value(value)
+        if replaced:
+            node.members = [*(one for one in node.members if id(one) not in replaced), *made]
 
     def loops(self, node: Node) -> list[Member] | None:
         """Return the members that a `copy` in an object makes; None where it is none."""
@@ -80,7 +89,7 @@ class Lowering:
         count = member(node, "count")
         if count is None:
             self.wrong(node.place, "a copy loop has no count", "copy")
-            count = Impossible("a copy loop has no count", node.place)
+            count = Opaque(Unknown("Azure refuses this: a copy loop has no count", node.place))
         named = text_of(member(node, "name"))
         return Loop(named if named is not None else name, count=self.value(count), place=node.place)
 

@@ -24,7 +24,7 @@ from guardrails.evaluation.template import (
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_lowering import Lowering
 from guardrails.files.arm_types import read_type
-from guardrails.files.json_places import Fault, JsonText, member, members, read, text_of
+from guardrails.files.json_places import Fault, JsonText, fields, member, members, read, text_of
 
 type Linked = Callable[[str, str, Place], Template | Unknown]
 """Gives the template that a `relativePath` names, or why not: for a file's path, the relative path, its place."""
@@ -39,6 +39,11 @@ _SCOPES: Final = {
     "managementgroup": ScopeKind.MANAGEMENT_GROUP,
     "tenant": ScopeKind.TENANT,
 }
+_READ: Final = frozenset({
+    "type", "apiversion", "name", "condition", "copy", "scope", "existing", "properties", "resources", "comments",
+    "subscriptionid", "resourcegroup", "metadata",
+})  # fmt: skip
+"""Fields of a resource that are read by themselves, or not computed."""
 _NESTED: Final = "microsoft.resources/deployments"
 
 
@@ -206,66 +211,62 @@ class _Reader:
             if not isinstance(node, Opaque):
                 self._lower.wrong(node.place, "a resource is a JSON object", "shape")
             return
-        children = member(node, "resources")
-        type_ = member(node, "type")
+        found_fields = fields(node)
+        type_ = found_fields.get("type")
         if type_ is None:
             self._lower.wrong(node.place, "a resource has no type", "shape", Level.WARNING)
             return
-        resource = self._plain(node, symbol, type_, enclosing)
+        resource = self._plain(node, found_fields, symbol, enclosing)
         found.resources.append(resource)
         if (text_of(type_) or "").lower() == _NESTED and enclosing is None:
-            resource.deployment = self._deployment(node, depth)
-        elif (properties := member(node, "properties")) is not None:
+            resource.deployment = self._deployment(node, found_fields, depth)
+        elif (properties := found_fields.get("properties")) is not None:
             resource.properties = self._lower.value(properties)
-        for name, child in _each(children):
+        for name, child in _each(found_fields.get("resources")):
             self._resource(found, child, name, resource, depth)
 
-    def _plain(self, node: Object, symbol: str, type_: Node, enclosing: Resource | None) -> Resource:
-        def lowered(name: str) -> Node | None:
-            value = member(node, name)
-            return None if value is None else self._lower.value(value)
-
-        existing = member(node, "existing")
-        name, version = lowered("name"), lowered("apiVersion")
+    def _plain(self, node: Object, given: dict[str, Node], symbol: str, enclosing: Resource | None) -> Resource:
+        existing = given.get("existing")
+        name, version = self._lowered(given, "name"), self._lowered(given, "apiversion")
         for what, value in (("name", name), ("API version", version)):
             if value is None:
                 self._lower.wrong(node.place, f"a resource has no {what}", "shape", Level.WARNING)
         return Resource(
-            type=self._lower.value(type_),
+            type=self._lower.value(given["type"]),
             name=name,
             api_version=version,
             symbol=symbol,
-            condition=lowered("condition"),
-            loop=self._lower.resource_loop(member(node, "copy")),
-            scope=lowered("scope"),
+            condition=self._lowered(given, "condition"),
+            loop=self._lower.resource_loop(given.get("copy")),
+            scope=self._lowered(given, "scope"),
             enclosing=enclosing,
             existing=isinstance(existing, Literal) and existing.value is True,
             body=node,
+            others=[self._lower.value(value) for key, value in given.items() if key not in _READ],
             place=node.place,
         )
 
+    def _lowered(self, given: dict[str, Node], name: str) -> Node | None:
+        value = given.get(name)
+        return None if value is None else self._lower.value(value)
+
     # nested deployments
 
-    def _deployment(self, node: Node, depth: int) -> Deployment:
-        properties = member(node, "properties")
+    def _deployment(self, node: Node, given: dict[str, Node], depth: int) -> Deployment:
+        properties = given.get("properties")
         options = member(member(properties, "expressionEvaluationOptions"), "scope")
         inner = (text_of(options) or "").lower() == "inner"
         template, missing = self._nested(properties, node.place, depth)
         if template is not None and template.path != self._path:
             inner = True
-
-        def lowered(name: str) -> Node | None:
-            value = member(node, name)
-            return None if value is None else self._lower.value(value)
-
         return Deployment(
             template,
             missing,
             self._passed(member(properties, "parameters")),
             inner=inner,
-            scope=lowered("scope"),
-            subscription=lowered("subscriptionId"),
-            resource_group=lowered("resourceGroup"),
+            scope=self._lowered(given, "scope"),
+            subscription=self._lowered(given, "subscriptionid"),
+            resource_group=self._lowered(given, "resourcegroup"),
         )
 
     def _passed(self, node: Node | None) -> dict[str, Given]:

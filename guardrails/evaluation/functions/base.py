@@ -15,6 +15,8 @@ MANY: Final = 1000
 LONGEST_TEXT: Final = 1_000_000
 """Characters of a computed text; a longer one is Unknown. Azure refuses far shorter ones."""
 
+TOO_LONG: Final = Unknown("a text of more than a million characters is not computed", doubt=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Function:

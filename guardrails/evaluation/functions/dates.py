@@ -30,9 +30,9 @@ def span(duration: str) -> tuple[timedelta, int] | Unknown:
         raise EngineError(f"{duration[:60]!r} is no duration")
     if found["time"] == "T":
         raise EngineError(f"{duration[:60]!r} is no duration")
-    numbers = {part: int(digits) for part, digits in found.groupdict("0").items() if digits.isdecimal()}
     if any(len(digits) > 9 for digits in found.groupdict("").values() if digits.isdecimal()):
         return unsure("so long a duration")
+    numbers = {part: int(digits) for part, digits in found.groupdict("0").items() if digits.isdecimal()}
     fraction = found["fraction"] or ""
     if len(fraction) > 7 or (found["fraction"] is not None and not fraction):
         return unsure("such a fraction of a second")

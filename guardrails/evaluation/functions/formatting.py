@@ -6,14 +6,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from guardrails.evaluation.functions import units
-from guardrails.evaluation.functions.base import LONGEST_TEXT, MANY, function, is_int, kind, text, unsure
+from guardrails.evaluation.functions.base import LONGEST_TEXT, MANY, TOO_LONG, function, is_int, kind, text, unsure
 from guardrails.evaluation.values import EngineError, Loose, Unknown, Value
 
 _HOLE: Final = re.compile(r"\{\{|\}\}|\{(\d{1,6})(?: *, *(-?\d{1,6}))? *(?::([^{}]*))?\}|[{}]")
 _STANDARD: Final = re.compile(r"([A-Za-z])(\d{0,9})")
 _CUSTOM: Final = re.compile(r"(#|0)(?:[#0]|,(?=[#0]))*(?:\.(0*))?|0")
 _ESCAPED: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_TOO_LONG: Final = Unknown("a text of more than a million characters is not computed")
 
 
 def plain(value: Value) -> str:
@@ -38,7 +37,7 @@ def as_json(value: Value) -> Value:
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character, escape in _ESCAPED.items():
         written = written.replace(character, escape)
-    return written if len(written) <= LONGEST_TEXT else _TOO_LONG
+    return written if len(written) <= LONGEST_TEXT else TOO_LONG
 
 
 def _is_writable(value: Value) -> bool:
@@ -75,7 +74,7 @@ def composite(pattern: str, values: list[Value]) -> Value:
         parts.append(_padded(filled, int(found[2] or 0)))
     parts.append(pattern[end:])
     whole = "".join(parts)
-    return whole if len(whole) <= LONGEST_TEXT else _TOO_LONG
+    return whole if len(whole) <= LONGEST_TEXT else TOO_LONG
 
 
 def _padded(filled: str, width: int) -> str:

@@ -1,11 +1,14 @@
 """Functions of arrays, and those that take arrays and texts alike. Pure."""
 
+import json
+from typing import Final
+
 from guardrails.evaluation.functions import units
-from guardrails.evaluation.functions.base import MANY, function, integer, is_int, kind, text, unsure
+from guardrails.evaluation.functions.base import MANY, function, integer, kind, text, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.objects import intersection_of_objects, union_of_objects
 from guardrails.evaluation.functions.texts import cut, index_in_text
-from guardrails.evaluation.values import EngineError, Partial, Unknown, Value
+from guardrails.evaluation.values import EngineError, Partial, Unknown, Value, first_unknown
 
 
 @function("createArray", 0, MANY, partial=True)
@@ -18,7 +21,7 @@ def _array(arguments: list[Value]) -> Value:
     value = arguments[0]
     if isinstance(value, Unknown):
         return value
-    return value if isinstance(value, list) else [value]
+    return unsure("array() of an array") if isinstance(value, list) else [value]
 
 
 @function("length", 1, partial=True)
@@ -150,43 +153,74 @@ def _combined(arguments: list[Value], name: str) -> Value:
             return unsure(f"{name}() of null")
         raise EngineError(f"{name}() needs arrays only, or objects only")
     try:
-        if name == "union":
-            return distinct([item for one in arguments for item in one])
-        return distinct([item for item in arguments[0] if all(is_in(item, one) for one in arguments[1:])])
+        found = distinct([item for one in arguments for item in one] if name == "union" else arguments[0])
+        for one in arguments[1:] if name == "intersection" else ():
+            found = Found(one).those_in(found)
     except NotCertain as doubt:
         return doubt.unknown
+    return found
+
+
+class Found:
+    """Items, to be asked whether one of them equals another value."""
+
+    def __init__(self, items: list[Value] = []) -> None:  # noqa: B006  it is not changed
+        self._keys: set[str] = set()
+        self._others: list[Value] = []
+        for item in items:
+            self.add(item)
+
+    def add(self, item: Value) -> None:
+        """Add an item. Raises NotCertain for too many whose equality is not plain."""
+        key = _key(item)
+        if key is not None:
+            self._keys.add(key)
+            return
+        self._others.append(item)
+        if len(self._others) > _MOST_OTHERS:
+            raise NotCertain(unsure("so many items that are not known or decimals"))
+
+    def has(self, item: Value) -> bool:
+        """Whether an item equals this one. Raises NotCertain where that is not known."""
+        key = _key(item)
+        if key is not None and key in self._keys:
+            return True
+        if key is None and self._keys:
+            raise NotCertain(first_unknown(item) or unsure("decimals among other items"))
+        return any([equal(one, item) for one in self._others])  # noqa: C419  each may be uncertain
+
+    def those_in(self, items: list[Value]) -> list[Value]:
+        """Return the items that equal one of these. Raises NotCertain."""
+        return [item for item in items if self.has(item)]
+
+
+_MOST_OTHERS: Final = 100
+
+
+def _key(value: Value) -> str | None:
+    """Return a text that two values share if they are equal; None where equality is not that plain."""
+    if isinstance(value, str):
+        return f'"{value}'
+    if isinstance(value, Unknown | float | Partial):
+        return None
+    if isinstance(value, list):
+        keys = [_key(item) for item in value]
+        return None if None in keys else json.dumps(keys)
+    if isinstance(value, dict):
+        members = {key: _key(item) for key, item in value.items()}
+        return None if None in members.values() else json.dumps(members, sort_keys=True)
+    return str(value)
 
 
 def distinct(items: list[Value]) -> list[Value]:
     """Return items without those that equal one before them. Raises NotCertain."""
+    seen = Found()
     found: list[Value] = []
-    plain: set[tuple[type, Value]] = set()
     for item in items:
-        if isinstance(item, str | bool) or is_int(item):
-            key = (str if isinstance(item, str) else type(item), item)
-            if key in plain:
-                continue
-            plain.add(key)
-            if not any(isinstance(one, Unknown | float) for one in found):
-                found.append(item)
-                continue
-        if not is_in(item, found):
+        if not seen.has(item):
             found.append(item)
+            seen.add(item)
     return found
-
-
-def is_in(item: Value, items: list[Value]) -> bool:
-    """Whether one of the items equals this one. Raises NotCertain."""
-    doubt: NotCertain | None = None
-    for one in items:
-        try:
-            if equal(one, item):
-                return True
-        except NotCertain as found:
-            doubt = found
-    if doubt is not None:
-        raise doubt
-    return False
 
 
 @function("distinct", 1, partial=True)

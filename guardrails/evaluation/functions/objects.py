@@ -177,7 +177,10 @@ def _try_get(arguments: list[Value]) -> Value:
             return value
         if isinstance(key, Unknown):
             return key
-        found = member(value, key)
+        try:
+            found = member(value, key)
+        except EngineError:
+            return unsure(f"tryGet() of {kind(value)} with {kind(key)}")
         if found is MISSING or value is None:
             return None if number == 0 else unsure("tryGet() of a member that is missing further down")
         if found is None and number < len(arguments) - 2:

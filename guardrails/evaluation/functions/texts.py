@@ -7,7 +7,17 @@ import urllib.parse
 from typing import Final
 
 from guardrails.evaluation.functions import letters, units
-from guardrails.evaluation.functions.base import LONGEST_TEXT, MANY, function, integer, is_int, kind, text, unsure
+from guardrails.evaluation.functions.base import (
+    LONGEST_TEXT,
+    MANY,
+    TOO_LONG,
+    function,
+    integer,
+    is_int,
+    kind,
+    text,
+    unsure,
+)
 from guardrails.evaluation.functions.formatting import plain
 from guardrails.evaluation.functions.json_text import parse
 from guardrails.evaluation.values import EngineError, Unknown, Value
@@ -83,7 +93,7 @@ def _replace(arguments: list[Value]) -> Value:
     if not old:
         raise EngineError("replace() cannot look for an empty text")
     if len(whole) + whole.count(old) * len(new) > LONGEST_TEXT:
-        return Unknown("a text of more than a million characters is not computed")
+        return TOO_LONG
     return whole.replace(old, new)
 
 
@@ -111,7 +121,7 @@ def _join(arguments: list[Value]) -> Value:
         return unsure("join() of null or of a decimal")
     parts = [plain(item) for item in items]
     if sum(map(len, parts)) + len(between) * len(parts) > LONGEST_TEXT:
-        return Unknown("a text of more than a million characters is not computed")
+        return TOO_LONG
     return between.join(parts)
 
 
@@ -233,7 +243,7 @@ def _concat(arguments: list[Value]) -> Value:
     if any(argument is None or isinstance(argument, float) for argument in arguments):
         return unsure("concat() of null or of a decimal")
     found = "".join(map(plain, arguments))
-    return found if len(found) <= LONGEST_TEXT else Unknown("a text of more than a million characters is not computed")
+    return found if len(found) <= LONGEST_TEXT else TOO_LONG
 
 
 def _concat_lists(arguments: list[Value], lists: list[list[Value]]) -> Value:

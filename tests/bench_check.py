@@ -102,6 +102,7 @@ def arm(number: int, count: int) -> str:
 def furnish(folder: Path, files: int, exemptions: int) -> None:
     """Write so many files, half Bicep and half ARM, ten of them a folder."""
     shutil.rmtree(folder, ignore_errors=True)
+    (folder / ".git").mkdir(parents=True)  # a root of its own: build/ is in the .gitignore of ours
     for number in range(files):
         place = folder / f"unit-{number // 10}"
         place.mkdir(parents=True, exist_ok=True)
@@ -169,7 +170,7 @@ def starting() -> Iterator[tuple[str, float, str]]:
     """Compare one small file with `python -c pass`."""
     folder = BUILD / "one"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    (folder / ".git").mkdir(parents=True)
     file = folder / "main.bicep"
     file.write_text(bicep(1, 1), encoding="utf-8")
     commands: dict[str, Sequence[str]] = {"pass": ("-c", "pass"), "check": ("-m", "guardrails", "check", str(file))}
@@ -192,7 +193,18 @@ def against_checkov() -> Iterator[tuple[str, float, str]]:
     folder = BUILD / "against"
     furnish(folder, AGAINST, AGAINST * 10)
     ours = [sys.executable, "-m", "guardrails", "check", str(folder), "--format", "json"]
-    theirs = [CHECKOV, "--directory", str(folder), "--framework", "arm", "bicep", "--quiet", "--compact", "--output", "json"]
+    theirs = [
+        CHECKOV,
+        "--directory",
+        str(folder),
+        "--framework",
+        "arm",
+        "bicep",
+        "--quiet",
+        "--compact",
+        "--output",
+        "json",
+    ]
     taken = {"check": [_measured(ours) for _ in range(3)], "checkov": [_measured(theirs) for _ in range(2)]}
     seconds = {name: statistics.median(one for one, _ in runs) for name, runs in taken.items()}
     mib = {name: max(one for _, one in runs) for name, runs in taken.items()}

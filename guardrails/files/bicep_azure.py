@@ -1,6 +1,6 @@
-"""Resource types of Azure that the Bicep compiler knows: how it spells them, and at which scopes they may stand. Pure.
+"""Resource types of Azure that the Bicep compiler knows: how it spells them, and at which scopes they may be. Pure.
 
-The compiler writes a type that it knows as its own definitions spell it, whatever the file's letter case, and so do ids.
+The compiler writes a type that it knows as its own definitions spell it, whatever the file's letter case; ids follow.
 These are the types that public Bicep files use most (github.com/Azure/bicep-types-az, state of 2026-08). What is known
 of no other type is not said of it.
 """

@@ -1,7 +1,6 @@
 """The resources and modules of a Bicep file, lowered. What the compiler refuses about them is noted."""
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from guardrails.evaluation.expressions import Access, Call, Literal, Member, Node, Object, Opaque, Spread, Symbol
@@ -9,7 +8,7 @@ from guardrails.evaluation.template import Deployment, Given, Level, Resource, T
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
 from guardrails.files.bicep_checks import Checks, Placed, at_run_time
-from guardrails.files.bicep_kinds import Kinds, interesting
+from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_kinds import Locals as Shapes
 from guardrails.files.bicep_library import REMOTE
 from guardrails.files.bicep_names import Binder, Kind, Locals, Named
@@ -19,9 +18,7 @@ from guardrails.files.walk import Unreadable
 if TYPE_CHECKING:
     from guardrails.files.bicep_library import Library
 
-_TYPE: Final = re.compile(
-    r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE
-)
+_TYPE: Final = re.compile(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
 _DEPLOYMENTS: Final = "Microsoft.Resources/deployments"
 _MODULE: Final = frozenset({"name", "scope", "params", "dependsOn", "identity", "extensionConfigs"})
 
@@ -112,12 +109,12 @@ class Blocks:
                     self._binder.fault(block.condition.place, "a condition is true or false", "BCP046")
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
-            elif interesting(block.body):
-                kinds.shape(block.body, names)
+            else:
+                kinds.check(block.body, names)
 
     def _params_kinds(self, kinds: Kinds, deployment: Deployment, template: Template, names: Shapes) -> None:
-        for name, given in deployment.parameters.items():
-            declared = template.parameters.get(name)
+        for parameter, given in deployment.parameters.items():
+            declared = template.parameters.get(parameter)
             if declared is not None:
                 kinds.assign(kinds.shape(given.value, names), declared.type, "BCP036", given.place)
 
@@ -149,9 +146,7 @@ class Blocks:
 
     # resources
 
-    def _resource(
-        self, block: Block, around: Block | None, symbol: str, members: dict[str, Member]
-    ) -> Resource:
+    def _resource(self, block: Block, around: Block | None, symbol: str, members: dict[str, Member]) -> Resource:
         type_, version = self._type_of(block, symbol)
         place = block.target.place
         name = members.get("name")
@@ -167,14 +162,16 @@ class Blocks:
                 self._binder.fault(block.place, f"{block.name} has no name", "BCP035")
         elif spelled(type_, version) is None and not self.extended:
             made.name = Opaque(Unknown(f"how Azure spells the type {type_} in ids is not known here", name.place))
-        else:
-            made.type = Literal(spelled(type_, version), place)
+        elif (known := spelled(type_, version)) is not None:
+            made.type = Literal(known, place)
         if "scope" in members:
             made.scope = members["scope"].value
         if around is not None:
             made.parent = symbol.rpartition(NESTED)[0]
             if "parent" in members:
-                self._binder.fault(members["parent"].place, "a nested resource has the one around it as parent", "BCP037")
+                self._binder.fault(
+                    members["parent"].place, "a nested resource has the one around it as parent", "BCP037"
+                )
         elif "parent" in members:
             self._parent(made, members["parent"])
         return made
@@ -220,9 +217,9 @@ class Blocks:
 
     def _module(self, block: Block, symbol: str, members: dict[str, Member]) -> Resource:
         deployment = self._deployments.get(symbol) or self._deployment(block)
-        for name, member in members.items():
-            if name not in _MODULE:
-                self._binder.fault(member.place, f"a module has no {name}", "BCP037")
+        for key, member in members.items():
+            if key not in _MODULE:
+                self._binder.fault(member.place, f"a module has no {key}", "BCP037")
         if "params" in members:
             self._params(deployment, members["params"].value)
         if "scope" in members:
@@ -234,7 +231,9 @@ class Blocks:
         return Resource(Literal(_DEPLOYMENTS, block.target.place), name, deployment=deployment)
 
     def _params(self, deployment: Deployment, node: Node) -> None:
-        if isinstance(node, Object) and all(isinstance(one, Member) and isinstance(one.key, str) for one in node.members):
+        if isinstance(node, Object) and all(
+            isinstance(one, Member) and isinstance(one.key, str) for one in node.members
+        ):
             for one in node.members:
                 if isinstance(one, Member) and isinstance(one.key, str):
                     deployment.parameters[one.key] = Given(one.value, one.place)
@@ -272,9 +271,7 @@ class Blocks:
             self._binder.fault(place, f"the module {path} does not compile", "BCP104")
         return Deployment(template)
 
-    def _check_params(
-        self, block: Block, deployment: Deployment, template: Template, place: Place | None
-    ) -> None:
+    def _check_params(self, block: Block, deployment: Deployment, template: Template, place: Place | None) -> None:
         """Note parameters that a module needs and is not given, or is given and does not have."""
         if template.incomplete:
             return

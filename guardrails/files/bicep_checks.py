@@ -3,7 +3,7 @@
 Each check says which of the compiler's errors it is. What only resource types could tell is not said here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -85,11 +85,7 @@ class Checks:
     """
 
     def __init__(
-        self,
-        template: Template,
-        placed: dict[str, Placed],
-        constant: Callable[[Node | None], str | None],
-        fault: Fault,
+        self, template: Template, placed: dict[str, Placed], constant: Callable[[Node | None], str | None], fault: Fault
     ) -> None:
         self._target = template.scope or ScopeKind.RESOURCE_GROUP
         self._placed, self._constant, self._fault = placed, constant, fault
@@ -396,3 +392,24 @@ def at_run_time(node: Node, variable: Callable[[str], Node | None]) -> Node | No
 
 def _is_index(node: Access) -> bool:
     return isinstance(node.target, Symbol) and not (isinstance(node.key, Literal) and isinstance(node.key.value, str))
+
+
+def cycles(uses: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Return the cycles in which declared names refer to each other. `uses`: what each refers to."""
+    done: set[str] = set()
+    found: list[list[str]] = []
+    for start in uses:
+        path: list[str] = []
+        stack: list[tuple[str, int]] = [(start, 0)]
+        while stack:
+            name, depth = stack.pop()
+            del path[depth:]
+            if name in path:
+                found.append(path[path.index(name) :])
+                continue
+            if name in done:
+                continue
+            done.add(name)
+            path.append(name)
+            stack += [(other, depth + 1) for other in uses.get(name, ())]
+    return found

@@ -5,7 +5,7 @@ is let pass. Expressions are already bound.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.evaluation.expressions import (
@@ -19,7 +19,6 @@ from guardrails.evaluation.expressions import (
     Lambda,
     Literal,
     Local,
-    Member,
     Node,
     Object,
     Opaque,
@@ -60,6 +59,8 @@ class Shape:
 
 ANY: Final = Shape()
 _PLAIN: Final = {kind: Shape(kind) for kind in ("string", "int", "bool", "array", "object", "null", "lambda")}
+_PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Opaque, Impossible, str})
+"""What has no part whose kind could be wrong."""
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
 _LOGIC: Final = frozenset({"and", "or", "not"})
@@ -120,6 +121,26 @@ class Kinds:
             self.assign(body, function.output, "BCP033", function.body.place)
         self._arguments = None
 
+    def check(self, node: Node, names: Locals) -> None:
+        """Look at the expressions in a value of which no more is asked, such as the body of a resource."""
+        if isinstance(node, Object):
+            for member in node.members:
+                if isinstance(member, Spread):
+                    self._spread(member, "object", names)
+                    continue
+                if type(member.value) not in _PLAIN_NODES:
+                    self.check(member.value, names)
+                if not isinstance(member.key, str):
+                    self.shape(member.key, names)
+        elif isinstance(node, Array):
+            for item in node.items:
+                if isinstance(item, Spread):
+                    self._spread(item, "array", names)
+                elif type(item) not in _PLAIN_NODES:
+                    self.check(item, names)
+        else:
+            self.shape(node, names)
+
     # shapes
 
     def shape(self, node: Node, names: Locals) -> Shape:
@@ -136,7 +157,7 @@ class Kinds:
 
     def _interpolation(self, node: Interpolation, names: Locals) -> Shape:
         for part in node.parts:
-            if not isinstance(part, str):
+            if type(part) not in _PLAIN_NODES and not isinstance(part, str):
                 self.shape(part, names)
         return _PLAIN["string"]
 
@@ -158,14 +179,14 @@ class Kinds:
         for one in node.members:
             if isinstance(one, Spread):
                 more = self._spread(one, "object", names).members
-                members = None if members is None or more is None else members | more
+                members = None if members is None or more is None else {**members, **more}
                 continue
             shape = self.shape(one.value, names)
             if not isinstance(one.key, str):
                 self.shape(one.key, names)
                 members = None
             elif members is not None:
-                members[one.key] = replace(shape, place=one.place) if shape.place is None else shape
+                members[one.key] = shape
         return Shape("object", members=members, place=node.place)
 
     def _parameter(self, node: Parameter, _names: Locals) -> Shape:
@@ -426,20 +447,3 @@ _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {
     Comprehension: Kinds._comprehension,  # noqa: SLF001
     Call: Kinds._call,  # noqa: SLF001
 }
-
-
-def interesting(node: Node) -> bool:
-    """Whether a value has expressions in it whose kinds can be wrong: not where it is made of literals alone."""
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, Object):
-            for member in one.members:
-                if isinstance(member, Member) and type(member.value) is Literal:
-                    continue
-                stack.append(member.value)
-        elif isinstance(one, Array):
-            stack += [item.value if isinstance(item, Spread) else item for item in one.items]
-        elif not isinstance(one, Literal | Symbol | Opaque | Impossible):
-            return True
-    return False

@@ -59,7 +59,9 @@ class Loads:
         texts = [self._constant(argument) for argument in call.arguments]
         for text, argument in zip(texts, call.arguments, strict=True):
             if text is None:
-                return self._fault(argument.place, f"{call.name}() needs texts that are known at compile time", "BCP032")
+                return self._fault(
+                    argument.place, f"{call.name}() needs texts that are known at compile time", "BCP032"
+                )
         known = [text for text in texts if text is not None]
         try:
             return self._of(call, known)

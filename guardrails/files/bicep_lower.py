@@ -17,7 +17,7 @@ from guardrails.evaluation.template import (
 )
 from guardrails.evaluation.values import Unknown
 from guardrails.files.bicep_blocks import Blocks
-from guardrails.files.bicep_checks import Loops, shapes
+from guardrails.files.bicep_checks import Loops, cycles, shapes
 from guardrails.files.bicep_decorators import check_decorators
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, Lowered
@@ -181,7 +181,7 @@ class Lowering:
         else:
             self.named[name] = named
 
-    # imports
+    # what other files export
 
     def _import(self, one: Import) -> None:
         path = one.source.value if isinstance(one.source, Literal) else None
@@ -298,7 +298,7 @@ class Lowering:
             self.binder.fault(one.place, said, "BCP349" if one.keyword == "assert" else "BCP348")
 
     def _cycles(self) -> None:
-        for cycle in self.binder.cycles(self.uses):
+        for cycle in cycles(self.uses):
             declaration = self.named[cycle[0]].declaration
             if declaration is not None:
                 way = " -> ".join([*cycle, cycle[0]])

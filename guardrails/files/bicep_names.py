@@ -4,7 +4,7 @@
 calls is noted in `faults`, with its code.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -206,7 +206,9 @@ class Binder:
         if kind in {Kind.RESOURCE, Kind.MODULE} and self._where is Where.ANYWHERE:
             return Symbol(node.name, place)
         if self._where is Where.DEFAULT and kind in {Kind.VARIABLE, Kind.RESOURCE, Kind.MODULE}:
-            return self.fault(place, f"{node.name} is {kind.value}, and a default may refer only to parameters", "BCP072")
+            return self.fault(
+                place, f"{node.name} is {kind.value}, and a default may refer only to parameters", "BCP072"
+            )
         if kind in {Kind.PARAMETER, Kind.RESOURCE, Kind.MODULE}:
             return self._unknown_name(node.name, place)
         return self.fault(place, f"{node.name} is {kind.value}, not a value", "BCP063")
@@ -334,7 +336,9 @@ class Binder:
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
         if name in _NO_SIGNATURES:
-            return self.fault(node.place, f"Bicep has no function {name}; it has an operator or literal for it", "BCP069")
+            return self.fault(
+                node.place, f"Bicep has no function {name}; it has an operator or literal for it", "BCP069"
+            )
         functions = [one for one, named in self.named.items() if named.kind is Kind.FUNCTION]
         hint = self._hint(name, [*sorted(SIGNATURES), *functions])
         return self.fault(node.place, f"there is no function {name}{hint}", "BCP057")
@@ -450,30 +454,10 @@ class Binder:
             return self.constant(node.arguments[0], depth - 1)
         return None
 
-    def cycles(self, uses: Mapping[str, Iterable[str]]) -> list[list[str]]:
-        """Return the cycles in which declared names refer to each other. `uses`: what each refers to."""
-        done: set[str] = set()
-        found: list[list[str]] = []
-        for start in uses:
-            path: list[str] = []
-            stack: list[tuple[str, int]] = [(start, 0)]
-            while stack:
-                name, depth = stack.pop()
-                del path[depth:]
-                if name in path:
-                    found.append(path[path.index(name) :])
-                    continue
-                if name in done:
-                    continue
-                done.add(name)
-                path.append(name)
-                stack += [(other, depth + 1) for other in uses.get(name, ())]
-        return found
-
 
 def _as_it_is(node: Node) -> Node:
     """Return a node with the same value: of no type that is checked, and no part of a chain of safe accesses."""
-    return Conditional(Literal(True, node.place), node, Literal(None, node.place), node.place)
+    return Conditional(Literal(value=True, place=node.place), node, Literal(None, node.place), node.place)
 
 
 def _from_outside(call: Call) -> Node:

@@ -1,4 +1,4 @@
-"""The functions of Bicep, as far as the compiler checks their calls: how many arguments, of which kinds, and the result.
+"""The functions of Bicep, as far as the compiler checks their calls: how many arguments, of which kinds, which result.
 
 From the compiler's own declarations (github.com/Azure/bicep, version 0.49). Pure data.
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Final
+from typing import Any, Final
 
 from guardrails.evaluation.expressions import Array, Literal, Node
 from guardrails.evaluation.template import TypeOf
@@ -140,7 +140,7 @@ class TypeReader:
 
     def _decorated(self, of: TypeOf, decorators: list[Decorator]) -> TypeOf:
         """Return a type with the constraints of decorators."""
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         for decorator in decorators:
             argument = decorator.arguments[0] if decorator.arguments else None
             if decorator.name in _NUMBERS:
@@ -156,7 +156,7 @@ class TypeReader:
                 changes["sealed"] = True
         return replace(of, **changes) if changes else of
 
-    def _number(self, decorator: Decorator, of: TypeOf, argument: Node | None, changes: dict[str, object]) -> None:
+    def _number(self, decorator: Decorator, of: TypeOf, argument: Node | None, changes: dict[str, Any]) -> None:
         kinds = {"int"} if decorator.name.endswith("Value") else {"string", "array"}
         if of.kind and of.kind not in kinds:
             self._fault(decorator.place, f"@{decorator.name}() is not for values of type {of.kind}", "BCP124")
@@ -171,7 +171,7 @@ def _ambient(name: str, place: Place) -> TypeOf:
     return TypeOf(nullable=True, place=place) if name == "any" else TypeOf(kind=name, place=place)
 
 
-def _kind(value: str | int | bool | None) -> str:
+def _kind(value: str | int | None) -> str:
     if value is None:
         return ""
     return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "string"

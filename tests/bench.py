@@ -37,7 +37,7 @@ from guardrails.wiring import SystemClock
 from sandbox import tenant
 from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn
 from sandbox.tenant import PIPELINE, exemption_id, furnish, in_days, send, waiver
-from tests import bench_durable, bench_page, bench_scan, bench_sweep
+from tests import bench_check, bench_durable, bench_page, bench_scan, bench_sweep
 from tests.criteria import samples
 from tests.delivery.flood import flood
 from tests.recorder import Recorder
@@ -311,6 +311,7 @@ def main() -> int:
         "durable": lambda: asyncio.run(bench_durable.figures()),
         "sweep": lambda: asyncio.run(bench_sweep.figures()),
         "scan": lambda: asyncio.run(bench_scan.figures()),
+        "check": bench_check.figures,
         "page": lambda: asyncio.run(bench_page.figures()),
     }
     for name in sys.argv[1:] or measures:

@@ -7,11 +7,14 @@ writes nothing, and exits with 1 if a page is stale.
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.check.config import SCHEMA as CONFIG_SCHEMA
 from guardrails.cli import migration
+from guardrails.cli.check_page import page as check_page
+from guardrails.cli.check_schema import schema as check_schema
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
 from guardrails.cli.rule_text import Option, options_of
 from guardrails.cli.rules import Bound, everywhere
@@ -19,14 +22,15 @@ from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.cli.source_text import FILES, NOTES, SOURCES
 from guardrails.errors import Misconfigured
+from guardrails.exemption.facts import Unread
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.condition import refusal_of
 from guardrails.rules import all_rules
-from guardrails.rules.base import Declared, Rule
-from guardrails.rules.sample import BODY, FACTS
+from guardrails.rules.base import Declared, Rule, Stage, Unknown
+from guardrails.rules.sample import BODY, FACTS, read
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.model import Ruleset, load_ruleset
 from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
@@ -101,6 +105,9 @@ def pages() -> dict[str, str]:
         made[f"{_NOTICES}/{name}"] = _json(schema)
     made["docs/ruleset.schema.json"] = _json(published(tuple(Kind)))
     made["docs/scan.schema.json"] = _json(scan_schema())
+    made["docs/check.schema.json"] = _json(check_schema())
+    made["docs/check-config.schema.json"] = _json(CONFIG_SCHEMA)
+    made["docs/check.md"] = check_page(_made_from("guardrails/cli/check_page.py, and the readers and functions"))
     made["docs/settings.md"] = _settings(ruleset)
     made["docs/sources.md"] = _sources()
     made["docs/migration.md"] = _migration()
@@ -170,7 +177,35 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "The service reports [bypasses](../bypasses.md) and never changes them. The response of these rules is `alert`"
         " or `off`; they have no grace period and no options. They are on unless the ruleset switches them off.",
         _listed(bypass_rules().values(), bound),
+        "## Where each rule runs",
+        "*Azure Policy*: a [policy definition](../prevention.md) sees some of its violations when the exemption is"
+        " written. *Event*: the service judges an exemption after a write. *Sweep and scan*: they also see all other"
+        " exemptions. *Check*: [`exg check`](../check.md) judges code before it is deployed.",
+        _table(("rule", "Azure Policy", "event", "sweep and scan", "check"), [*_where(ruleset)]),
     )
+
+
+def _where(ruleset: Ruleset) -> Iterator[tuple[str, ...]]:
+    """Yield, for each rule about exemptions, where it runs."""
+    for rule in all_rules().values():
+        form = "no" if isinstance(rule.control, str) or isinstance(refusal_of(rule, ruleset), str) else "in part"
+        code = rule.stage is Stage.CODE
+        event = "no" if code or rule.swept else "yes"
+        checked = "unknown without the assignment" if needs_assignment(rule) else "yes"
+        checked = "no: it needs history or an author" if rule.stage is Stage.AZURE else checked
+        yield f"`{rule.name}`", form, event, "no" if code else "yes", checked
+
+
+def needs_assignment(rule: Rule) -> bool:
+    """Whether a rule that can say something of a case is unknown without the assignment."""
+    if rule.swept:
+        return True
+    for case in (*rule.good, *rule.bad):
+        exemption, facts = read(case)
+        said = rule.check(exemption, replace(facts, assignment=Unread("")), rule.options(**case.options))
+        if isinstance(said, Unknown):
+            return True
+    return False
 
 
 def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:

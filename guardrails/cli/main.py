@@ -2,9 +2,10 @@
 
 Exit codes of every command: 0: done. 1: it ran, and the answer is no (violations found, verification failed, nothing to
 restore, Azure refuses). 2: it could not run (bad use, bad input, settings or ruleset broken, Azure or storage
-unavailable), it failed unexpectedly, or its output could not be written. For `judge` and `scan`, 1 means violations
-only; for `reverts`, mistaken reverts; for `policy`, files that are stale or would change, or writes that would be
-refused. These, except `policy build`, and `doctor` also have 3. 130: interrupted. 141: the reader of the output left.
+unavailable), it failed unexpectedly, or its output could not be written. For `judge`, `check` and `scan`, 1 means
+violations only; for `reverts`, mistaken reverts; for `policy`, files that are stale or would change, or writes that
+would be refused. These, except `policy build`, and `doctor` also have 3. 130: interrupted. 141: the reader of the
+output left.
 """
 
 import sys
@@ -24,6 +25,7 @@ from guardrails.cli.screen import Outlet, Screen, complain
 
 COMMANDS: Final = {
     "judge": "judge exemptions in files, offline",
+    "check": "judge the exemptions in ARM and Bicep files before they are deployed",
     "scan": "judge every exemption in the tenant with your own login",
     "rules": "list and explain the rules; check a ruleset",
     "reconcile": "judge one exemption in Azure now, and act on it",

@@ -154,6 +154,10 @@ class Screen:
         else:
             print(" " * indent + shown)
 
+    def mark(self, text: str, *, indent: int = 0) -> None:
+        """Print a text of ours with its blanks as they are, below a line that is not wrapped."""
+        self._print(" " * indent + text, "bold") if self._console else print(" " * indent + text)
+
     def command(self, text: str) -> None:
         """Print what is to be copied: in one line, however long."""
         shown = plain(text, LONGEST)

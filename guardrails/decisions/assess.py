@@ -1,7 +1,7 @@
 """Assess: exemption + facts + ruleset -> findings. Pure; a rule that crashes is a finding, never a pass."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -34,6 +34,7 @@ class Finding:
         remediation: what to do about it; our words.
         response, grace: what the ruleset says follows a violation.
         swept, no_tag: as its rule has them: whether only a sweep or a scan can find it, and why it keeps our tag off.
+        change: what must change in the exemption; None where that is unknown.
     """
 
     code: str
@@ -47,6 +48,7 @@ class Finding:
     grace: timedelta
     swept: bool = False
     no_tag: str = ""
+    change: Change | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -113,14 +115,31 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
         found.append([])
         rules = ruleset.limits.rules_for(exemption, facts)  # one tuple for all that have the same rules
         groups.setdefault(id(rules), (rules, []))[1].append((found[-1], exemption, facts))
+    shared = _Shared()
     for rules, some in groups.values():
         for bound in rules:
             for findings, exemption, facts in some:
                 if isinstance(bound, Alternatives):
                     findings.extend(_finding(*one) for one in _strictest(bound, exemption, facts))
                 elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
-                    findings.append(_finding(bound, outcome))
+                    findings.append(
+                        _finding(bound, outcome) if type(outcome) is not Unknown else shared(bound, outcome)
+                    )
     return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]
+
+
+class _Shared:
+    """Findings that are unknown for one reason: one object for all of them, of which there may be ten thousand."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], Finding] = {}
+
+    def __call__(self, bound: BoundRule, outcome: Unknown) -> Finding:
+        key = id(bound), outcome.reason
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = _finding(bound, outcome)
+        return found
 
 
 def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
@@ -177,13 +196,13 @@ def _unknown(error: Exception) -> Unknown:
 def _finding(bound: BoundRule, outcome: object) -> Finding:
     rule = bound.rule
     if isinstance(outcome, Violation):
-        status, text, evidence = Verdict.VIOLATION, outcome.text, outcome.evidence
+        status, text, evidence, change = Verdict.VIOLATION, outcome.text, outcome.evidence, outcome.change
         if bound.overrides:
             evidence = {**evidence, "override": ", ".join(bound.overrides)}
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
-        status, text, evidence = Verdict.UNKNOWN, reason, {}
+        status, text, evidence, change = Verdict.UNKNOWN, reason, {}, None
     return Finding(
         rule.code, rule.name, status, bound.severity, text, evidence, rule.remediation, bound.response, bound.grace,
-        rule.swept, rule.no_tag,
+        rule.swept, rule.no_tag, change,
     )  # fmt: skip

@@ -129,10 +129,16 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An exemption that was written before another one. `written`: when, by others than us, UTC; None where unknown."""
+    """An exemption that was written before another one.
+
+    Attributes:
+        written: when, by others than us, UTC; None where unknown.
+        place: the file and line that says it, where it is in code and not in Azure; "" elsewhere.
+    """
 
     id: str
     written: datetime | None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +191,27 @@ NOBODY_LOOKED: Final = Together()
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What a check of code found of an exemption that the code would deploy: how its values come about.
+
+    Attributes:
+        end_by: the functions that its end depends on and that give something else in each run, as `utcNow()`.
+        name_by: the same for its name.
+        shifted: the properties, as `expiresOn`, whose time dateTimeAdd() was given with an offset, which it dropped.
+        strange: names of properties that exemptions do not have -> the one that may be meant, "" for none.
+        absent: names of properties that must be there and are not.
+        next_run: until when the code is deployed again, UTC; None where nobody said.
+    """
+
+    end_by: tuple[str, ...] = ()
+    name_by: tuple[str, ...] = ()
+    shifted: tuple[str, ...] = ()
+    strange: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    absent: tuple[str, ...] = ()
+    next_run: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that rules may look at besides the exemption.
 
@@ -202,6 +229,7 @@ class Facts:
         accepted: what was accepted where there is no compliant state: of an exemption that never was compliant and was
             tolerated, or that was deleted and made anew; None elsewhere.
         together: what the last sweep found of it, or this scan.
+        planned: what a check of code found of it; None for an exemption that is in Azure.
     """
 
     now: datetime
@@ -215,6 +243,7 @@ class Facts:
     policies: PoliciesById = NO_POLICIES
     accepted: Before | None = None
     together: Together = NOBODY_LOOKED
+    planned: Planned | None = None
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

@@ -23,18 +23,23 @@ _PAGE: Final = "a web page"
 _REPORT: Final = "a report of judge or scan"
 
 _DEPLOYED: Final = "deploy it, and use the answer of Azure Resource Manager"
+_BICEP: Final = "Bicep"
+_CHECK: Final = "judge it with `exg check` before it is deployed, or deploy it and save Azure's answer"
 _INSTEAD: Final = {
+    _TEMPLATE: _CHECK,
+    _PARAMETERS: _CHECK,
+    _BICEP: _CHECK,
     _CSV: "save Azure's answer as JSON",
     _PAGE: "sign in again, and save Azure's answer as JSON",
     _REPORT: "use the answer of Azure Resource Manager",
 }
 
 _ENDINGS: Final = {
-    ".tf": _TERRAFORM, ".tfvars": _TERRAFORM, ".hcl": _TERRAFORM, ".bicep": "Bicep", ".bicepparam": "Bicep",
+    ".tf": _TERRAFORM, ".tfvars": _TERRAFORM, ".hcl": _TERRAFORM, ".bicep": _BICEP, ".bicepparam": _BICEP,
 }  # fmt: skip
 _TEXTS: Final = {
     _PAGE: re.compile(r"\A\s*<(?:!doctype|html)\b", re.IGNORECASE),
-    "Bicep": re.compile(
+    _BICEP: re.compile(
         r"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
     ),
     _TERRAFORM: re.compile(

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, cast
@@ -19,6 +20,16 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import ARM, Source
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.rules.control import Control
+
+
+class Stage(StrEnum):
+    """Who runs a rule: on an exemption that is in Azure, on one that code would deploy, or on both."""
+
+    EVERYWHERE = "everywhere"
+    AZURE = "azure"
+    """It needs history, or who wrote an exemption: a check of code cannot run it."""
+    CODE = "code"
+    """It is about how code computes an exemption: only a check of code runs it."""
 
 
 class Pass:
@@ -157,6 +168,7 @@ class Rule(Declared):
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
         swept: whether it only says what a sweep or a scan found of the exemption (Facts.together): a look at the
             exemption alone shows no more.
+        stage: who runs it.
         no_tag: why our tag cannot be written into an exemption that breaks it, a phrase; "" where it can.
         no_revert: why the ruleset cannot have it revert, a phrase; "" where it can.
     """
@@ -169,6 +181,7 @@ class Rule(Declared):
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
     swept: bool = False
+    stage: Stage = Stage.EVERYWHERE
     no_tag: str = ""
     no_revert: str = ""
 

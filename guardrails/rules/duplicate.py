@@ -54,6 +54,8 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
 
 
 def _spelled(other: Earlier) -> str:
+    if other.place:
+        return f"{other.id}, at {other.place}"
     written = spell_time(other.written) if other.written else "at an unknown time"
     return f"{other.id}, written {written}"
 

@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.facts import Assignment, Facts
-from guardrails.exemption.model import Exemption
+from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.patterns import Scopes
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SELECTORS
 from guardrails.rules import all_rules
-from guardrails.rules.base import Declared, NoOptions, Rule
+from guardrails.rules.base import Declared, NoOptions, Rule, Stage
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.overrides import Case, Graded, Override, cases_of
 
@@ -174,8 +174,9 @@ class Limits:
         self._bound: dict[tuple[int, ...], Mapping[str, BoundRule]] = {}
         self._ways: dict[tuple[str, tuple[int, ...]], BoundRule | None] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
-        self._by_cases: dict[tuple[Case, ...], Applied] = {}
+        self._by_cases: dict[tuple[Stage, tuple[Case, ...]], Applied] = {}
         self._applied_to = _Kinds[Applied]()
+        self._applied_to_code = _Kinds[Applied]()
         self._holding = _Kinds[Holding]()
 
     @property
@@ -190,17 +191,27 @@ class Limits:
 
     def rules_for(self, exemption: Exemption, facts: Facts) -> Applied:
         """Return the rules that are on for an exemption: one tuple for all to which the same apply."""
+        stage = Stage.AZURE if facts.planned is None else Stage.CODE
         if not self.overrides:
-            return self._applied(_EVERYWHERE)
+            return self._applied(stage, _EVERYWHERE)
+        try:
+            return self._overridden(stage, exemption, facts)
+        except NotReturned as lacking:  # what overrides ask for is not known: any of them may hold
+            running = tuple(n for n, one in enumerate(self.overrides) if _runs(one, facts.now))
+            return self._applied(stage, (Case((), running, why=str(lacking)),))
+
+    def _overridden(self, stage: Stage, exemption: Exemption, facts: Facts) -> Applied:
         scoped = self._scopes.matching(exemption.id.key)
         if not scoped and not self._others:
-            return self._applied(_EVERYWHERE)
+            return self._applied(stage, _EVERYWHERE)
         ended = self._ended(facts.now) if self._ends else 0
-        return self._applied_to.get(scoped, exemption, facts, ended, self._rules_for)
+        kinds = self._applied_to if stage is Stage.AZURE else self._applied_to_code
+        return kinds.get(scoped, exemption, facts, ended, self._rules_for)
 
     def _rules_for(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> Applied:
+        stage = Stage.AZURE if facts.planned is None else Stage.CODE
         running = [number for number in self._numbers(scoped) if _runs(self.overrides[number], facts.now)]
-        return self._applied(cases_of(self.overrides, running, self._graded, exemption, facts))
+        return self._applied(stage, cases_of(self.overrides, running, self._graded, exemption, facts))
 
     def overrides_for(self, exemption: Exemption, facts: Facts) -> Holding:
         """Return which overrides hold for a control of an exemption, as if none had ended."""
@@ -218,6 +229,7 @@ class Limits:
     def forget(self) -> None:
         """Let go of what was kept of assignments and policies that nobody has any more."""
         self._applied_to.clear()
+        self._applied_to_code.clear()
         self._holding.clear()
 
     def _holding_in(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> Holding:
@@ -279,13 +291,15 @@ class Limits:
         """Return how many overrides have ended."""
         return sum(end <= now for end in self._ends)
 
-    def _applied(self, cases: tuple[Case, ...]) -> Applied:
-        applied = self._by_cases.get(cases)
+    def _applied(self, stage: Stage, cases: tuple[Case, ...]) -> Applied:
+        """Return the rules that are on where these cases hold. `stage`: where the exemption is, in Azure or in code."""
+        applied = self._by_cases.get((stage, cases))
         if applied is None:
             if len(self._by_cases) >= _KEPT:
                 self._by_cases.clear()
-            each = (self._one(rule, cases) for rule in all_rules().values())
-            applied = self._by_cases[cases] = tuple(one for one in each if one)
+            run = (rule for rule in all_rules().values() if rule.stage in (stage, Stage.EVERYWHERE))
+            each = (self._one(rule, cases) for rule in run)
+            applied = self._by_cases[stage, cases] = tuple(one for one in each if one)
         return applied
 
     def _one(self, rule: Rule, cases: tuple[Case, ...]) -> BoundRule | Alternatives | None:

@@ -41,17 +41,9 @@ class Loaded(NamedTuple):
 
 def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> Loaded:
     """Read YAML and check it."""
-    try:
-        root = yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        hint = "; there is a tab: indent with spaces" if mark and _tab_at(text, mark.line, mark.column) else ""
-        return Loaded(None, [f"{name}:{place}: not YAML: {error.problem or error.context}{hint}"])
-    except yaml.YAMLError as error:
-        return Loaded(None, [f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"])
-    except RecursionError:
-        return Loaded(None, [f"{name}:1:1: it is nested too deep"])
+    root, problems = _composed(text, name)
+    if problems:
+        return Loaded(None, problems)
     if root is None:
         return Loaded(None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"])
     retired, problems = _rename(root, name)
@@ -70,6 +62,32 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     if problems:
         return Loaded(None, problems, patterns=patterns)
     return Loaded(_value(root), [], notes, tuple(retired), patterns, item_places(root))
+
+
+def load_by(text: str, name: str, wanted: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    """Read another YAML file than a ruleset, and check it by a schema of the same kind.
+
+    Returns its value, None where there is a problem or nothing in it, and every problem.
+    """
+    root, problems = _composed(text, name)
+    if root is not None:
+        problems = [*_check(root, wanted, "", name)]
+    return (None if problems or root is None else _value(root)), problems
+
+
+def _composed(text: str, name: str) -> tuple[yaml.Node | None, list[str]]:
+    """Return the nodes of a YAML text, None where it is empty or is none, and why it is none."""
+    try:
+        return yaml.compose(text, Loader=_LOADER), []
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        hint = "; there is a tab: indent with spaces" if mark and _tab_at(text, mark.line, mark.column) else ""
+        return None, [f"{name}:{place}: not YAML: {error.problem or error.context}{hint}"]
+    except yaml.YAMLError as error:
+        return None, [f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"]
+    except RecursionError:
+        return None, [f"{name}:1:1: it is nested too deep"]
 
 
 def _rename(root: yaml.Node, name: str) -> tuple[list[str], list[str]]:

@@ -60,7 +60,7 @@ def test_good_cases_keep_all_rules(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_rule_is_declared_in_full(rule: Rule) -> None:
-    assert re.fullmatch(r"EXG[1-4]\d\d", rule.code)
+    assert re.fullmatch(r"EXG[1-46]\d\d", rule.code)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
     assert isinstance(rule.severity, Severity)
     assert rule.soc2

@@ -1,0 +1,232 @@
+"""What a check answers: exemptions with their findings, deployments, and what could not be read. Pure.
+
+`to_json` is the documented form `check/1`; guardrails.cli.check_schema has its schema.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from guardrails.decisions.assess import Finding, Verdict
+from guardrails.evaluation.plan import Outcome
+from guardrails.evaluation.template import Diagnostic, Level, Stage
+from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
+from guardrails.exemption.severity import Severity
+
+SCHEMA: Final = "check/1"
+
+
+class Problem(NamedTuple):
+    """What could not be read, or makes no sense. Line and column are 0 where it is about a whole file."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {"path": self.path, "line": self.line, "column": self.column, "message": self.message}
+
+
+class Placed(NamedTuple):
+    """A finding, the JSON pointer into the exemption of what it is about, and the place of that in the code."""
+
+    finding: Finding
+    at: str
+    place: Place
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        place = {"path": self.place.path, "line": self.place.line, "column": self.place.column}
+        return {**self.finding.to_json(), "at": self.at, **place}
+
+
+@dataclass(slots=True)
+class Judged:
+    """One exemption that code would deploy.
+
+    Attributes:
+        format: `arm` or `bicep`.
+        place, via, deployed, entry, id, scope, name, api_version, properties: as guardrails.evaluation.plan has them.
+        parameters: the path of the parameter file; None where there is none.
+        findings: what the rules say of it, ordered by code; () where it is not deployed.
+        excluded: why the ruleset leaves it alone; "" where it does not.
+        at_now: its id and properties if it were deployed now; None where they are the same.
+        unknown: what of it is not known, with JSON pointers into it.
+    """
+
+    format: str
+    place: Place
+    via: tuple[Place, ...]
+    deployed: bool | None
+    entry: int | None
+    parameters: str | None
+    id: Value
+    scope: Value
+    name: Value
+    api_version: Value
+    properties: Value
+    findings: tuple[Placed, ...] = ()
+    excluded: str = ""
+    at_now: tuple[Value, Value] | None = None
+
+    @property
+    def unknown(self) -> Iterator[tuple[str, Unknown]]:
+        """What of it is not known, each with its JSON pointer."""
+        found = [self.id, self.scope, self.name, self.api_version, self.properties]
+        if first_unknown(found) is None:
+            return  # as most are: the pointers are made where there is something to point to
+        for name, value in zip(("id", "scope", "name", "apiVersion", "properties"), found, strict=True):
+            yield from unknowns(value, f"/{name}")
+
+    @property
+    def verdict(self) -> Verdict:
+        """Violation if a rule found one, else Unknown if a rule is unknown, else pass."""
+        found = {one.finding.status for one in self.findings}
+        return next((one for one in (Verdict.VIOLATION, Verdict.UNKNOWN) if one in found), Verdict.PASS)
+
+    @property
+    def label(self) -> str:
+        """What it is called: its id, else its name, else that it has none that is known; a stranger's text."""
+        known = (value for value in (self.id, self.name) if isinstance(value, str))
+        return next(known, "an exemption whose name is not known")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "format": self.format,
+            "path": self.place.path,
+            "line": self.place.line,
+            "column": self.place.column,
+            "entry": self.entry,
+            "via": [{"path": one.path, "line": one.line} for one in self.via],
+            "parameters": self.parameters,
+            "deployed": self.deployed,
+            "id": nulled(self.id),
+            "scope": nulled(self.scope),
+            "name": nulled(self.name),
+            "apiVersion": nulled(self.api_version),
+            "properties": nulled(self.properties),
+            "unknown": _unknown_json(self.unknown),
+            "findings": [one.to_json() for one in self.findings],
+            "excluded": self.excluded or None,
+        }
+
+
+@dataclass(slots=True)
+class Deployment:
+    """One template with its parameters, and what becomes of it."""
+
+    format: str
+    paths: list[str]
+    parameters: str | None
+    outcome: Outcome
+    stage: Stage | None
+    outputs: dict[str, Value] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def unknown(self) -> Iterator[tuple[str, Unknown]]:
+        """What of its outputs is not known."""
+        yield from unknowns(self.outputs, "/outputs")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "format": self.format,
+            "paths": self.paths,
+            "parameters": self.parameters,
+            "outcome": str(self.outcome),
+            "stage": self.stage and str(self.stage),
+            "outputs": nulled(self.outputs),
+            "unknown": _unknown_json(self.unknown),
+            "diagnostics": [
+                {
+                    "path": one.place.path, "line": one.place.line, "column": one.place.column,
+                    "level": str(one.level), "rule": one.rule or None, "message": one.message,
+                }
+                for one in self.diagnostics
+            ],
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a check found.
+
+    Attributes:
+        notes: what is worth knowing of the run, a sentence each.
+        skipped: names of the rules that are on and that no check of code can run.
+    """
+
+    exemptions: list[Judged] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+    errors: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    skipped: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "schema": SCHEMA,
+            "exemptions": [one.to_json() for one in self.exemptions],
+            "deployments": [one.to_json() for one in self.deployments],
+            "errors": [one.to_json() for one in self.errors],
+            "notes": self.notes,
+            "skipped": list(self.skipped),
+        }
+
+    @property
+    def findings(self) -> Iterator[tuple[Judged, Placed]]:
+        """All findings, each with its exemption."""
+        for one in self.exemptions:
+            for placed in one.findings:
+                yield one, placed
+
+    @property
+    def refused(self) -> Sequence[Deployment]:
+        """The deployments that would be refused."""
+        return [one for one in self.deployments if one.outcome is Outcome.REFUSED]
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        """What could not be read, and why deployments would be refused, each once."""
+        yield from dict.fromkeys((*self.errors, *self._said(Level.ERROR)))
+
+    @property
+    def warnings(self) -> Iterator[Problem]:
+        """What readers and the compiler warn of, each once."""
+        yield from dict.fromkeys(self._said(Level.WARNING))
+
+    def _said(self, level: Level) -> Iterator[Problem]:
+        for deployment in self.deployments:
+            for said in deployment.diagnostics:
+                if said.level is level:
+                    yield Problem(*said.place, said.message)
+
+    def code(self, fail_on: Severity, *, strict: bool) -> int:
+        """Return the exit code.
+
+        2 where something could not be read or would be refused, else 1 for a violation of `fail_on` or worse, else, if
+        `strict`, 3 where something is unknown, else 0.
+        """
+        if self.errors or self.refused:
+            return 2
+        found = [placed.finding for _, placed in self.findings]
+        if any(one.status is Verdict.VIOLATION and one.severity.rank <= fail_on.rank for one in found):
+            return 1
+        unknown = any(one.status is Verdict.UNKNOWN for one in found)
+        unknown = unknown or any(one.outcome is Outcome.UNKNOWN for one in self.deployments)
+        return 3 if strict and unknown else 0
+
+
+def _unknown_json(found: Iterator[tuple[str, Unknown]]) -> list[dict[str, Any]]:
+    return [
+        {"at": at, "reason": one.reason, "path": one.place.path or None, "line": one.place.line or None}
+        for at, one in found
+    ]
+
+
+ELSEWHERE: Final = NOWHERE
+"""The place of what is nowhere in the code."""

@@ -1,0 +1,153 @@
+"""What the exemptions of checked code repeat or complete: of one another across files, and of those in Azure. Pure.
+
+Of two that overlap, the later one in the code is reported; those in Azure were there before. The same exemption, by its
+id, is compared once however many deployments make it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from guardrails.check.answer import Judged, Placed
+from guardrails.check.azure_objects import AzureObjects, key_of
+from guardrails.check.partial import comparable, seen
+from guardrails.decisions.assess import assess
+from guardrails.errors import Permanent
+from guardrails.evaluation.values import Place, Value
+from guardrails.exemption.facts import Facts, Overlap, Planned, Together, Unread
+from guardrails.exemption.model import Exemption, NotReturned
+from guardrails.ruleset.model import Ruleset
+
+RULE = "duplicate"
+
+
+@dataclass(slots=True)
+class _Listed:
+    """An exemption of the code: where its finding goes, itself, and why it cannot be compared; "" where it can."""
+
+    judged: Judged
+    exemption: Exemption
+    doubt: str
+
+
+def add_duplicates(
+    judged: Sequence[tuple[Judged, AzureObjects]], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
+) -> None:
+    """Add the findings of the rule `duplicate`, which looks at all exemptions together.
+
+    `makes_assignments`: see AzureObjects.assignment.
+    """
+    some = [(one, azure) for one, azure in judged if one.deployed is not False and not one.excluded]
+    there = {id(azure): azure for _, azure in some}
+    others = {one.id.key: one for azure in there.values() for one in azure.exemptions}
+    if not ruleset.judges(RULE) or len(some) + len(others) < 2:
+        return
+    azure = next(iter(there.values())) if len(there) == 1 else AzureObjects()
+    listed = [*_listed([one for one, _ in some], others.values(), ruleset)]
+    for one in listed:
+        if one.doubt:
+            _add(one, Unread(one.doubt), azure, ruleset, now)
+    known: dict[str, tuple[_Listed, Exemption]] = {}
+    for number, one in enumerate(listed):
+        if not one.doubt and one.exemption.id.key not in known:
+            copy = comparable(one.exemption, now + timedelta(microseconds=number + 1))
+            known[copy.id.key] = one, copy
+    every = [*(one for key, one in others.items() if key not in known), *(copy for _, copy in known.values())]
+    places = {copy.id.text: one.judged.place for one, copy in known.values()}
+    for exemption, together in _looked(every, azure, ruleset, now, makes_assignments=makes_assignments):
+        entry = known.get(exemption.id.key)
+        if entry and together.overlap:
+            _add(entry[0], _with_places(together.overlap, places), azure, ruleset, now)
+
+
+def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Ruleset) -> Iterator[_Listed]:
+    """Yield those that may repeat another: of one assignment with it, or not known whole. Quick for all others."""
+    named = [_assignment(one) for one in some]
+    counts = Counter(key for key in named if key)
+    counts.update(key_of(one.assignment_id) for one in others)
+    for one, key in zip(some, named, strict=True):
+        if key is None or counts[key] > 1:
+            identity, properties = one.at_now or (one.id, one.properties)
+            try:
+                exemption = seen(identity, properties, ruleset.names).exemption
+            except Permanent:  # it is no exemption at all, which was said
+                continue
+            yield _Listed(one, exemption, _doubt(exemption))
+
+
+def _assignment(one: Judged) -> str | None:
+    """Return the assignment's id in lower case; None where it, or what else is compared, may not be known."""
+    _, properties = one.at_now or (one.id, one.properties)
+    said = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
+    return key_of(said) if isinstance(said, str) and isinstance(one.id, str) and _is_text(properties) else None
+
+
+def _is_text(properties: Mapping[str, Value]) -> bool:
+    end = properties.get("expiresOn")
+    listed = properties.get("policyDefinitionReferenceIds")
+    plain = isinstance(listed, list) and all(isinstance(name, str) for name in listed)
+    return (end is None or isinstance(end, str)) and (listed is None or plain) and "resourceSelectors" not in properties
+
+
+def _doubt(exemption: Exemption) -> str:
+    if type(exemption) is Exemption:  # all of it is known
+        return ""
+    for field in ("id", "assignment_id", "reference_ids", "selectors", "expires_on"):
+        try:
+            getattr(exemption, field)
+        except NotReturned as lacking:
+            return str(lacking)
+    return ""
+
+
+def _add(one: _Listed, overlap: Overlap | Unread, azure: AzureObjects, ruleset: Ruleset, now: datetime) -> None:
+    """Put what the rule says of an overlap among the findings, by its code."""
+    try:
+        assignment = azure.assignment(one.exemption.assignment_id, makes_assignments=True)
+    except NotReturned as lacking:
+        assignment = Unread(str(lacking))
+    facts = Facts(now, now, assignment, together=Together(overlap), planned=Planned())
+    found = [each for each in assess(one.exemption, facts, ruleset).findings if each.rule == RULE]
+    placed = [Placed(each, "/id" if each.change else "", one.judged.place) for each in found]
+    one.judged.findings = tuple(sorted((*one.judged.findings, *placed), key=lambda each: each.finding.code))
+
+
+def _looked(
+    some: Sequence[Exemption], azure: AzureObjects, ruleset: Ruleset, now: datetime, *, makes_assignments: bool
+) -> Sequence[tuple[Exemption, Together]]:
+    if len(some) < 2:
+        return ()
+    from guardrails.ports import Surroundings  # noqa: PLC0415 - most code has no two exemptions to compare
+    from guardrails.report.overlaps import PendingOverlaps  # noqa: PLC0415
+
+    def assignment(identity: str) -> object:
+        return azure.assignment(identity, makes_assignments=makes_assignments)
+
+    around = Surroundings({}, {}, above=azure.above, in_order=False)
+    pending = PendingOverlaps(ruleset, around, assignment, now)  # type: ignore[arg-type]
+    by_container: dict[str, list[Exemption]] = {}
+    for one in some:
+        by_container.setdefault(one.id.container, []).append(one)
+    done: list[tuple[Exemption, Together]] = []
+    for group in by_container.values():
+        done += pending.take(group)
+    return [*done, *pending.rest()]
+
+
+def _with_places(overlap: Overlap | Unread, places: Mapping[str, Place]) -> Overlap | Unread:
+    """Return what overlaps, with the places of those in the code."""
+    if isinstance(overlap, Unread):
+        return worded(overlap)
+    others = tuple(
+        replace(one, written=None, place=f"{place.path}:{place.line}") if (place := places.get(one.id)) else one
+        for one in overlap.others
+    )
+    return replace(overlap, others=others)
+
+
+def worded[T](said: T | Unread) -> T | Unread:
+    """Return what was found, with a reason that names the option which helps."""
+    if isinstance(said, Unread):
+        return Unread(said.reason.replace("Resource Graph does not show", "no file of --azure holds"))
+    return said

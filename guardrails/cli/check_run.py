@@ -1,0 +1,220 @@
+"""One run of `check`: it finds files, has them read, computed and judged, and puts the answer together.
+
+Many templates are shared among processes, as many as there are processors; each takes some at a time, so that what was
+read of them can be let go of.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from guardrails.check.answer import Answer, Judged, Problem
+from guardrails.check.duplicates import add_duplicates
+from guardrails.check.entries import Parameters, companions_of, roots_of
+from guardrails.check.explain import Origin
+from guardrails.check.judge import skipped_rules
+from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
+from guardrails.cli.check_inputs import Inputs
+from guardrails.evaluation.template import ParameterFile
+from guardrails.files.code import Code, Unreadable
+from guardrails.files.walk import Found, Kind, Repository, Trouble, root_of
+from guardrails.ruleset.model import Ruleset
+
+if TYPE_CHECKING:
+    from guardrails.check.azure_objects import AzureObjects
+
+_TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
+_AT_ONCE: Final = 50
+"""Templates that are held at once."""
+_WORTH_SHARING: Final = 120
+"""So many templates, or so many bytes of them, are worth a second process."""
+_BYTES: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run came to.
+
+    Attributes:
+        answer: what is printed.
+        origins: with --explain, number of an exemption -> where its values come from.
+    """
+
+    repository: Repository
+    answer: Answer = field(default_factory=Answer)
+    origins: dict[int, list[tuple[str, list[Origin]]]] = field(default_factory=dict)
+
+    def text_of(self, path: str) -> str:
+        """Return a file's text for display, "" where it cannot be read."""
+        try:
+            return self.repository.read(path).decode("utf-8-sig", "replace")
+        except Unreadable:
+            return ""
+
+
+def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
+    """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+    here = Path.cwd()
+    paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
+    repository = Repository(root_of(paths, here))
+    inputs = Inputs(args, repository, ruleset.names)
+    run = Run(repository)
+    files = _Files(repository, inputs, run.answer)
+    files.read(paths)
+    parameters = Parameters(files.parameters, files.given)
+    options = [inputs.options(one.path) for one in files.templates]
+    makes = any(one.azure_complete or one.online for one in options) and deploys_assignments(
+        repository, files.templates
+    )
+    present = datetime.now(UTC).replace(microsecond=0)
+    job = Job(args, ruleset, repository, inputs, parameters, present, makes)
+    _put_together(run, checked_by(job, files.templates), job)
+    return run
+
+
+class _Files:
+    """The templates and parameter files of a run."""
+
+    def __init__(self, repository: Repository, inputs: Inputs, answer: Answer) -> None:
+        self._repository = repository
+        self._inputs = inputs
+        self._errors = answer.errors
+        self._code = Code(repository)
+        self.templates: list[Found] = []
+        self.parameters: dict[str, ParameterFile] = {}
+        self.given: tuple[str, ...] = ()
+
+    def read(self, paths: Sequence[Path]) -> None:
+        """Find the templates and read the parameter files, at and below the paths and next to the templates."""
+        for found in self._repository.walk(paths):
+            if isinstance(found, Trouble):
+                self._errors.append(Problem(*found))
+            elif found.kind in _TEMPLATES:
+                self.templates.append(found)
+            else:
+                self._keep(self._code.parameters(found.path, found.data))
+        self.given = tuple(filter(None, map(self._given, self._named())))
+        there = {one.path for one in self.templates}
+        for one in self.templates:
+            for companion in self._companions(one.path):
+                if companion not in self.parameters:
+                    made = self._code.parameters(companion)
+                    if made and (not made.using or made.using in there):  # else it is another's
+                        self._keep(made)
+        for parameters in [*self.parameters.values()]:
+            if parameters.using and parameters.using not in there:
+                there.add(parameters.using)
+                self._use(parameters)
+
+    def _keep(self, made: ParameterFile | None) -> None:
+        if made is not None:
+            self.parameters[made.path] = made
+
+    def _use(self, parameters: ParameterFile) -> None:
+        """Find the template that a parameter file uses."""
+        try:
+            found = self._code.found(parameters.using)
+        except Unreadable as error:
+            self._errors.append(Problem(*parameters.place, f"the template {parameters.using}: {error}"))
+            return
+        if found is not None:
+            self.templates.append(found)
+
+    def _companions(self, path: str) -> list[str]:
+        """Return the paths of the parameter files next to a template that may be its own."""
+        folder, _, _ = path.rpartition("/")
+        names = self._code.names_in(folder)
+        some = [one for one in companions_of(path) if one.rpartition("/")[2] in names]
+        if path.endswith(".bicep"):
+            some += [f"{folder}/{name}".lstrip("/") for name in sorted(names) if name.endswith(".bicepparam")]
+        return some
+
+    def _named(self) -> list[Path | str]:
+        """Return the parameter files that options name: of the command line, else of configurations."""
+        if self._inputs.said.parameters:
+            return [*self._inputs.said.parameters]
+        return [*dict.fromkeys(file for one in self.templates for file in self._inputs.options(one.path).parameters)]
+
+    def _given(self, file: Path | str) -> str:
+        """Read a parameter file that an option names; return its path, "" where it cannot be read."""
+        try:
+            path, data = self._inputs.file(file)
+        except Unreadable as error:
+            self._errors.append(Problem(str(file), 0, 0, str(error)))
+            return ""
+        made = self._code.parameters(path, data)
+        if made is None:
+            self._errors.append(Problem(path, 0, 0, "this is no parameter file"))
+            return ""
+        self._keep(made)
+        return path
+
+
+def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
+    """Return what became of each template, in their order: by this process, or by several."""
+    if job.args.online or job.args.compiler or job.args.explain:
+        return Batch(job).check(files)
+    parts = [files[at : at + _AT_ONCE] for at in range(0, len(files), _AT_ONCE)]
+    workers = min(_processors(), len(parts))
+    large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
+    if workers > 1 and large and sys.platform == "linux":
+        return [one for some in _in_processes(job, parts, workers) for one in some]
+    return [one for part in parts for one in Batch(job).check(part)]
+
+
+def _in_processes(job: Job, parts: Sequence[Sequence[Found]], workers: int) -> Iterator[list[Checked]]:
+    """Yield what became of the parts. The processes are forks of this one: they find the job where it is."""
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few runs have so many files
+    from multiprocessing import get_context  # noqa: PLC0415
+
+    _Work.job, _Work.parts = job, parts
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        yield from pool.map(_Work.check, range(len(parts)))
+
+
+class _Work:
+    """What a forked process finds: a job is too large to be sent, and parts of it cannot be."""
+
+    job: ClassVar[Job]
+    parts: ClassVar[Sequence[Sequence[Found]]]
+
+    @classmethod
+    def check(cls, number: int) -> list[Checked]:
+        """Check one part."""
+        return Batch(cls.job).check(cls.parts[number])
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _put_together(run: Run, checked: Sequence[Checked], job: Job) -> None:
+    """Put what became of the templates into the answer: what others deploy is not there by itself."""
+    answer, inputs = run.answer, job.inputs
+    roots = roots_of({one.path: one.modules for one in checked})
+    fitting: set[str] = set()
+    judged: list[tuple[Judged, AzureObjects]] = []
+    for one in checked:
+        some = [each for each in one.deployed if each.named or one.path in roots]
+        for each in some:
+            fitting.add(each.parameters)
+            answer.deployments.append(each.deployment)
+            answer.errors += each.problems
+            for number, exemption in enumerate(each.exemptions):
+                if each.origins:
+                    run.origins[len(answer.exemptions)] = each.origins[number]
+                answer.exemptions.append(exemption)
+                judged.append((exemption, inputs.azure(each.options)))
+        if some and one.incomplete:
+            answer.notes.append(f"{one.path}: {one.incomplete}")
+    for path in job.parameters.given:
+        if path not in fitting:
+            answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))
+    add_duplicates(judged, job.ruleset, job.args.now or job.present, makes_assignments=job.makes_assignments)
+    answer.errors += inputs.errors
+    answer.skipped = skipped_rules(job.ruleset)

@@ -1,0 +1,131 @@
+"""The documented JSON form of `check`, one JSON Schema (2020-12): docs/check.schema.json. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from guardrails.check.answer import SCHEMA
+from guardrails.cli.notice_schema import DIALECT
+from guardrails.decisions.assess import Verdict
+from guardrails.evaluation.plan import Outcome
+from guardrails.evaluation.template import Language, Level, Stage
+from guardrails.exemption.severity import Severity
+
+ADDRESS: Final = "urn:exemption-guardrails:check.schema.1.json"
+
+_LINE: Final = {"type": "integer", "minimum": 0}
+_MAYBE: Final = {"type": ["string", "null"]}
+_FORMAT: Final = {"enum": [str(one) for one in Language]}
+_ANY: Final = {"type": ["null", "boolean", "number", "string", "array", "object"]}
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema."""
+    properties = {
+        "schema": {"const": SCHEMA},
+        "exemptions": _list("exemption", "Each exemption that the code would deploy, once for each deployment."),
+        "deployments": _list("deployment", "Each template with its parameters."),
+        "errors": _list("error", "What could not be read; line and column are 0 where it is about a whole file."),
+        "notes": _texts("What is worth knowing of the run."),
+        "skipped": _texts("Rules that are on and that no check of code can run."),
+    }
+    return {
+        "$schema": DIALECT,
+        "$id": ADDRESS,
+        "title": "What exg check found",
+        **_closed(properties, "Strangers' texts in it are as the code has them, unescaped."),
+        "$defs": _definitions(),
+    }
+
+
+def _definitions() -> dict[str, Any]:
+    place = {"path": {"type": "string"}, "line": _LINE, "column": _LINE}
+    unknown = {
+        "at": {"type": "string", "description": "A JSON pointer: into the exemption, or /outputs/NAME."},
+        "reason": {"type": "string"},
+        "path": _MAYBE,
+        "line": {"type": ["integer", "null"]},
+    }
+    finding = {
+        "code": {"type": "string"},
+        "rule": {"type": "string"},
+        "status": {"enum": [str(one) for one in Verdict if one is not Verdict.PASS]},
+        "severity": {"enum": list(map(str, Severity))},
+        "text": {"type": "string"},
+        "evidence": {"type": "object"},
+        "remediation": {"type": "string"},
+        "at": {"type": "string", "description": "A JSON pointer into the exemption; empty for all of it."},
+        **place,
+    }
+    return {
+        "exemption": _closed(
+            {
+                "format": _FORMAT,
+                **place,
+                "entry": {"type": ["integer", "null"], "description": "Its number in a loop, from 0."},
+                "via": _array(_closed({"path": {"type": "string"}, "line": _LINE}, ""), "Modules, outermost first."),
+                "parameters": {**_MAYBE, "description": "The parameter file."},
+                "deployed": {
+                    "type": ["boolean", "null"],
+                    "description": "false: its condition is false. null: its condition or count is unknown.",
+                },
+                "id": _MAYBE, "scope": _MAYBE, "name": _MAYBE, "apiVersion": _MAYBE,
+                "properties": {**_ANY, "description": "As they would be sent; null where `unknown` names the place."},
+                "unknown": _array(_closed(unknown, ""), "What is not known; a null that is not named is a known null."),
+                "findings": _array(_closed(finding, ""), "By code; none: it passes, or is not deployed."),
+                "excluded": {**_MAYBE, "description": "Why the ruleset leaves it alone."},
+                "explained": _array({"$ref": "#/$defs/explained"}, "With --explain: where each value comes from."),
+            },
+            "",
+            optional=("explained",),
+        ),
+        "explained": _closed(
+            {
+                "at": {"type": "string"},
+                "from": _array(_closed({"what": {"type": "string"}, **place}, ""), "The nearest first."),
+            },
+            "",
+        ),
+        "deployment": _closed(
+            {
+                "format": _FORMAT,
+                "paths": _texts("The template, its modules, and the files that they load."),
+                "parameters": _MAYBE,
+                "outcome": {"enum": [str(one) for one in Outcome]},
+                "stage": {"enum": [*map(str, Stage), None], "description": "Where it is refused."},
+                "outputs": {"type": "object"},
+                "unknown": _array(_closed(unknown, ""), ""),
+                "diagnostics": _array(
+                    _closed(
+                        {**place, "level": {"enum": [str(one) for one in Level]}, "rule": _MAYBE,
+                         "message": {"type": "string"}},
+                        "",
+                    ),
+                    "",
+                ),
+            },
+            "",
+        ),
+        "error": _closed({**place, "message": {"type": "string"}}, ""),
+    }  # fmt: skip
+
+
+def _list(name: str, description: str) -> dict[str, Any]:
+    return _array({"$ref": f"#/$defs/{name}"}, description)
+
+
+def _texts(description: str) -> dict[str, Any]:
+    return _array({"type": "string"}, description)
+
+
+def _array(items: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {"type": "array", "items": dict(items), **({"description": description} if description else {})}
+
+
+def _closed(properties: Mapping[str, Any], description: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+    return made | ({"description": description} if description else {})

@@ -1,0 +1,311 @@
+"""What a template would deploy, with its parameters, to a place: exemptions, outputs, what is refused. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from guardrails.evaluation import expressions as ex
+from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch
+from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, Handle
+from guardrails.evaluation.functions.base import kind
+from guardrails.evaluation.identity import Identity, is_exemption, scope_of
+from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
+from guardrails.evaluation.resources import Table, Turn
+from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template
+from guardrails.evaluation.values import EngineError, Place, Unknown, Value
+from guardrails.evaluation.world import World
+
+DEEPEST: Final = 12
+"""Nested deployments within each other that are followed."""
+
+RESOURCE: Final = 25
+"""Steps of work that a resource costs besides its expressions."""
+
+
+def deploy(template: Template, world: World, parameters: ParameterFile | None = None) -> Plan:
+    """Return what would become of a deployment of this template. Nothing is raised."""
+    return _Deployment(world).run(template, parameters)
+
+
+@dataclass(slots=True)
+class _Around:
+    """What is around a resource: the calls that lead to it, and whether they take place."""
+
+    via: tuple[Place, ...] = ()
+    deployed: bool | None = True
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class _Deployment:
+    """One run of `deploy`."""
+
+    world: World
+    evaluator: Evaluator = field(init=False)
+    plan: Plan = field(default_factory=lambda: Plan(Outcome.DEPLOYS))
+    doubtful: bool = False
+
+    def run(self, template: Template, parameters: ParameterFile | None) -> Plan:
+        """Deploy, and return the plan."""
+        self.evaluator = Evaluator(self.world)
+        frame = self._frame(template)
+        self.plan.place = template.place
+        self._read(template)
+        if parameters is not None:
+            self.plan.diagnostics += parameters.diagnostics
+            self._give(frame, parameters)
+        self._check_names(frame)
+        self._resources(frame, template, Env(frame), _Around())
+        self._outputs(frame)
+        self._close()
+        return self.plan
+
+    def _frame(self, template: Template) -> Frame:
+        world = self.world
+        name: Value = world.deployment_name
+        if name is None:
+            name = Unknown("the name of the deployment is not given; give it with --deployment-name", template.place)
+        location: Value = world.location
+        if location is None:
+            location = Unknown("the location is not given; give it with --location", template.place)
+        scope = NO_SCOPE if world.scope is None else world.scope
+        frame = Frame(template, scope, name, location)
+        frame.resources = Table(self.evaluator, frame, scope)
+        return frame
+
+    def _read(self, template: Template) -> None:
+        if template.path not in self.plan.paths:
+            self.plan.paths.append(template.path)
+            self.plan.diagnostics += template.diagnostics
+            self.doubtful = self.doubtful or bool(template.incomplete)
+
+    def _give(self, frame: Frame, parameters: ParameterFile) -> None:
+        home = Env(Frame(parameters.home, NO_SCOPE, frame.name, frame.location)) if parameters.home else None
+        given = {}
+        for name, one in parameters.values.items():
+            declared = frame.find("parameters", frame.template.parameters, name)
+            if declared is None:
+                self._refuse(EngineError(f"the template has no parameter {name[:60]!r}", one.place), one.place)
+            else:
+                given[declared] = (one, home)
+        frame.given = given
+
+    # what goes wrong
+
+    def _refuse(self, error: EngineError, place: Place, rule: str = "") -> None:
+        at = error.place if error.place.path else place
+        found = Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE)
+        if found not in self.plan.diagnostics:
+            self.plan.diagnostics.append(found)
+
+    def _value(self, node: ex.Node, env: Env, *, counts: bool = True) -> Value:
+        """Return a node's value; Unknown where it is refused, which refuses the deployment if it `counts`."""
+        return self._guarded(lambda: self.evaluator.value(node, env), node.place, counts=counts)
+
+    def _guarded(self, compute: Callable[[], Any], place: Place, *, counts: bool = True) -> Any:
+        try:
+            return compute()
+        except EngineError as error:
+            if counts:
+                self._refuse(error, place)
+            return Unknown(f"Azure refuses this: {error.message}", error.place if error.place.path else place)
+        except TooMuch:
+            self.doubtful = True
+            return Unknown(TOO_MUCH, place)
+        except RecursionError:
+            self.doubtful = True
+            return Unknown(TOO_MUCH, place)
+
+    def _close(self) -> None:
+        """Say what becomes of the whole."""
+        errors = [one for one in self.plan.diagnostics if one.level == Level.ERROR]
+        if errors:
+            stages = [stage for stage in Stage if any(one.stage == stage for one in errors)]
+            self.plan.outcome, self.plan.stage = Outcome.REFUSED, stages[0]
+        elif self.doubtful or self.evaluator.doubtful:
+            self.plan.outcome = Outcome.UNKNOWN
+
+    # parameters, variables, outputs
+
+    def _check_names(self, frame: Frame) -> None:
+        """Compute every parameter and variable: each may refuse the deployment."""
+        for name, declared in frame.template.parameters.items():
+            given = frame.given.get(name)
+            place = declared.place if given is None else given[0].place
+            self._guarded(lambda name=name: self.evaluator.parameter(frame, name), place)  # type: ignore[misc]
+        for name, variable in frame.template.variables.items():
+            try:
+                self.evaluator.variable(frame, name)
+            except EngineError:
+                self.doubtful = True  # refused only if something uses it, and then it is said there
+            except TooMuch:
+                self._guarded(lambda: self.evaluator.spend(1), variable.place)
+
+    def _outputs(self, frame: Frame) -> None:
+        env = Env(frame)
+        for name, output in frame.template.outputs.items():
+            if output.condition is not None:
+                wanted = self._value(output.condition, env)
+                if wanted is False:
+                    continue
+                if wanted is not True:
+                    self.plan.outputs[name] = wanted
+                    continue
+            value = self._value(output.value, env)
+            self.plan.outputs[name] = _known(value, output.place)
+
+    # resources
+
+    def _resources(self, frame: Frame, template: Template, env: Env, around: _Around) -> None:
+        """Deploy the resources of a template, which are computed in `env`."""
+        table = frame.resources if frame.template is template else None
+        for resource in template.resources:
+            if resource.existing:
+                continue
+            owner = table if isinstance(table, Table) else Table(self.evaluator, frame, env.target)
+            self._declaration(owner, resource, env, around)
+
+    def _declaration(self, table: Table, resource: Resource, env: Env, around: _Around) -> None:
+        if env.outside and resource.loop is not None:
+            message = "a loop may not stand in a nested template whose expressions are computed outside of it"
+            self._refuse(EngineError(message, resource.loop.place), resource.place)
+        turns = self._guarded(lambda: table.turns(resource, env), resource.place)
+        if not isinstance(turns, Unknown):
+            for turn in turns:
+                self._one(table, turn, around)
+            return
+        if resource.loop is not None or resource.enclosing is not None:
+            self.evaluator.left = max(self.evaluator.left, 0)
+            self._one(table, Turn(resource, _any_turn(resource, env, turns)), _undecided(around))
+
+    def _one(self, table: Table, turn: Turn, around: _Around) -> None:
+        """Deploy one resource."""
+        resource = turn.resource
+        self._guarded(lambda: self.evaluator.spend(RESOURCE), resource.place)
+        deployed = self._deployed(turn, around)
+        doubtful = self.evaluator.doubtful
+        self._body(table, turn, deployed, around)
+        if deployed is False:
+            self.evaluator.doubtful = doubtful
+
+    def _body(self, table: Table, turn: Turn, deployed: bool | None, around: _Around) -> None:  # noqa: FBT001  three-valued
+        resource, counts = turn.resource, deployed is True
+        identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
+        if isinstance(identity, Unknown):
+            identity = self._parts(table, turn, identity)
+        inner = _Around(around.via, deployed, around.depth)
+        if isinstance(identity.type, str) and is_exemption(identity.type, identity.name):
+            self._exemption(turn, identity, inner)
+        elif resource.deployment is not None:
+            self._nested(table, turn, inner)
+        elif resource.properties is not None and counts:
+            self._value(resource.properties, turn.env)
+        for node in resource.others if counts else ():
+            self._value(node, turn.env)
+        if isinstance(identity.type, Unknown):
+            self.doubtful = True
+
+    def _parts(self, table: Table, turn: Turn, refused: Unknown) -> Identity:
+        """Return the parts of an identity that can be computed where the whole is refused."""
+        type_ = self._guarded(lambda: self.evaluator.value(turn.resource.type, turn.env), refused.place, counts=False)
+        name = None if turn.resource.name is None else self._value(turn.resource.name, turn.env, counts=False)
+        if turn.resource.enclosing is not None and turn.enclosing is not None and isinstance(type_, str):
+            parent = self._guarded(lambda: table.identity(turn.enclosing), refused.place, counts=False)  # type: ignore[arg-type]
+            if isinstance(parent, Identity) and isinstance(parent.type, str):
+                type_ = f"{parent.type}/{type_}"
+        return Identity(type_, name if isinstance(name, str) else refused, name, refused)
+
+    def _deployed(self, turn: Turn, around: _Around) -> bool | None:
+        condition = turn.resource.condition
+        if condition is None or around.deployed is False:
+            return around.deployed
+        value = self._value(condition, turn.env)
+        if isinstance(value, bool):
+            return around.deployed if value else False
+        if not isinstance(value, Unknown):
+            if isinstance(value, str):  # a text "true" may be taken for true
+                self.doubtful = True
+            else:
+                self._refuse(EngineError(f"a condition is {kind(value)}, not true or false"), condition.place)
+        return None
+
+    def _exemption(self, turn: Turn, identity: Identity, around: _Around) -> None:
+        resource = turn.resource
+        counts = around.deployed is True
+        version = None if resource.api_version is None else self._value(resource.api_version, turn.env, counts=counts)
+        properties = {} if resource.properties is None else self._tolerant(resource.properties, turn.env, counts=counts)
+        self.plan.exemptions.append(
+            PlannedExemption(
+                place=resource.place,
+                via=around.via,
+                deployed=around.deployed,
+                id=identity.id,
+                scope=scope_of(identity.id),
+                name=identity.name,
+                api_version=version if version is not None else Unknown("it has no API version", resource.place),
+                properties=properties,
+                body=resource.properties,
+                entry=turn.number,
+            )
+        )
+
+    def _tolerant(self, node: ex.Node, env: Env, *, counts: bool) -> Value:
+        """Return an object with each member computed by itself, so that one that is refused hides no other."""
+        if type(node) is not ex.Object:
+            return _known(self._value(node, env, counts=counts), node.place)
+        found: dict[str, Value] = {}
+        for one in node.members:
+            if type(one) is not ex.Member or type(one.key) is not str:
+                return _known(self._value(node, env, counts=counts), node.place)
+            value = one.value
+            found[one.key] = value.value if type(value) is ex.Literal else self._tolerant(value, env, counts=counts)
+        return found
+
+    def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
+        deployment, place = turn.resource.deployment, turn.resource.place
+        if deployment is None or deployment.template is None or around.depth >= DEEPEST:
+            self.doubtful = self.doubtful or around.deployed is not False
+            return
+        inner = _Around((*around.via, place), around.deployed, around.depth + 1)
+        if not deployment.inner:
+            self._read_outer(table, turn, deployment.template, inner)
+            return
+        child = self._guarded(lambda: table.child(turn), place, counts=around.deployed is True)
+        if isinstance(child, Unknown):
+            self._read(deployment.template)
+            self.doubtful = self.doubtful or around.deployed is not False
+            return
+        self._read(deployment.template)
+        if around.deployed is True:
+            self._check_names(child)
+        self._resources(child, deployment.template, Env(child), inner)
+
+    def _read_outer(self, table: Table, turn: Turn, template: Template, around: _Around) -> None:
+        """Deploy a nested template whose expressions are computed in the template around it."""
+        self._read(template)
+        given = turn.resource.deployment.parameters if turn.resource.deployment else {}
+        if any(one.default is None and name not in given for name, one in template.parameters.items()):
+            self.doubtful = True
+        scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place)
+        self._resources(turn.env.frame, template, turn.env.moved(scope), around)
+
+
+def _known(value: Value, place: Place) -> Value:
+    """Return a value that may be sent; Unknown for a resource that is used as a value."""
+    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
+
+
+def _undecided(around: _Around) -> _Around:
+    return _Around(around.via, None if around.deployed else around.deployed, around.depth)
+
+
+def _any_turn(resource: Resource, env: Env, unknown: Unknown) -> Env:
+    """Return the environment of some turn of a loop of which the turns are not known."""
+    loop, around = resource.loop, resource.enclosing
+    if around is not None:
+        env = _any_turn(around, env, unknown)
+    if loop is None:
+        return env
+    if loop.items is None:
+        return env.with_turn(loop.name, unknown)
+    return env.with_locals({loop.name: unknown, **({loop.index: unknown} if loop.index else {})})

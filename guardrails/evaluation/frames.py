@@ -1,0 +1,146 @@
+"""Where an expression is computed: a template with its scope and parameters, and the loops around it. Pure."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from guardrails.evaluation.expressions import Lambda, Node
+    from guardrails.evaluation.template import Given, Template
+
+UNSET: Final[Any] = object()
+"""Stands for a parameter that is not given, and for a value that is being computed."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """One deployment of a template: a file that is checked, or one call of a module.
+
+    Attributes:
+        scope: the id that it is deployed to, `/` for the tenant; Unknown where that is not given.
+        name: the deployment's name.
+        location: of the resource group, or of the deployment at another scope.
+        given: the values for its parameters, with the frame in which each is computed.
+        memo: parameters and variables computed so far; UNSET for one that is being computed.
+        resources: finds the template's resources and modules; None where there are none.
+        outer: the frame around a nested template or module.
+        names, homes: look-ups made once.
+    """
+
+    template: "Template"
+    scope: "str | Unknown"
+    name: Value
+    location: Value
+    given: "Mapping[str, tuple[Given, Env | None]]" = field(default_factory=dict)
+    memo: dict[tuple[str, str], Value] = field(default_factory=dict)
+    resources: "Resources | None" = None
+    outer: "Frame | None" = None
+    names: "dict[str, dict[str, str]]" = field(default_factory=dict)
+    homes: "dict[str, Frame]" = field(default_factory=dict)
+
+    def find(self, kind: str, declared: "Mapping[str, Any]", name: str) -> str | None:
+        """Return the declared name that a reference means: the exact one, in ARM whatever the letter case."""
+        if name in declared:
+            return name
+        if self.template.language != "arm":
+            return None
+        if kind not in self.names:
+            self.names[kind] = {one.lower(): one for one in declared}
+        return self.names[kind].get(name.lower())
+
+
+@dataclass(slots=True)
+class Env:
+    """What names mean where an expression stands.
+
+    Attributes:
+        locals: variables of lambdas and of Bicep's loops.
+        turns: the number of the current turn of ARM's loops by name in lower case; "" is the innermost one.
+        arguments: the parameters of the user function whose body this is; None outside of one.
+        default: this is the default value of a parameter, where utcNow() and newGuid() are allowed.
+        outside: this stands in a nested template, but is computed in the template around it.
+        target: the id that resources here are deployed to, where it is not the frame's; None for the frame's.
+    """
+
+    frame: Frame
+    locals: dict[str, Value] = field(default_factory=dict)
+    turns: dict[str, Value] = field(default_factory=dict)
+    arguments: dict[str, Value] | None = None
+    default: bool = False
+    outside: bool = False
+    target: "Value" = None
+
+    def with_locals(self, more: dict[str, Value]) -> "Env":
+        """Return the environment inside a lambda or loop."""
+        return Env(
+            self.frame, {**self.locals, **more}, self.turns, self.arguments, self.default, self.outside, self.target
+        )
+
+    def moved(self, target: Value) -> "Env":
+        """Return the environment for a nested template that is computed here, but deployed elsewhere."""
+        return replace(self, outside=True, target=target)
+
+    def with_turn(self, name: str, number: Value, *, innermost: bool = True) -> "Env":
+        """Return the environment inside one turn of an ARM loop."""
+        turns = {**self.turns, name.lower(): number}
+        if innermost:
+            turns[""] = number
+        return Env(self.frame, self.locals, turns, self.arguments, self.default, self.outside, self.target)
+
+
+NO_SCOPE: Final = Unknown("where the template is deployed to is not given; give its id with --deploy-to", NOWHERE)
+
+
+class Handle:
+    """A resource or module as a value: what `Access` reads of a `Symbol`. `deploy` gives the real ones."""
+
+    def member(self, name: str, place: Place) -> Value:
+        """Return a property, such as its id; Unknown for what only Azure knows."""
+        raise NotImplementedError
+
+    def item(self, number: Value, place: Place) -> Value:
+        """Return the handle of one of a loop's resources."""
+        raise NotImplementedError
+
+
+class Resources:
+    """The resources and modules of a template that is deployed. `deploy` gives the real ones."""
+
+    def symbol(self, name: str) -> Handle | Unknown:
+        """Return the handle of a resource or module by its symbolic name. Raises EngineError."""
+        raise NotImplementedError
+
+    def reference(self, name: str, function: str, place: Place) -> Value | None:
+        """Return what `reference` or `resourceInfo` says of a resource by its name, symbolic name or id.
+
+        None: nothing of it is known here.
+        """
+        raise NotImplementedError
+
+
+class Closure:
+    """A lambda, with the environment it stands in."""
+
+    def __init__(self, compute: "Callable[[Node, Env], Value]", node: "Lambda", env: Env) -> None:
+        self._compute, self._node, self._env = compute, node, env
+
+    @property
+    def arity(self) -> int:
+        """The number of its variables."""
+        return len(self._node.names)
+
+    def __call__(self, *values: Value) -> Value:
+        """Return the body's value for these variables."""
+        names = self._node.names
+        return self._compute(self._node.body, self._env.with_locals(dict(zip(names, values, strict=False))))
+
+
+def home_frame(frame: Frame, home: "Template") -> Frame:
+    """Return the frame in which what was imported from another file is computed."""
+    found = frame.homes.get(home.path)
+    if found is None:
+        found = frame.homes[home.path] = Frame(home, frame.scope, frame.name, frame.location)
+    return found

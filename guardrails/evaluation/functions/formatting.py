@@ -1,0 +1,164 @@
+"""Values as texts: `string`, `format`, and what `concat`, `join` and interpolation make of a value. Pure."""
+
+import json
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from guardrails.evaluation.functions import units
+from guardrails.evaluation.functions.base import LONGEST_TEXT, MANY, TOO_LONG, function, is_int, kind, text, unsure
+from guardrails.evaluation.values import EngineError, Loose, Unknown, Value
+
+_HOLE: Final = re.compile(r"\{\{|\}\}|\{(\d{1,6})(?: *, *(-?\d{1,6}))? *(?::([^{}]*))?\}|[{}]")
+_STANDARD: Final = re.compile(r"([A-Za-z])(\d{0,9})")
+_CUSTOM: Final = re.compile(r"(#|0)(?:[#0]|,(?=[#0]))*(?:\.(0*))?|0")
+_ESCAPED: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def plain(value: Value) -> str:
+    """Return a text, an integer or a boolean as a text."""
+    if isinstance(value, bool):
+        return "True" if value else "False"
+    return str(value)
+
+
+@function("string", 1)
+def _string(arguments: list[Value]) -> Value:
+    value = arguments[0]
+    if value is None or isinstance(value, float):
+        raise EngineError(f"string() of {kind(value)} is refused")
+    return as_json(value) if isinstance(value, list | dict) else plain(value)
+
+
+def as_json(value: Value) -> Value:
+    """Return an object or array as Newtonsoft's serialiser writes it, without blanks."""
+    if not _is_writable(value):
+        return unsure("such a value as a text")
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character, escape in _ESCAPED.items():
+        written = written.replace(character, escape)
+    return written if len(written) <= LONGEST_TEXT else TOO_LONG
+
+
+def _is_writable(value: Value) -> bool:
+    """Whether this value's text is known: decimals with an exponent and objects of unknown order have none."""
+    if isinstance(value, float):
+        return "e" not in repr(value)
+    if isinstance(value, list):
+        return all(map(_is_writable, value))
+    return not isinstance(value, Loose) and all(map(_is_writable, value.values())) if isinstance(value, dict) else True
+
+
+@function("format", 1, MANY)
+def _format(arguments: list[Value]) -> Value:
+    return composite(text(arguments[0], "format"), arguments[1:])
+
+
+def composite(pattern: str, values: list[Value]) -> Value:
+    """Fill a pattern as .NET's composite formatting does. Raises EngineError for a pattern that is none."""
+    parts: list[str] = []
+    end = 0
+    for found in _HOLE.finditer(pattern):
+        parts.append(pattern[end : found.start()])
+        end = found.end()
+        if found[0] in ("{{", "}}"):
+            parts.append(found[0][0])
+            continue
+        if found[1] is None:
+            raise EngineError("format() was given a pattern with a brace that is not closed or has no number")
+        if int(found[1]) >= len(values):
+            raise EngineError(f"format() was given no value for {{{found[1]}}}")
+        filled = formatted(values[int(found[1])], found[3] or "")
+        if isinstance(filled, Unknown):
+            return filled
+        parts.append(_padded(filled, int(found[2] or 0)))
+    parts.append(pattern[end:])
+    whole = "".join(parts)
+    return whole if len(whole) <= LONGEST_TEXT else TOO_LONG
+
+
+def _padded(filled: str, width: int) -> str:
+    missing = " " * (abs(width) - units.length(filled))
+    return missing + filled if width > 0 else filled + missing
+
+
+def formatted(value: Value, specifier: str) -> str | Unknown:
+    """Return a value as `{0:specifier}` shows it."""
+    if value is None:
+        return ""
+    if isinstance(value, list | dict):
+        return _quoted(value)
+    if isinstance(value, float):
+        return unsure("a decimal as a text")
+    if not is_int(value) or not specifier:
+        return plain(value)
+    if found := _STANDARD.fullmatch(specifier):
+        return _standard(int(value), found[1], int(found[2]) if found[2] else None)
+    return _custom(int(value), specifier)
+
+
+def _quoted(value: Value) -> str | Unknown:
+    """Return an object or array as `format` shows it: JSON with single quotes."""
+    written = as_json(value)
+    if isinstance(written, Unknown):
+        return written
+    simple = not re.search(r"['\\]", str(written))  # what is escaped, and how, is not known for certain
+    return str(written).replace('"', "'") if simple else unsure("such a value in format()")
+
+
+def _standard(number: int, letter: str, digits: int | None) -> str | Unknown:
+    """Return a number in one of .NET's standard formats, in the invariant culture."""
+    small = letter.lower()
+    if digits is not None and digits > 99:
+        return unsure("a number with so many digits")
+    if small == "d":
+        return f"{'-' if number < 0 else ''}{abs(number):0{digits or 1}d}"
+    if small in "nf":
+        return (
+            f"{number:{',' if small == 'n' else ''}.{2 if digits is None else digits}f}" if _exact(number) else _big()
+        )
+    if small == "p":
+        return f"{number * 100:,.{2 if digits is None else digits}f} %" if _exact(number * 100) else _big()
+    if small == "c" and number >= 0:
+        return f"¤{number:,.{2 if digits is None else digits}f}" if _exact(number) else _big()
+    if small in "xb" and number >= 0:
+        kind_ = letter if small == "x" else "b"
+        return f"{number:0{digits or 1}{kind_}}"
+    if small == "e":
+        return _exponential(number, letter, 6 if digits is None else digits)
+    if small == "g" and digits is None:
+        return str(number)
+    if small in "cxbgr":
+        return unsure(f"the number format {letter}")
+    raise EngineError(f"format() does not know the number format {letter}")
+
+
+def _exact(number: int) -> bool:
+    return abs(number) < 2**53
+
+
+def _big() -> Unknown:
+    return unsure("so big a number in this format")
+
+
+def _exponential(number: int, letter: str, digits: int) -> str:
+    shifted = abs(number)
+    exponent = len(str(shifted)) - 1
+    rounded = (Decimal(shifted) / Decimal(10) ** exponent).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    if rounded >= 10:
+        rounded, exponent = (rounded / 10).quantize(Decimal(1).scaleb(-digits)), exponent + 1
+    return f"{'-' if number < 0 else ''}{rounded}{letter}+{exponent:03d}"
+
+
+def _custom(number: int, pattern: str) -> str | Unknown:
+    """Return a number in a custom format of `0`, `#`, `,` and `.` alone."""
+    found = _CUSTOM.fullmatch(pattern)
+    if not found or number < 0 or not _exact(number):
+        return unsure("this number format")
+    whole, _, decimals = pattern.partition(".")
+    least = len(whole.replace(",", "")[whole.replace(",", "").find("0") :]) if "0" in whole else 0
+    digits = f"{number:0{least}d}" if number or least else ""
+    if "," in whole:
+        groups = [digits[max(0, end - 3) : end] for end in range(len(digits), 0, -3)]
+        digits = ",".join(reversed(groups))
+    return digits + ("." + decimals if decimals else "")

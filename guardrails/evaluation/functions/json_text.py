@@ -1,0 +1,178 @@
+"""The function `json()`: JSON as the engine's lenient parser reads it. Pure.
+
+Beyond strict JSON it reads comments, single quotes and keys without quotes. What else it may read is Unknown here.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+from guardrails.evaluation.functions.base import unsure
+from guardrails.evaluation.values import EngineError, Unknown, Value
+
+_DEEPEST: Final = 60
+_TOKEN: Final = re.compile(
+    r"""\s+|//[^\n\r]*|/\*.*?\*/|(?P<mark>[{}\[\]:,])
+    |(?P<double>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")|(?P<single>'[^'"\\\x00-\x1f]*')
+    |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])|(?P<word>[A-Za-z_$][\w$]*)""",
+    re.X | re.S,
+)
+_WORDS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None}
+
+
+class _Odd(Exception):
+    """The parser may read this, or not: it is not known for certain."""
+
+
+def parse(text: str, name: str) -> Value:
+    """Return the value that a text of JSON holds. Raises EngineError where it holds none."""
+    if not text.strip():
+        raise EngineError(f"{name}() was given an empty text")
+    try:
+        value = json.loads(text, parse_constant=_odd, parse_int=_integer)
+    except RecursionError:
+        return unsure(f"{name}() of JSON that is nested so deep")
+    except (ValueError, _Odd):
+        return _lenient(text, name)
+    if _depth_of(text) > _DEEPEST:
+        return unsure(f"{name}() of JSON that is nested so deep")
+    return value if is_encodable(value) else unsure("half a character")
+
+
+def _odd(constant: str) -> Any:
+    raise _Odd(constant)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise _Odd(digits)
+    return int(digits)
+
+
+def is_encodable(value: Value) -> bool:
+    """Whether no text in a value holds half a character (a lone surrogate)."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, list):
+        return all(map(is_encodable, value))
+    return (
+        all(is_encodable(key) and is_encodable(one) for key, one in value.items()) if isinstance(value, dict) else True
+    )
+
+
+def _depth_of(text: str) -> int:
+    depth = deepest = 0
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|([\[\]{}])', text):
+        depth += {"": 0, "[": 1, "{": 1}.get(mark, -1)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _lenient(text: str, name: str) -> Value:
+    try:
+        value = _Parser(text).whole()
+    except _Odd:
+        return unsure(f"{name}() of this text")
+    except EngineError as error:
+        raise EngineError(f"{name}() was given a text that is not JSON: {error.message}") from None
+    return value if is_encodable(value) else unsure("half a character")
+
+
+class _Parser:
+    """Reads one value after the other from tokens."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens: list[tuple[str, str]] = []
+        at = 0
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            if not found:
+                raise _Odd
+            at = found.end()
+            if found.lastgroup:
+                self._tokens.append((found.lastgroup, found[0]))
+        self._next = 0
+
+    def whole(self) -> Value:
+        """Read the value of the whole text. Raises EngineError or _Odd."""
+        value = self.value(0)
+        if self.peek():
+            raise EngineError("there is more text after its end")
+        return value
+
+    def peek(self) -> str:
+        """Return the next token, "" at the end."""
+        return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
+
+    def value(self, depth: int) -> Value:
+        """Read one value. Raises EngineError for what is certainly refused, _Odd where that is not known."""
+        if self._next >= len(self._tokens):
+            raise EngineError("it ends too early")
+        kind, found = self._tokens[self._next]
+        self._next += 1
+        if depth > _DEEPEST:
+            raise _Odd
+        if found == "{":
+            return self._object(depth)
+        if found == "[":
+            return self._array(depth)
+        return _scalar(kind, found)
+
+    def _object(self, depth: int) -> dict[str, Value]:
+        found: dict[str, Value] = {}
+        if self._took("}"):
+            return found
+        while True:
+            kind, key = self._tokens[self._next] if self._next < len(self._tokens) else ("", "")
+            if kind not in ("double", "single", "word"):
+                raise _Odd
+            self._next += 1
+            self._need(":")
+            found[key if kind == "word" else _scalar(kind, key)] = self.value(depth + 1)
+            if self._took("}"):
+                return found
+            self._need(",")
+
+    def _array(self, depth: int) -> list[Value]:
+        found: list[Value] = []
+        if self._took("]"):
+            return found
+        while True:
+            if self.peek() == "]":
+                raise _Odd
+            found.append(self.value(depth + 1))
+            if self._took("]"):
+                return found
+            self._need(",")
+
+    def _took(self, mark: str) -> bool:
+        found = self.peek() == mark
+        self._next += found
+        return found
+
+    def _need(self, mark: str) -> None:
+        if not self._took(mark):
+            raise EngineError(f"there is no {mark} where one is needed")
+
+
+def _scalar(kind: str, token: str) -> Value:
+    if kind == "double":
+        return json.loads(token)
+    if kind == "single":
+        return token[1:-1]
+    if kind == "number":
+        return _number(token)
+    if kind == "word" and token in _WORDS:
+        return _WORDS[token]
+    raise _Odd
+
+
+def _number(token: str) -> Value:
+    digits = token.removeprefix("-")
+    if digits.isdecimal() and digits.startswith("0") and len(digits) > 1:
+        if len(digits) > 2 or digits[1] in "89":  # read as octal, or refused
+            raise _Odd
+        return int(token)
+    value = json.loads(token, parse_int=_integer)
+    assert not isinstance(value, Unknown)  # noqa: S101  for the type checker
+    return value

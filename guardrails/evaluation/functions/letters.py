@@ -1,0 +1,151 @@
+"""Letter case, order and search in texts as .NET has them in the invariant culture. Pure.
+
+Keys of objects compare *ordinally*: by UTF-16 code units of the upper-case letters. `less`, `startsWith` and `indexOf`
+compare by *culture*, as ICU's root collation does: that is computed here for printable ASCII, and for Latin letters
+with one accent. Other texts raise `Uncertain`.
+"""
+
+import unicodedata
+from typing import Final
+
+
+class Uncertain(Exception):
+    """How the engine compares these texts is not computed here."""
+
+
+_UNCHANGED: Final = "\u0130\u0131"
+"""Dotted and dotless i: the invariant culture leaves both as they are."""
+_ORDER: Final = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
+"""Printable ASCII before the letters, in the order of the root collation; the blank comes before all of them."""
+_WEIGHTS: Final = {character: weight for weight, character in enumerate(" " + _ORDER)} | {
+    letter: 100 + number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
+}
+IGNORABLE: Final = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+"""Characters that comparing by culture does not see."""
+BLANKS: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""What .NET's `Trim` takes away."""
+
+
+def lower(text: str) -> str:
+    """Return a text in lower case, as `ToLowerInvariant`: letter by letter."""
+    if text.isascii():
+        return text.lower()
+    return "".join(map(_lower, text))
+
+
+def upper(text: str) -> str:
+    """Return a text in upper case, as `ToUpperInvariant`: letter by letter."""
+    if text.isascii():
+        return text.upper()
+    return "".join(map(_upper, text))
+
+
+def _lower(letter: str) -> str:
+    changed = letter.lower()
+    return changed if len(changed) == 1 and letter not in _UNCHANGED else letter
+
+
+def _upper(letter: str) -> str:
+    if letter in _UNCHANGED:
+        return letter
+    changed = letter.upper()
+    if len(changed) == 1:
+        return changed
+    changed = letter.title()  # of the letters whose upper case is several, a few have one that is a single letter
+    return changed if len(changed) == 1 else letter
+
+
+def ordinal_key(text: str) -> bytes:
+    """Return the key by which the engine sorts and finds keys of objects: ordinal, letter case ignored."""
+    return upper(text).encode("utf-16-be", "surrogatepass")
+
+
+def same_key(one: str, other: str) -> bool:
+    """Whether two texts are the same key of an object."""
+    return one == other or (len(one) == len(other) and upper(one) == upper(other))
+
+
+def compare(one: str, other: str) -> int:
+    """Compare by culture, letter case counting last: below 0 where `one` comes first. Raises Uncertain."""
+    if one == other:
+        return 0
+    ones, others = _elements(one), _elements(other)
+    for level in range(3):
+        first, second = [e[level] for e in ones], [e[level] for e in others]
+        if first != second:
+            return _order(first, second, accents=level == 1)
+    return 0
+
+
+def _order(first: list[int], second: list[int], *, accents: bool) -> int:
+    """Order two lists of weights that differ. Two different accents have no order here."""
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            if accents and one and other:
+                raise Uncertain
+            return -1 if one < other else 1
+    return -1 if len(first) < len(second) else 1
+
+
+def _elements(text: str) -> list[tuple[int, int, int]]:
+    """Return each letter's weights: base letter, accent (0 for none), letter case."""
+    elements = []
+    for character in text:
+        if character in IGNORABLE:
+            continue
+        base, accent = _parts(character)
+        small = base.lower()
+        if small not in _WEIGHTS:
+            raise Uncertain
+        elements.append((_WEIGHTS[small], accent, int(base != small)))
+    return elements
+
+
+def _parts(character: str) -> tuple[str, int]:
+    """Split a letter with one accent into its base letter and accent. Raises Uncertain for what is none."""
+    if character.isascii():
+        return character, 0
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and "\u0300" <= parts[1] <= "\u036f":
+        return parts[0], ord(parts[1])
+    raise Uncertain
+
+
+def folded(text: str) -> str:
+    """Return a text for searching by culture, letter case ignored. Raises Uncertain.
+
+    Letters with an accent are one character in it, however they are written.
+    """
+    if text.isascii() and text.isprintable():
+        return text.lower()
+    text = unicodedata.normalize("NFC", text)
+    for character in text:
+        base, _ = _parts(character)
+        if base not in "\t\n" and not base.isprintable():
+            raise Uncertain
+    return lower(text)
+
+
+def index_of(whole: str, part: str) -> int:
+    """Return where `part` first stands in `whole` by culture, letter case ignored; -1 for nowhere. Raises Uncertain."""
+    seen = without_ignorable(whole)
+    found = folded(seen).find(folded(without_ignorable(part)))
+    if found < 0 or seen == whole == unicodedata.normalize("NFC", whole):
+        return found
+    if found == 0 or seen != unicodedata.normalize("NFC", seen):
+        raise Uncertain
+    kept = [number for number, character in enumerate(whole) if character not in IGNORABLE]
+    return kept[found]
+
+
+def last_index_of(whole: str, part: str) -> int:
+    """Return where `part` last stands in `whole`, as `index_of`. Raises Uncertain."""
+    found = folded(without_ignorable(whole)).rfind(folded(without_ignorable(part)))
+    if found >= 0 and (without_ignorable(whole) != whole or whole != unicodedata.normalize("NFC", whole)):
+        raise Uncertain
+    return found
+
+
+def without_ignorable(text: str) -> str:
+    """Return a text without the characters that comparing by culture does not see."""
+    return text if text.isascii() else "".join(c for c in text if c not in IGNORABLE)

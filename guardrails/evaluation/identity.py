@@ -1,0 +1,169 @@
+"""Ids and names of the resources of a template: at which scope, on which resource. Pure."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from guardrails.evaluation.frames import Handle
+from guardrails.evaluation.functions.base import kind, unsure
+from guardrails.evaluation.functions.ids import is_guid, typed_path, under
+from guardrails.evaluation.template import Resource
+from guardrails.evaluation.values import NOWHERE, EngineError, Place, Unknown, Value
+
+_AT_TENANT: Final = frozenset({"microsoft.management/managementgroups", "microsoft.subscription/aliases"})
+_GROUPS: Final = "microsoft.resources/resourcegroups"
+_EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
+_SCOPE: Final = re.compile(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
+
+
+@dataclass(slots=True)
+class Identity:
+    """What a resource is called. Each part may be Unknown.
+
+    Attributes:
+        type: the whole type, with its parents'.
+        name: the whole name, with its parents': `account/Microsoft.Authorization/name`.
+        last: the name as the resource itself writes it.
+        id: its id.
+    """
+
+    type: Value
+    name: Value
+    last: Value
+    id: Value
+
+
+def is_exemption(type_: str, name: Value) -> bool:
+    """Whether a whole type is that of a policy exemption, in either style.
+
+    `name`: the whole name. The old style has the provider in it; where that is not known, the type decides.
+    """
+    provider, *types = type_.lower().split("/")
+    if (provider, *types) == _EXEMPTIONS:
+        return True
+    if types[-2:] != ["providers", "policyexemptions"]:
+        return False
+    return not isinstance(name, str) or "/microsoft.authorization/" in f"/{name.lower()}"
+
+
+def scope_of(id_: Value) -> Value:
+    """Return the id of the scope that an exemption is on; `/` for the tenant."""
+    if not isinstance(id_, str):
+        return id_
+    found = _SCOPE.fullmatch(id_)
+    return (found[1] or "/") if found else unsure("the scope of this id")
+
+
+def identify(resource: Resource, scope: Value, compute: Callable[[object], Value], parent: Identity | None) -> Identity:
+    """Return what a resource is called. Raises EngineError where a type and name do not fit.
+
+    Args:
+        resource: the resource.
+        scope: the id of what it is on, Unknown where that is not known.
+        compute: gives the value of an expression where the resource stands.
+        parent: of the resource that it is a child of, if any.
+    """
+    type_, last = compute(resource.type), compute(resource.name) if resource.name is not None else None
+    if last is None:
+        last = Unknown("it has no name", resource.place)
+    if not isinstance(last, str | Unknown):
+        raise EngineError(f"the name is {kind(last)}, not a text", resource.place)
+    name = last
+    if parent is not None:
+        name = _joined(parent.name, last)
+        if resource.enclosing is not None:
+            type_ = _joined(parent.type, type_)
+    return Identity(type_, name, last, _id(scope, type_, name, resource.place))
+
+
+def _joined(one: Value, other: Value) -> Value:
+    if isinstance(one, str) and isinstance(other, str):
+        return f"{one}/{other}"
+    return one if isinstance(one, Unknown) else other
+
+
+def _id(scope: Value, type_: Value, name: Value, place: Place) -> Value:
+    for part in (type_, name):
+        if not isinstance(part, str):
+            return part if isinstance(part, Unknown) else unsure("such a type")
+    segments = name.split("/")
+    if len(segments) != type_.count("/"):
+        raise EngineError(
+            f"the name {name[:80]!r} does not have one part for each part of the type {type_[:80]!r}", place
+        )
+    if not all(segments):
+        raise EngineError(f"the name {name[:80]!r} has an empty part", place)
+    if type_.lower() in _AT_TENANT:
+        return under("/", typed_path(type_, segments))
+    if isinstance(scope, Unknown):
+        return scope
+    if type_.lower() == _GROUPS:
+        return f"{scope.rstrip('/')}/resourceGroups/{name}"
+    return under(scope, typed_path(type_, segments))
+
+
+def scope_id(given: Value, own: Value, place: Place) -> Value:
+    """Return the id that a `scope` property means.
+
+    Args:
+        given: its value: an id, relative or whole, a scope's object, or a resource.
+        own: the id that the template is deployed to.
+        place: of the property.
+    """
+    if isinstance(given, Handle):
+        given = given.member("id", place)
+    if isinstance(given, dict):
+        given = given.get("id", unsure("such a scope"))
+    if isinstance(given, Unknown):
+        return given
+    if not isinstance(given, str):
+        raise EngineError(f"the scope is {kind(given)}, not a text", place)
+    if given.startswith("/"):
+        return _whole(given)
+    if isinstance(own, Unknown):
+        return own
+    segments = given.split("/")
+    if len(segments) < 3 or len(segments) % 2 == 0 or not all(segments) or "." not in segments[0]:
+        return unsure("such a scope")
+    if segments[0].lower() == "microsoft.management":
+        return f"/providers/{given}"
+    if f"{segments[0]}/{segments[1]}".lower() in (_GROUPS, "microsoft.resources/subscriptions"):
+        return unsure("such a scope")
+    return f"{own.rstrip('/')}/providers/{given}"
+
+
+def _whole(given: str) -> Value:
+    trimmed = given.rstrip("/")
+    if "//" in trimmed:
+        return unsure("such a scope")
+    return trimmed or "/"
+
+
+def target(own: Value, scope: Value, subscription: Value, group: Value, place: Place = NOWHERE) -> Value:
+    """Return the id that a nested deployment goes to.
+
+    Args:
+        own: where the template around it is deployed to.
+        scope, subscription, group: its `scope`, `subscriptionId` and `resourceGroup`; None where it has none.
+        place: of the nested deployment.
+    """
+    for part in (scope, subscription, group):
+        if isinstance(part, Unknown):
+            return part
+    if scope is not None:
+        return scope_id(scope, own, place)
+    if not all(isinstance(part, str | None) for part in (subscription, group)):
+        raise EngineError("subscriptionId and resourceGroup of a nested deployment are texts", place)
+    if subscription is None and group is None:
+        return own
+    if subscription is None:
+        if isinstance(own, Unknown):
+            return own
+        found = re.match(r"/subscriptions/[^/]+", own)
+        if not found:
+            return unsure("a resource group of a deployment outside of a subscription")
+        return f"{found[0]}/resourceGroups/{group}"
+    if not is_guid(subscription):
+        return unsure("a subscription that is no GUID")
+    return f"/subscriptions/{subscription}" + (f"/resourceGroups/{group}" if group is not None else "")

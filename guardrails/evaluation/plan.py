@@ -1,0 +1,92 @@
+"""What a deployment would do: the answer of `deploy`. Pure."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object
+from guardrails.evaluation.template import Diagnostic, Stage
+from guardrails.evaluation.values import NOWHERE, Place, Value
+
+
+class Outcome(StrEnum):
+    """What becomes of a deployment, as far as the files say."""
+
+    DEPLOYS = "deploys"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class PlannedExemption:
+    """One exemption that a template would deploy, once for each turn of its loop.
+
+    Attributes:
+        place: of the resource in its file.
+        via: the modules and nested deployments that lead to it, from the outermost.
+        deployed: False: its condition is false. None: its condition, or how many there are, is unknown.
+        id, scope, name, api_version: texts or Unknown.
+        properties: as they would be sent; an object with Unknown in it, or Unknown.
+        body: the properties' expression, for places. None where there are none.
+        entry: its number where it is one of several of a loop, from 0; None where it is not, or unknown.
+    """
+
+    place: Place
+    via: tuple[Place, ...]
+    deployed: bool | None
+    id: Value
+    scope: Value
+    name: Value
+    api_version: Value
+    properties: Value
+    body: Node | None = None
+    entry: int | None = None
+
+    def place_of(self, pointer: str) -> Place:
+        """Return the place of a part of the properties: of the deepest part above it that stands in a file.
+
+        Args:
+            pointer: a JSON pointer into the properties: `/metadata/owner`.
+        """
+        keys = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        node, place = self.body, self.place
+        for key in keys:
+            member = _member(node, key)
+            if member is None:
+                break
+            place, node = member
+        return place
+
+
+def _member(node: Node | None, key: str) -> tuple[Place, Node] | None:
+    """Return the place and expression of one member of a literal object or list."""
+    if isinstance(node, Object):
+        for member in node.members:
+            if isinstance(member, Member):
+                name = member.key.value if isinstance(member.key, Literal) else member.key
+                if name == key:
+                    return member.place, member.value
+    if isinstance(node, Array) and key.isdecimal() and int(key) < len(node.items):
+        item = node.items[int(key)]
+        return (item.place, item) if not hasattr(item, "value") or isinstance(item, Literal) else None
+    return None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one template with its parameters would deploy.
+
+    Attributes:
+        paths: the files that took part: the template, its modules, loaded files; without the parameter file.
+        stage: where it is refused; None where it is not.
+        outputs: the template's outputs, with Unknown in them.
+        exemptions: those whose condition is false too.
+        diagnostics: of all stages.
+    """
+
+    outcome: Outcome
+    stage: Stage | None = None
+    paths: list[str] = field(default_factory=list)
+    outputs: dict[str, Value] = field(default_factory=dict)
+    exemptions: list[PlannedExemption] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    place: Place = NOWHERE

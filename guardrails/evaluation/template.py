@@ -1,0 +1,265 @@
+"""A template as a reader gives it: parameters, variables, resources and outputs, not yet computed. Pure."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from guardrails.evaluation.expressions import Loop, Node
+from guardrails.evaluation.values import NOWHERE, Place, Unknown
+
+
+class ScopeKind(StrEnum):
+    """Where a template is deployed to, as Bicep's `targetScope` spells it."""
+
+    RESOURCE_GROUP = "resourceGroup"
+    SUBSCRIPTION = "subscription"
+    MANAGEMENT_GROUP = "managementGroup"
+    TENANT = "tenant"
+
+
+class Language(StrEnum):
+    """What a template is written in. It decides which functions there are, and the letter case of their names."""
+
+    ARM = "arm"
+    BICEP = "bicep"
+
+
+class Level(StrEnum):
+    """How grave a diagnostic is. An error refuses the deployment."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Stage(StrEnum):
+    """Where a deployment is refused."""
+
+    READ = "read"
+    """The file cannot be read, such as invalid JSON."""
+    COMPILE = "compile"
+    """The compiler refuses the Bicep file, or the engine the template, before any expression is computed."""
+    EVALUATE = "evaluate"
+    """An expression, or a value for a parameter, is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What is wrong at a place.
+
+    Attributes:
+        rule: the compiler's code (`BCP139`), or a name of ours in lower case.
+        message: one plain sentence without a full stop.
+        stage: where it stops the deployment, if its level is error.
+    """
+
+    place: Place
+    message: str
+    rule: str = ""
+    level: Level = Level.ERROR
+    stage: Stage = Stage.COMPILE
+
+
+@dataclass(slots=True)
+class TypeOf:
+    """A declared type, as far as it is checked when values are given.
+
+    Attributes:
+        kind: `string`, `int`, `bool`, `array`, `object`, or "" for any other type, which is not checked.
+        nullable: null is a value, and the default where there is none.
+        allowed: the values of `allowedValues` or `@allowed`, or of a Bicep union of literals; None for all values.
+        least, most: `minValue` and `maxValue` of an int.
+        shortest, longest: `minLength` and `maxLength` of a text or list.
+        items: the type of each item of a list.
+        properties: the types of an object's properties, by name.
+        required: the names of properties that must be given.
+        additional: the type of other properties; None for any.
+        sealed: other properties are refused.
+        reference: the name of a type of the template (`definitions`, Bicep's `type`), which is meant.
+    """
+
+    kind: str = ""
+    nullable: bool = False
+    secure: bool = False
+    allowed: Node | None = None
+    least: int | None = None
+    most: int | None = None
+    shortest: int | None = None
+    longest: int | None = None
+    items: "TypeOf | None" = None
+    properties: "dict[str, TypeOf]" = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    additional: "TypeOf | None" = None
+    sealed: bool = False
+    reference: str = ""
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class ParameterDeclaration:
+    """A parameter of a template or of a user function. `default`: None where there is none."""
+
+    name: str
+    type: TypeOf
+    default: Node | None = None
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class FunctionDeclaration:
+    """A function of the template. `name`: with its namespace, `contoso.ticket`, for ARM.
+
+    `home`: the template in which its body is computed, where it was imported from another file; None for its own.
+    """
+
+    name: str
+    parameters: list[ParameterDeclaration]
+    body: Node
+    output: TypeOf | None = None
+    place: Place = NOWHERE
+    home: "Template | None" = None
+
+
+@dataclass(slots=True)
+class VariableDeclaration:
+    """A variable of the template. `home`: as of a function."""
+
+    name: str
+    value: Node
+    place: Place = NOWHERE
+    home: "Template | None" = None
+
+
+@dataclass(slots=True)
+class Output:
+    """An output of a template. `value`: a Comprehension where it is a loop. `condition`: ARM's; None for always."""
+
+    name: str
+    value: Node
+    type: TypeOf
+    condition: Node | None = None
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class Given:
+    """A value that is given to a parameter, by a parameter file, a module's call or an option.
+
+    `value`: Unknown in it (`Opaque`) for a secret. `place`: where it is given.
+    """
+
+    value: Node
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class Deployment:
+    """What makes a resource a nested deployment, or a declaration a Bicep module.
+
+    Attributes:
+        template: the template that is deployed; None where it cannot be read.
+        missing: why it cannot be read.
+        parameters: what is given to its parameters. For a Bicep module whose `params` is no plain object, or holds a
+            spread: see `parameters_node`.
+        parameters_node: an expression for an object of name to value; None where `parameters` has them.
+        inner: expressions of the template are computed in it, as in all Bicep modules and linked templates. If not,
+            `parameters()`, `variables()` and the scope functions are of the template around it.
+        scope: Bicep's `scope:`, an expression that gives a scope's id or an object with `id`; ARM's `scope`.
+        subscription, resource_group: ARM's `subscriptionId` and `resourceGroup`.
+    """
+
+    template: "Template | None"
+    missing: Unknown | None = None
+    parameters: dict[str, Given] = field(default_factory=dict)
+    parameters_node: Node | None = None
+    inner: bool = True
+    scope: Node | None = None
+    subscription: Node | None = None
+    resource_group: Node | None = None
+
+
+@dataclass(slots=True)
+class Resource:
+    """A resource of a template, or a module.
+
+    Attributes:
+        symbol: its symbolic name, "" where it has none.
+        type: `Microsoft.Authorization/policyExemptions`, with its parents' types for a Bicep child; a text almost
+            always.
+        api_version: an expression; None where it has none (a Bicep module).
+        name: an expression: the last part of the name for one with a `parent`, else as ARM has it, `a/b/c`.
+        condition: None for always.
+        loop: None for one resource.
+        scope: what an extension resource is on: an expression that gives an id, relative or whole, or an object
+            with `id`; None for the deployment's own scope.
+        parent: the symbolic name of the parent, with `parent_index` where the parent is a loop.
+        enclosing: the resource in whose body this one stands (ARM's child resources): its type and name come first.
+        existing: it is only referred to.
+        properties: the body's `properties`, None where it has none.
+        body: the whole body, for places.
+        others: other fields that are computed, such as `location`: what is refused there refuses the deployment.
+        deployment: set for a nested deployment or a module.
+    """
+
+    type: Node
+    name: Node | None
+    api_version: Node | None = None
+    symbol: str = ""
+    condition: Node | None = None
+    loop: Loop | None = None
+    scope: Node | None = None
+    parent: str = ""
+    parent_index: Node | None = None
+    enclosing: "Resource | None" = None
+    existing: bool = False
+    properties: Node | None = None
+    body: Node | None = None
+    others: list[Node] = field(default_factory=list)
+    deployment: Deployment | None = None
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class Template:
+    """A template, not yet computed.
+
+    Attributes:
+        scope: where it is deployed to; None where the file does not say.
+        symbolic: resources have symbolic names (ARM's language version 2; Bicep always).
+        resources: all of them, with children of children, in the order of the file.
+        diagnostics: what the reader found wrong. What could be read is here all the same.
+        incomplete: why parts of the file were not read; "no exemption here" is then no answer. "" for all read.
+        loaded: the paths of files whose content is in it (`loadJsonContent`).
+    """
+
+    language: Language
+    path: str
+    scope: ScopeKind | None
+    symbolic: bool = False
+    parameters: dict[str, ParameterDeclaration] = field(default_factory=dict)
+    variables: dict[str, VariableDeclaration] = field(default_factory=dict)
+    functions: dict[str, FunctionDeclaration] = field(default_factory=dict)
+    types: dict[str, TypeOf] = field(default_factory=dict)
+    resources: list[Resource] = field(default_factory=list)
+    outputs: dict[str, Output] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    incomplete: str = ""
+    loaded: list[str] = field(default_factory=list)
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class ParameterFile:
+    """A parameter file, read.
+
+    Attributes:
+        using: the path of the template that it names (Bicep), from the repository's root; "" where it names none.
+        values: what it gives, by the parameter's name.
+        home: variables, functions and types that its expressions use (Bicep); None where it has none.
+    """
+
+    path: str
+    using: str = ""
+    values: dict[str, Given] = field(default_factory=dict)
+    home: Template | None = None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    place: Place = NOWHERE

@@ -1,0 +1,99 @@
+"""Values of ARM templates with their expressions: texts become expressions, `copy` becomes loops. Pure."""
+
+from dataclasses import dataclass, field
+
+from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loop, Member, Node, Object, Opaque
+from guardrails.evaluation.template import Diagnostic, Level, Stage
+from guardrails.evaluation.values import Place, Unknown
+from guardrails.files.arm_expressions import NotAnExpression, is_expression, parse, unescaped
+from guardrails.files.json_places import member, text_of
+
+
+@dataclass(slots=True)
+class Lowering:
+    """Lowers values of one file, and collects what is wrong in `diagnostics`."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def wrong(self, place: Place, message: str, rule: str = "", level: Level = Level.ERROR) -> None:
+        """Report what the engine refuses before it computes anything; or what is doubtful, by its level."""
+        self.diagnostics.append(Diagnostic(place, message, rule, level, Stage.COMPILE))
+
+    def text(self, node: Literal) -> Node:
+        """Return a text: an expression, or the text that it means."""
+        value = node.value
+        if not isinstance(value, str) or value[:1] != "[":
+            return node
+        if not is_expression(value):
+            return Literal(unescaped(value), node.place)
+        try:
+            return parse(value, node.place)
+        except NotAnExpression as error:
+            path, line, column = node.place
+            self.wrong(
+                Place(path, line, column + 1 + error.offset),
+                f"{_short(value)} is no expression: {error.message}",
+                "expression",
+            )
+            return Opaque(Unknown(f"Azure refuses this: {_short(value)} is no expression", node.place))
+
+    def value(self, node: Node) -> Node:
+        """Return a value with its expressions. The node is changed in place."""
+        kind = type(node)
+        if kind is Literal:
+            return self.text(node)  # type: ignore[arg-type]
+        if kind is Array:
+            node.items = [self.value(item) for item in node.items]  # type: ignore[union-attr, arg-type]
+        elif kind is Object:
+            self._object(node)  # type: ignore[arg-type]
+        return node
+
+    def _object(self, node: Object) -> None:
+        made: list[Member] = []
+        replaced: set[int] = set()
+        for one in node.members:
+            if type(one) is not Member or type(one.key) is not str:
+                continue
+            key = one.key
+            if key[:1] == "[":
+                found = self.text(Literal(key, one.place))
+                one.key = found.value if isinstance(found, Literal) else found
+            elif len(key) == 4 and key.lower() == "copy" and (loops := self.loops(one.value)) is not None:
+                made += loops
+                replaced.add(id(one))
+                continue
+            value = one.value
+            if type(value) is not Literal or (type(value.value) is str and value.value[:1] == "["):
+                one.value = self.value(value)
+        if replaced:
+            node.members = [*(one for one in node.members if id(one) not in replaced), *made]
+
+    def loops(self, node: Node) -> list[Member] | None:
+        """Return the members that a `copy` in an object makes; None where it is none."""
+        if not isinstance(node, Array):
+            return None
+        found: list[Member] = []
+        for item in node.items:
+            name, count, source = (member(item, part) for part in ("name", "count", "input"))  # type: ignore[arg-type]
+            named = text_of(name)
+            if named is None or name is None or count is None or source is None:
+                return None
+            loop = Loop(named, count=self.value(count), place=name.place)
+            found.append(Member(named, Comprehension(loop, self.value(source), place=name.place), name.place))
+        return found
+
+    def resource_loop(self, node: Node | None, name: str = "") -> Loop | None:
+        """Return the loop of a resource or output. `name`: of one that has none."""
+        if node is None:
+            return None
+        count = member(node, "count")
+        if count is None:
+            self.wrong(node.place, "a copy loop has no count", "copy")
+            count = Opaque(Unknown("Azure refuses this: a copy loop has no count", node.place))
+        named = text_of(member(node, "name"))
+        return Loop(named if named is not None else name, count=self.value(count), place=node.place)
+
+
+def _short(text: str) -> str:
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return repr(shown)

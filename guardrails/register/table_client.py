@@ -17,6 +17,7 @@ from uuid import uuid4
 from wsgiref.handlers import format_date_time
 
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline import AsyncPipeline, PipelineRequest
 from azure.core.pipeline.policies import (
     AsyncRedirectPolicy,
@@ -30,6 +31,7 @@ from azure.core.pipeline.policies import (
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables import TableEntity
+from azure.data.tables._error import _process_table_error
 from azure.data.tables.aio import TableClient
 
 from guardrails.register import table_wire as wire
@@ -69,6 +71,9 @@ class LeanTableClient(TableClient):
         if more or not self._is_plain:
             return await super().get_entity(partition_key, row_key, select=select, **more)
         answer = await self._sent("GET", wire.point(self.table_name, partition_key, row_key, select), wire.READING)
+        if answer.status_code == 404:  # as each new exemption begins: the SDK's last step alone does
+            error = ResourceNotFoundError(response=answer)
+            _process_table_error(error, table_name=self.table_name)  # type: ignore[no-untyped-call]
         found = wire.read_row(_json(answer))
         if found is None:
             with _given(answer):

@@ -77,7 +77,7 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
 async def _let_through(visit: Visit, look: Look, stored: Stored | None, *, removal: bool) -> BreakerState:
     """Return the breaker's state: as this process saw it last, if by that the revert is let through.
 
-    Taking it shows whether that still holds. What stands against it, and what became of an exemption whose row forgot
+    Taking it shows whether that still holds. What is against it, and what became of an exemption whose row forgot
     its reverts when it was restored, is read.
     """
     now = look.situation.now

@@ -101,7 +101,7 @@ def test_a_transaction_is_the_sdks_to_the_byte(chosen: Sequence[Write], partitio
     asyncio.run(same(lambda client: client.submit_transaction(operations)))
 
 
-@pytest.mark.parametrize("select", [None, ("RowKey",), ("PartitionKey", "RowKey", "id", "odd name")])
+@pytest.mark.parametrize("select", [None, ("RowKey",), ("PartitionKey", "RowKey", "id", "a column")])
 async def test_a_read_is_the_sdks_to_the_byte(select: Sequence[str] | None) -> None:
     for partition in KEYS:
         for row in KEYS:

@@ -250,8 +250,14 @@ class Register(Protocol):
     async def take_restore(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
         """Count one restore, likewise; it never opens the breaker, and while that is open nothing is taken."""
 
-    async def breaker(self, now: datetime) -> BreakerState:
-        """Return the breaker's state."""
+    async def breaker(
+        self, now: datetime, *, suffices: Callable[[BreakerState], bool] | None = None
+    ) -> BreakerState:  # fmt: skip
+        """Return the breaker's state.
+
+        `suffices`: whether a state as this process saw it last will do, which costs no request. What rests on that is
+        to be confirmed: taking a revert does.
+        """
 
     async def claim_notification(self, whose: str, now: datetime) -> bool:
         """Claim the notification that a budget is used up or the breaker is open; False where it was sent already.

@@ -124,11 +124,12 @@ class Account:
             yield self
 
     def _serving(self, client: Any, ours: Any) -> Any:
-        theirs = client.from_connection_string
+        theirs = client.from_connection_string.__func__
 
-        def made(connection: str, *name: str, **more: Any) -> Any:
+        @classmethod  # type: ignore[misc]  # what it is patched into is a class
+        def made(kind: Any, connection: str, *name: str, **more: Any) -> Any:
             if connection != self.connection_string:
-                return theirs(connection, *name, **more)
+                return theirs(kind, connection, *name, **more)
             return ours(self, *name, **{option: more[option] for option in ours.OPTIONS & more.keys()})
 
         return patch.object(client, "from_connection_string", made)

@@ -170,7 +170,12 @@ def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Iterator[
     for bound in ruleset.limits.rules_for(exemption, facts):
         if isinstance(bound, Alternatives):
             yield from _strictest(bound, exemption, facts)
-        elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
+            continue
+        try:  # as `_outcome` does: a call for each of the rules is a sixth of the time
+            outcome: object = bound.rule.check(exemption, facts, bound.options)
+        except Exception as error:  # noqa: BLE001
+            outcome = _unknown(error)
+        if outcome is not PASS:
             yield bound, outcome
 
 

@@ -217,10 +217,11 @@ def _quoted(text: str) -> str:
 
 def _shown(text: str) -> str:
     """Return a text quoted. Raises ValueError where it is not what is seen of it: a reader is to check a command."""
-    seen = unicodedata.normalize("NFC", text) == text and " ".join(text.split()) == text
-    if not seen or not all(char.isascii() or unicodedata.category(char)[0] in "LN" for char in text):
+    plain = text.isascii()
+    seen = (plain or unicodedata.normalize("NFC", text) == text) and " ".join(text.split()) == text
+    if not seen or not (plain or all(char.isascii() or unicodedata.category(char)[0] in "LN" for char in text)):
         raise ValueError("it cannot be shown as it is")
-    if not text.isprintable() or any(char in _BLANK for char in text):
+    if not text.isprintable() or not (plain or _BLANK.isdisjoint(text)):
         raise ValueError("it cannot be seen")
     return shlex.quote(text)
 

@@ -13,10 +13,11 @@ from guardrails.decisions.row import Intent, Status, Stored
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Gone
 from guardrails.notices.notice import Kind, Notice
+from guardrails.ports import BreakerState
 from guardrails.reconcile.azure_write import Blocked, Changed, Done, act
 from guardrails.reconcile.defer import hold_back, log_breaker
 from guardrails.reconcile.visit import Look, Outcome, Visit, next_seq
-from guardrails.ruleset.budgets import REMEMBERED, Use, full, full_of_one
+from guardrails.ruleset.budgets import REMEMBERED, Use, full, full_of_one, millis
 
 _REVERTING = ("delete", "put-back")
 
@@ -42,7 +43,7 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
     """Take the exemption or its last edit away, if the breaker is closed and every budget has room for it."""
     now, register, rules = look.situation.now, visit.world.register, visit.ruleset
     removal = isinstance(action, Remove)
-    state = await register.breaker(now)
+    state = await _let_through(visit, look, stored, removal=removal)
     asked, since, earlier = _asked(look, stored, state.reverts, removal=removal)
     if look.situation.row is not None:  # what was begun and comes to wait was no revert
         look = replace(look, situation=replace(look.situation, row=replace(look.situation.row, reverts=earlier)))
@@ -73,6 +74,22 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
     return await _carry_out(visit, look, saved, action, target)
 
 
+async def _let_through(visit: Visit, look: Look, stored: Stored | None, *, removal: bool) -> BreakerState:
+    """Return the breaker's state: as this process saw it last, if by that the revert is let through.
+
+    Taking it shows whether that still holds. What is against it, and what became of an exemption whose row forgot
+    its reverts when it was restored, is read.
+    """
+    now = look.situation.now
+
+    def lets_through(state: BreakerState) -> bool:
+        asked, _, _ = _asked(look, stored, state.reverts, removal=removal)
+        return not state.opened_at and not full(state.reverts, asked, visit.ruleset.budget, now)
+
+    forgot = stored is not None and stored.row.kept != ""
+    return await visit.world.register.breaker(now, suffices=None if forgot else lets_through)
+
+
 async def _carry_out(
     visit: Visit, look: Look, saved: Stored, action: Action, target: Mapping[str, Any] | None
 ) -> Outcome | None:
@@ -97,7 +114,10 @@ def _asked(
         since, earlier = row.reverts[-1], row.reverts[:-1]
         return Use.of(at.exemption.id, at.author, since, removal=removal), since, earlier
     since = at.now
-    while (asked := Use.of(at.exemption.id, at.author, since, removal=removal)).among(let_through):
+    taken = {millis(time) for time in row.reverts} if row else set()
+    while (asked := Use.of(at.exemption.id, at.author, since, removal=removal)).among(let_through) or (
+        millis(since) in taken
+    ):
         since += timedelta(milliseconds=1)
     return asked, since, row.reverts if row else ()
 
@@ -171,7 +191,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         known = replace(stored.row, intent=None, own_write_at=result.exemption.modified_at, scope_tagged=tagged)
         known = replace(known, blocked="", refused=0, retry_on=None)
         if intent.body is not None:  # what was written back is its author's again
-            then = await visit.row_at(intent.body)
+            then = (look.then if look else None) or await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
         if intent.action == "bring-back":  # stored name
             fought = (*known.fought[-REMEMBERED:], now) if known.lost_by or known.lost_said else known.fought

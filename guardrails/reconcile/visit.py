@@ -87,7 +87,7 @@ class Outcome:
 class Look:
     """One look at an exemption that is there: everything known and decided at one moment.
 
-    `target`: the body that its plan puts back, where the look had to read that; None elsewhere.
+    `target`, `then`: the body that its plan puts back, and the row of that time, where the look read them.
     """
 
     exemption: Exemption
@@ -98,6 +98,7 @@ class Look:
     together: Mapping[str, Any]
     weakened: Weakened
     target: Mapping[str, Any] | None = None
+    then: Row | None = None
 
     @property
     def assessment(self) -> Assessment:
@@ -174,15 +175,15 @@ class Visit:
                 facts, situation = self._judged(exemption, same, content, *about, before=before, together=together)
                 plan = decide(situation)
         back = plan.action or plan.withheld
-        target = None
+        target, then = None, None
         if isinstance(back, PutBack) and situation.ownership.kept is None:
-            target = await self._still_good(back, facts)
+            target, then = await self._still_good(back, facts)
             if target is None:
                 situation = replace(situation, may_put_back=False)
                 plan = decide(situation)
         listed = named(self._listed(situation, *about), together)
         weakened = self.world.criteria.by_exemption(exemption, facts.assignment)
-        return Look(exemption, situation, facts, plan, listed, together, weakened, target)
+        return Look(exemption, situation, facts, plan, listed, together, weakened, target, then)
 
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
@@ -318,8 +319,8 @@ class Visit:
         body = await self.world.register.body(self.id, entry)
         return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
 
-    async def _still_good(self, back: PutBack, facts: Facts) -> Mapping[str, Any] | None:
-        """Return the body to put back; None where it would itself be reverted under today's ruleset.
+    async def _still_good(self, back: PutBack, facts: Facts) -> tuple[Mapping[str, Any] | None, Row]:
+        """Return the body to put back, None where it would itself be reverted under today's ruleset; and its row then.
 
         That is judged by what Azure says now.
         """
@@ -328,11 +329,10 @@ class Visit:
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
         facts = replace(facts, before=None, accepted=None, author=author, written_at=then.written_at, policies=policies)
-        if tolerates(assess(exemption, facts, self.ruleset)):
-            return exemption.body
-        assignment, policies = await self.exempted(exemption, max_age=timedelta())
-        facts = replace(facts, assignment=assignment, policies=policies)
-        return exemption.body if tolerates(assess(exemption, facts, self.ruleset)) else None
+        if not tolerates(assess(exemption, facts, self.ruleset)):
+            assignment, policies = await self.exempted(exemption, max_age=timedelta())
+            facts = replace(facts, assignment=assignment, policies=policies)
+        return exemption.body if tolerates(assess(exemption, facts, self.ruleset)) else None, then
 
     async def row_at(self, entry: int) -> Row:
         """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.

@@ -12,6 +12,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import StorageErrorCode
 
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
+from guardrails.register.table_client import LeanTableClient
 from guardrails.runtime.transport import Foreign, asking, reading, transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
@@ -40,9 +41,9 @@ def table_client(
     """Return a client of one table. Opens no connection. Raises Misconfigured (bad-connection-string)."""
     options: dict[str, Any] = {"transport": over or transport(), "raw_response_hook": _is_no_xml, **ONCE}
     if credential is not None and not connection_string:
-        return TableClient(endpoint, table, credential=credential, **options)
+        return LeanTableClient(endpoint, table, credential=credential, **options)
     try:
-        return TableClient.from_connection_string(connection_string, table, **options)
+        return LeanTableClient.from_connection_string(connection_string, table, **options)
     except ValueError as error:
         raise bad_connection_string() from error
 

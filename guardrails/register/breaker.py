@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -76,50 +76,74 @@ class Breaker:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._turn = asyncio.Lock()
+        self._last: _Kept | None = None
+        """The row as it was seen last; None where it was not, or another worker or an error may have changed it."""
 
     async def take_revert(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
         """Count a revert if the breaker is closed and every budget has room for it.
 
         What a narrow budget refuses leaves all as it was. What the total refuses opens the breaker, a removal aside.
-        Callers of one process take turns; between processes the ETag decides. Raises Retryable (breaker-contended).
+        Raises Retryable (breaker-contended).
         """
-        async with self._turn:
-            for _ in range(_TRIES):
-                kept = (await self._read(now)).as_of(now)
-                if kept.opened_at is not None or asked.among(kept.reverts):
-                    return kept.state(taken=kept.opened_at is None)
-                refused = full(kept.reverts, asked, budget, now)
-                if refused and (refused.name != "total" or asked.removal):
-                    return kept.state(refused=refused)
-                after = (
-                    replace(kept, opened_at=now)
-                    if refused
-                    else replace(kept, reverts=(*kept.reverts, asked._replace(at=millis(now))))
-                )
-                if await self._write(after):
-                    return after.state(taken=not refused, refused=refused)
-                await _pause()
-        raise _contended()
+
+        def decide(kept: _Kept) -> tuple[_Kept | None, BreakerState]:
+            if kept.opened_at is not None or asked.among(kept.reverts):
+                return None, kept.state(taken=kept.opened_at is None)
+            refused = full(kept.reverts, asked, budget, now)
+            if refused and (refused.name != "total" or asked.removal):
+                return None, kept.state(refused=refused)
+            after = (
+                replace(kept, opened_at=now)
+                if refused
+                else replace(kept, reverts=(*kept.reverts, asked._replace(at=millis(now))))
+            )
+            return after, after.state(taken=not refused, refused=refused)
+
+        return await self._take(now, decide)
 
     async def take_restore(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
         """Count a restore if the breaker is closed and every budget has room for it; it never opens it.
 
         Raises Retryable (breaker-contended).
         """
+
+        def decide(kept: _Kept) -> tuple[_Kept | None, BreakerState]:
+            if kept.opened_at is not None or asked.among(kept.restores):
+                return None, kept.state(taken=kept.opened_at is None)
+            if refused := full(kept.restores, asked, budget, now):
+                return None, kept.state(refused=refused)
+            after = replace(kept, restores=(*kept.restores, asked._replace(at=millis(now))))
+            return after, kept.state(taken=True)
+
+        return await self._take(now, decide)
+
+    async def _take(
+        self, now: datetime, decide: Callable[[_Kept], tuple[_Kept | None, BreakerState]]
+    ) -> BreakerState:  # fmt: skip
+        """Write what `decide` makes of the row, None for nothing; return the state that it gives.
+
+        The row is written with the ETag that was seen last. It is read where none is known, where that is refused, and
+        where nothing would be written: what is remembered may be out of date. Callers of one process take turns;
+        between processes the ETag decides. Raises Retryable (breaker-contended).
+        """
         async with self._turn:
             for _ in range(_TRIES):
-                kept = (await self._read(now)).as_of(now)
-                if kept.opened_at is not None or asked.among(kept.restores):
-                    return kept.state(taken=kept.opened_at is None)
-                if refused := full(kept.restores, asked, budget, now):
-                    return kept.state(refused=refused)
-                if await self._write(replace(kept, restores=(*kept.restores, asked._replace(at=millis(now))))):
-                    return kept.state(taken=True)
-                await _pause()
+                remembered = self._last
+                after, state = decide((remembered or await self._read(now)).as_of(now))
+                if after is None:
+                    if remembered is None:
+                        return state
+                    self._last = None
+                elif await self._write(after):
+                    return state
+                elif remembered is None:
+                    await _pause()
         raise _contended()
 
-    async def look(self, now: datetime) -> BreakerState:
-        """Return the state without changing it."""
+    async def look(self, now: datetime, suffices: Callable[[BreakerState], bool] | None = None) -> BreakerState:
+        """Return the state without changing it: as it was seen last, where that `suffices`, else as it is."""
+        if suffices and self._last and suffices(state := self._last.as_of(now).state()):
+            return state
         return (await self._read(now)).as_of(now).state()
 
     async def claim_notification(self, whose: str, now: datetime) -> bool:
@@ -157,15 +181,18 @@ class Breaker:
     async def close(self) -> None:
         """Close it, whatever the row says, and forget the reverts."""
         partition, row = BREAKER
+        self._last = None
         await self._table.transact(partition, [Write("put", row, _Kept().columns())])
+        self._last = None
 
     async def _read(self, now: datetime) -> _Kept:
+        self._last = None
         found = await self._table.get(*BREAKER)
         if found is None:
             return _Kept()
         etag = found["odata.etag"]
         try:
-            return _Kept(
+            self._last = kept = _Kept(
                 reverts=_uses("reverts", found),
                 restores=_uses("restores", found),
                 opened_at=_opened_at(found),
@@ -177,15 +204,18 @@ class Breaker:
         except ValueError as error:
             # A row that somebody damaged must not let reverts through: open until an operator closes it.
             return _Kept(opened_at=_written_at(found) or now, etag=etag, damaged=str(error))
+        return kept
 
     async def _write(self, kept: _Kept) -> bool:
         partition, row = BREAKER
         columns = kept.columns()
         write = Write("replace", row, columns, kept.etag) if kept.etag else Write("create", row, columns)
+        self._last = None
         try:
-            await self._table.transact(partition, [write])
+            (etag,) = await self._table.transact(partition, [write])
         except Rejected:
             return False
+        self._last = replace(kept, etag=etag)
         return True
 
 

@@ -419,9 +419,11 @@ class TableRegister:
         """Count one restore; it may be done when the returned state says that it is `taken`."""
         return await self._breaker.take_restore(now, budget, asked)
 
-    async def breaker(self, now: datetime) -> BreakerState:
+    async def breaker(
+        self, now: datetime, *, suffices: Callable[[BreakerState], bool] | None = None
+    ) -> BreakerState:  # fmt: skip
         """Return the breaker's state. An entry that cannot be read counts as open."""
-        return await self._breaker.look(now)
+        return await self._breaker.look(now, suffices)
 
     async def claim_notification(self, whose: str, now: datetime) -> bool:
         """Claim the notification of a budget or the breaker; False where it was sent, or another worker sends it."""

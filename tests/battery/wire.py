@@ -47,6 +47,11 @@ class Answer:
         elif fault and fault.cut:
             self._body = reply.body[: len(reply.body) // 2]
 
+    @property
+    def content(self) -> bytes:
+        """The body, as far as it came."""
+        return self._body
+
     def text(self) -> str:
         """Return the body, as far as it came."""
         return self._body.decode("utf-8", "replace")

@@ -5,6 +5,7 @@ Runs in Custodian's own environment, as AZURE_CLIENT_ID, a managed identity, in 
     custodian.py cli ARGUMENTS               the command line, `custodian ARGUMENTS`
     custodian.py package POLICIES NAME DIR   the function app that Custodian would publish for a policy, unpacked in DIR
     custodian.py function DIR                its function, called once for each message that is in its queue now
+    custodian.py cost DIR EVENTS WARM        its function, called once for each event in a file; CPU seconds per event
 """
 
 import importlib.util
@@ -13,6 +14,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,13 +66,7 @@ def function(folder: str) -> list[dict[str, Any]]:
     That is the event's `subject`, the `resources` that Custodian read and its filters chose, what it `said` in its log,
     and the `error` that it raised, which the host would have it try again for.
     """
-    (config,) = Path(folder).glob("*/function.json")
-    (binding,) = json.loads(config.read_text("utf-8"))["bindings"]
-    spec = importlib.util.spec_from_file_location("function", config.with_name("function.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    code = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(code)
+    code, binding = _loaded(folder)
     said: list[str] = []
     log = logging.getLogger("custodian")
     log.setLevel(logging.INFO)
@@ -94,6 +90,30 @@ def function(folder: str) -> list[dict[str, Any]]:
     return done
 
 
+def cost(folder: str, events: str, warm: str) -> float:
+    """Call the function for each event; return the CPU seconds of each after the first `warm`."""
+    code, _ = _loaded(folder)
+    messages = [_message(str(at), text, 1) for at, text in enumerate(json.loads(Path(events).read_text("utf-8")))]
+    for message in messages[: int(warm)]:
+        code.main(message)
+    began = time.process_time()
+    for message in messages[int(warm) :]:
+        code.main(message)
+    return (time.process_time() - began) / (len(messages) - int(warm))
+
+
+def _loaded(folder: str) -> tuple[Any, dict[str, Any]]:
+    """Return the module of the function, and its binding."""
+    (config,) = Path(folder).glob("*/function.json")
+    (binding,) = json.loads(config.read_text("utf-8"))["bindings"]
+    spec = importlib.util.spec_from_file_location("function", config.with_name("function.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    code = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(code)
+    return code, binding
+
+
 def _message(identity: str, text: str, tries: int | None) -> Any:
     made: Callable[..., Any] = QueueMessage
     return made(id=identity, body=text, dequeue_count=tries)
@@ -111,5 +131,5 @@ class _Kept(logging.Handler):
 
 
 if __name__ == "__main__":
-    commands: dict[str, Callable[..., Any]] = {"cli": cli, "package": package, "function": function}
+    commands: dict[str, Callable[..., Any]] = {"cli": cli, "package": package, "function": function, "cost": cost}
     print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))

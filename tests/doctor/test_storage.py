@@ -14,6 +14,7 @@ from guardrails.doctor.model import State
 from guardrails.doctor.storage import QUEUES
 from guardrails.exemption.times import spell_time
 from guardrails.register.probe import Probe
+from guardrails.register.table_client import LeanTableClient
 from guardrails.ruleset.budgets import Budget, Use
 from guardrails.runtime.telemetry import DUE
 
@@ -59,7 +60,7 @@ async def test_a_row_that_cannot_be_read_back_is_taken_away_all_the_same(
     async def broken(*_: object) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(TableClient, "get_entity", broken)
+    monkeypatch.setattr(LeanTableClient, "get_entity", broken)
     assert (await clinic.check("table")).state is State.UNKNOWN
     assert await clinic.rows() == before
 

@@ -30,7 +30,8 @@ from guardrails.notices.rate_limit import FIRST_DELAY, MAX_ATTEMPTS, attempts_af
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.reconcile.visit import IN_HAND, Outcome, World, wake_up
 from guardrails.runtime.telemetry import Fact, correlated, fact
-from guardrails.sweep.compare import Report, sweep_message
+from guardrails.sweep.compare import sweep_message
+from guardrails.sweep.report import Report
 from guardrails.sweep.second_clock import SecondClock, read_tick
 from guardrails.sweep.sweep import Sweeper
 

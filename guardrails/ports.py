@@ -12,6 +12,7 @@ from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
+from guardrails.decisions.judged import Judgements
 from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
@@ -341,6 +342,15 @@ class Sweeps(Protocol):
 
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""
+
+    def judged(self) -> AsyncIterator[tuple[str, Judgements]]:
+        """Yield what earlier sweeps judged: the container, as the register's partition is named, and the judgements.
+
+        What cannot be read is left out: it is judged again.
+        """
+
+    async def keep_judged(self, judged: Mapping[str, Judgements]) -> None:
+        """Keep judgements, by container, whatever was there; without entries there are none any more."""
 
     async def tick(self) -> Tick | None:
         """Return the message of the second clock that is on its way; None where there never was one. One read."""

@@ -18,6 +18,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     gathered~ROUTE  notice~ID                 a digest item: a notice that waits for its route's digest  # stored name
     sweep           run, covered, clock       who sweeps, what the last sweep came to; which containers it covers; the
                                               message of the second clock that is on its way
+    sweep           judged~CONTAINER          what sweeps judged of the exemptions of a container
     record          chain, run~, ruleset~     what auditors ask for: see guardrails.register.record
     digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
 
@@ -44,6 +45,7 @@ GRACE: Final = "grace~"
 SWEEP: Final = ("sweep", "run")
 COVERED: Final = ("sweep", "covered")
 TICK: Final = ("sweep", "clock")
+JUDGED: Final = "judged~"
 RECORD: Final = "record"
 
 

@@ -33,7 +33,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Unknown, Violation, ends_by, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Unknown, Violation, ends_by, never, option
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
@@ -110,6 +110,7 @@ RULE = Rule(
     soc2=("CC8.1", "CC9.1"),
     remediation="Put the approved expiry back, or name the new ticket that approves the later one.",
     check=check,
+    next_change=never,
     control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(

@@ -21,7 +21,7 @@ from guardrails.exemption.facts import Before, Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation, ends_by
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation, ends_by, never
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -61,6 +61,7 @@ RULE = Rule(
     soc2=("CC8.1", "CC9.1"),
     remediation="Put back the expiry that its history shows.",
     check=check,
+    next_change=never,
     control="The rule compares with the earlier state, which only the register knows.",
     good=(
         Case("the register has no dates"),

@@ -1,6 +1,7 @@
 """Compare the inventory with the register. What differs goes on the queue; what was there before is adopted."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -12,23 +13,27 @@ from typing import Any, Final
 
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.heads import Scanned
+from guardrails.decisions.judged import Judgements
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
 from guardrails.exemption.counts import number_of
-from guardrails.exemption.facts import Assignment, Unread
+from guardrails.exemption.facts import Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import DEFAULT_NAMES, Exemption
-from guardrails.exemption.times import parse_time, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.reconcile.defer import log_breaker
-from guardrails.reconcile.inventory import NO_ASSIGNMENT, NO_EXEMPTION, Rows, token
+from guardrails.reconcile.inventory import NO_EXEMPTION, Rows
 from guardrails.reconcile.visit import Visit, World
-from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.adopt import adopt
-from guardrails.sweep.matches import Counting, Matches
+from guardrails.sweep.judging import Judging
+from guardrails.sweep.matches import Counting
+from guardrails.sweep.report import NAMED, Report
 from guardrails.sweep.siblings import Shown, Siblings
+
+log = logging.getLogger("guardrails")
 
 _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
 """What comes due before the next sweep is put on the queue now: at least, and at most, so far ahead."""
@@ -46,103 +51,6 @@ _BLIND: Final = 1000
 """Absent exemptions that are asked for at a sweep while part of the inventory cannot be read time and again."""
 
 _SENDS: Final = 32
-
-NAMED: Final = 50
-"""How many containers that cannot be seen are named."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What one sweep came to.
-
-    Attributes:
-        started: when it began, UTC.
-        seconds: how long it took.
-        seen: exemptions that the inventory showed.
-        known: rows of the register.
-        adopted: exemptions put into the register as there before.
-        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon.
-        left_out: rows of the inventory that were left out, by reason.
-        missing: what could not be seen, a sentence each.
-        remarks: what else is unexpected, a sentence each.
-        notified: ids of the notices about the sweep that were sent.
-        bypasses: counts of the bypasses of policies; {} where they could not be looked at.
-        bypasses_notified: when the last sweep began whose findings on bypasses were announced, UTC; None for never.
-        matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
-            read; None where none counted yet.
-        altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
-        late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
-        open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
-        clock_differs: whether our clock and Azure's are too far apart. No part of what is kept.
-    """
-
-    started: datetime
-    seconds: float = 0.0
-    seen: int = 0
-    known: int = 0
-    adopted: int = 0
-    queued: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-    missing: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    notified: list[str] = field(default_factory=list)
-    bypasses: Mapping[str, int] = field(default_factory=dict)
-    bypasses_notified: datetime | None = None
-    matches: Matches | None = None
-    altered: list[str] = field(default_factory=list)
-    late: str = ""
-    open_since: datetime | None = None
-    clock_differs: bool = False
-
-    @classmethod
-    def after(cls, run: Run) -> "Report":
-        """Return the report of a run that begins, with what the one before it had announced."""
-        try:
-            until = parse_time(run.report.get("bypasses_told"))  # stored name
-        except ValueError:  # the row was changed from outside: to announce twice is better than never
-            until = None
-        notified, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))  # stored name
-        matches = Matches.from_json(run.report.get("matches"))
-        return cls(run.started, notified=notified, bypasses_notified=until, matches=matches, altered=altered)
-
-    def remark(self, text: str) -> None:
-        """Note what is unexpected; of thousands, the first are enough."""
-        if len(self.remarks) < NAMED:
-            self.remarks.append(text)
-
-    def unseen(self, container: str, left: str) -> None:
-        """Say that a container cannot be seen any more, and what is left as it is for that."""
-        name = container.replace("mg~", "management group ")
-        self.missing.append(f"{name} can no longer be seen; the register keeps its rows")
-        self.remark(f"{name}: {left} kept as in the register")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented JSON form."""
-        return {
-            "started": spell_time(self.started),
-            "seconds": round(self.seconds, 1),
-            "seen": self.seen,
-            "known": self.known,
-            "adopted": self.adopted,
-            "queued": dict(self.queued),
-            "odd": dict(self.left_out),  # stored name
-            "missing": self.missing[:NAMED],
-            "remarks": self.remarks,
-            "told": self.notified,  # stored name
-            "bypasses": dict(self.bypasses),
-            "bypasses_told": spell_time(self.bypasses_notified) if self.bypasses_notified else None,  # stored name
-            "matches": self.matches.to_json() if self.matches else None,
-            "altered": self.altered[:NAMED],
-            "late": self.late,
-        }
-
-    def kept(self) -> dict[str, Any]:
-        """Return what the record keeps of it: all that it says of this sweep, and nothing that the next one needs."""
-        said = self.to_json()
-        said["left_out"] = said.pop("odd")  # stored name
-        for name in ("told", "bypasses_told"):  # stored name
-            del said[name]
-        return said
 
 
 @dataclass(slots=True, eq=False)
@@ -171,20 +79,20 @@ class Pass:
     _siblings: Siblings = field(init=False)
     _closed: bool = True
     _anew: bool = False
-    _unread: set[bytes] = field(default_factory=set)
+    _judging: Judging = field(init=False)
+    _judged: dict[str, Judgements] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._counting = Counting(self.ruleset)
 
     async def go(self) -> Surroundings:
-        """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
-
-        The register is read while the inventory is: what the inventory showed by then waits to be compared.
-        """
+        """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent."""
         async with asyncio.TaskGroup() as tasks:
             around = tasks.create_task(self.inventory.surroundings(policies=self.ruleset.asks_policies))
             covered = tasks.create_task(self._read_covered())
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
+            tasks.create_task(self._load())
+            tasks.create_task(self._load_judged())
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
         if breaker.result().damaged:
             text = "the breaker's row cannot be read, and counts as open until `exg breaker close`"
@@ -195,16 +103,16 @@ class Pass:
         self._rows = Rows(self.ruleset.names, self._around.tenant)
         self._visible = set(self._around.containers)
         self._siblings = Siblings(self.world, self.ruleset, self._around, self._rows, self._known, self._visible)
+        self._judging = Judging(
+            self.ruleset, self._around, self._rows, self._counting, self._siblings, self._known, self._judged
+        )
         async with asyncio.TaskGroup() as crew:
-            loading = crew.create_task(self._load())
             async with aclosing(self.inventory.exemptions()) as pages:
                 async for page in pages:
                     self._take(page)
-                    if loading.done():
-                        await self._compare(crew)
+                    await self._compare(crew)
             whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
             self.report.matches = self._counting.matches(self.report.started, whole=whole)
-            await loading
             self._end_of({*self._open})
             await self._compare(crew)
             while self._crew:
@@ -213,6 +121,7 @@ class Pass:
         await self._absent()
         await self._send()
         await self._cover()
+        await self._keep_judged()
         self.report.missing = list(dict.fromkeys(self.report.missing))
         self.report.seen = len(self._rows.seen)
         self.report.left_out = self._rows.left_out
@@ -238,6 +147,20 @@ class Pass:
         self.heads.whole = True
         self.report.known = len(self._known)
 
+    async def _load_judged(self) -> None:
+        async for container, judged in self.sweeps.judged():
+            self._judged[container] = judged
+
+    async def _keep_judged(self) -> None:
+        """Keep what was judged, where it is something else than before. What is not kept is judged again."""
+        shown = {one.container for one in self._groups}
+        for container in shown if self._siblings.hole else shown | (self._judged.keys() & self._visible):
+            self._judging.ended(container)
+        try:
+            await self.sweeps.keep_judged(self._judging.changed)
+        except Retryable as error:
+            log.warning("what was judged could not be kept; the next sweep judges it again: %s", error)
+
     def _take(self, page: Page) -> None:
         """Judge the exemptions of one page."""
         if page.missing:
@@ -249,19 +172,8 @@ class Pass:
             self.report.remark(
                 f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; the service judges expiry by its own clock"
             )
-        now, around = self.world.clock.now(), self._around
-        for one in self._rows.take(page):
-            assigned = "/" + one.assignment_id.strip("/ ").lower()
-            assignment = self._around.assignments.get(assigned)
-            try:
-                listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now, around.policies)
-            except Permanent as error:
-                self._rows.refuse(one.body, error.message)
-                self._unread.add(one.id.hash)
-                continue
-            self._counting.add(one, assignment or NO_ASSIGNMENT, now, around.policies)
-            sure = not around.missing or self._is_shown(one, assignment)
-            self._keep(self._siblings.shown(one, listed, now, assigned=assigned, assignment=assignment, sure=sure))
+        for one in self._judging.take(page, self.world.clock.now()):
+            self._keep(one)
 
     def _keep(self, shown: Shown) -> None:
         """Keep an exemption until all of its subscription are shown; at a management group, until all others are."""
@@ -274,13 +186,9 @@ class Pass:
         self._open.setdefault(shown.container, []).append(shown)
 
     def _end_of(self, containers: Iterable[str]) -> None:
-        self._whole += [self._open.pop(one) for one in sorted(containers)]
-
-    def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:
-        """Whether what an exemption is judged by was there to be seen, while something else was not."""
-        if assignment is None:
-            return False
-        return not self.ruleset.asks_policies or policies_of(exemption, assignment) <= self._around.policies.keys()
+        for one in sorted(containers):
+            self._whole.append(self._open.pop(one))
+            self._judging.ended(one)
 
     async def _compare(self, crew: asyncio.TaskGroup) -> None:
         """Compare what was shown whole so far with the register, and hand over what differs."""
@@ -391,7 +299,7 @@ class Pass:
         now = self.world.clock.now()
         for key, (container, watch) in self._known.items():
             shown, visible = key in self._rows.seen, container in self._visible
-            if shown and key not in self._unread:
+            if shown and key not in self._judging.unread:
                 continue
             why = left_to_do(watch, now, closed=self._closed)
             if why and (visible or watch.begun):

@@ -19,7 +19,7 @@ from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Clock, Record
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.runtime.telemetry import Fact, fact
-from guardrails.sweep.compare import Report
+from guardrails.sweep.report import Report
 
 log = logging.getLogger("guardrails")
 

@@ -27,6 +27,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Assignment, Outside, Unread
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import time_or_none
 from guardrails.exemption.together import BASE, NAME, name_of, names_in, to_json, with_names
 from guardrails.ports import Surroundings
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, SAID, Rows
@@ -46,6 +47,7 @@ class Shown:
 
     Attributes:
         key: ExemptionId.hash.
+        written: when it was last written: a time, or as systemData spells it.
         listed: its token.
         sure: whether its assignment, and its policies, were there to be seen, so that all of the token counts.
         cut: how long its scope is, in its id.
@@ -58,7 +60,7 @@ class Shown:
     key: bytes
     id: str
     container: str
-    modified_at: datetime | None
+    written: object
     listed: str
     sure: bool
     cut: int = 0
@@ -66,6 +68,11 @@ class Shown:
     named: tuple[str, ...] = ()
     outside: Mapping[str, Any] = _NOTHING
     together: Mapping[str, Any] = _NOTHING
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When it was last written, UTC; None where unknown."""
+        return time_or_none(self.written)
 
     @property
     def scope(self) -> str:
@@ -168,21 +175,30 @@ class Siblings:
         self._places = self.ruleset.judges("assignment-not-applicable")
 
     def shown(
-        self, one: Exemption, listed: str, now: datetime, *, assigned: str, assignment: Assignment | None, sure: bool
+        self,
+        identity: ExemptionId,
+        listed: str,
+        *,
+        written: object,
+        named: Sequence[str],
+        ended: bool,
+        assigned: str,
+        assignment: Assignment | None,
+        sure: bool,
     ) -> Shown:
-        """Return what is kept of an exemption. `listed`: its token; `assigned`: its assignment's id, lower case.
+        """Return what is kept of an exemption.
 
-        `sure`: as in Shown.
+        `listed`: its token; `named`: its reference ids; `ended`: whether it has; `assigned`: its assignment's id, lower
+        case; `written`, `sure`: as in Shown.
         """
-        identity, shared = one.id, self._shared
+        shared = self._shared
         container, cut, compared = intern(identity.container), len(identity.scope), ""
-        named: tuple[str, ...] = ()
-        if self._compares and not is_expired(one.expires_on, now):
+        lower: tuple[str, ...] = ()
+        if self._compares and not ended:
             compared = shared.setdefault(assigned, assigned)
-            if one.reference_ids and (assignment is None or assignment.members):  # a single policy has no members
-                named = shared.get(one.reference_ids) or shared.setdefault(
-                    one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
-                )
+            if named and (assignment is None or assignment.members):  # a single policy has no members
+                ids = tuple(named)
+                lower = shared.get(ids) or shared.setdefault(ids, tuple(sorted(map(str.lower, ids))))
         place: Mapping[str, Any] = _NOTHING
         if self._places and (container, assigned) not in self._uniform:
             above = self.around.above
@@ -191,9 +207,7 @@ class Siblings:
                 place = self._findings_of_place(found)
             elif assignment and is_uniform(assignment):
                 self._uniform.add((container, assigned))
-        shown = Shown(
-            identity.hash, identity.text, container, one.modified_at, listed, sure, cut, compared, named, place
-        )
+        shown = Shown(identity.hash, identity.text, container, written, listed, sure, cut, compared, lower, place)
         if compared and container.startswith(MARK):
             self._over.setdefault(compared, []).append(shown)
         return shown

@@ -27,8 +27,9 @@ from guardrails.reconcile.defer import breaker_open
 from guardrails.reconcile.visit import World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.bypasses import Tally, sweep_bypasses
-from guardrails.sweep.compare import NAMED, Pass, Report
+from guardrails.sweep.compare import Pass
 from guardrails.sweep.record import Recording, record_ruleset
+from guardrails.sweep.report import NAMED, Report
 
 log = logging.getLogger("guardrails")
 

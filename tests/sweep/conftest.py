@@ -15,7 +15,7 @@ from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import parse_time
 from guardrails.intake import Intake
 from guardrails.register.sweeps import Sweeps
-from guardrails.sweep.compare import Report
+from guardrails.sweep.report import Report
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import LEASE, Sweeper
 from tests.reconcile.conftest import world

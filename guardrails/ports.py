@@ -13,6 +13,7 @@ from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
 from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import EVERYTHING, Span
 from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
@@ -164,8 +165,8 @@ class Inventory(Protocol):
     async def surroundings(self, *, policies: bool = False) -> Surroundings:
         """Return what is visible, and the assignments; `policies`: the policy definitions, too."""
 
-    def exemptions(self) -> AsyncGenerator[Page]:
-        """Yield all exemptions, page by page, in the order of their ids."""
+    def exemptions(self, subscriptions: Sequence[str] = ()) -> AsyncGenerator[Page]:
+        """Yield all exemptions, or those in some subscriptions, page by page, in the order of their ids."""
 
     def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
         """Yield all resources, groups and subscriptions that have any of these tags, in whatever case.
@@ -269,10 +270,11 @@ class Register(Protocol):
     async def close_breaker(self, now: datetime) -> None:
         """Close the breaker and forget the reverts that opened it."""
 
-    def watches(self) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
-        """Yield what a sweep must know of every row: its container, ExemptionId.hash, the watch, and the head.
+    def watches(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
+        """Yield what a sweep must know of every row in some containers.
 
-        The head is that of guardrails.decisions.heads; b"" where the row does not say it.
+        That is its container, ExemptionId.hash, the watch, and the head: that of guardrails.decisions.heads; b"" where
+        the row does not say it.
         """
 
     async def id_of(self, container: str, key: bytes) -> str:
@@ -343,8 +345,8 @@ class Sweeps(Protocol):
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""
 
-    def judged(self) -> AsyncIterator[tuple[str, Judgements]]:
-        """Yield what earlier sweeps judged: the container, as the register's partition is named, and the judgements.
+    def judged(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, Judgements]]:
+        """Yield what earlier sweeps judged in some containers: each, as the register's partition is named.
 
         What cannot be read is left out: it is judged again.
         """

@@ -4,7 +4,7 @@ The inventory finds what is to be looked at. It lags behind Azure, may lack newe
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -157,6 +157,12 @@ class Rows:
     def refuse(self, row: Mapping[str, Any], why: str) -> None:
         """Count a row as no exemption."""
         self._note(NO_EXEMPTION, row, why)
+
+    def add(self, left_out: Mapping[str, int], examples: Mapping[str, Sequence[str]]) -> None:
+        """Count what others left out, too."""
+        for reason, count in left_out.items():
+            self.left_out[reason] += count
+            self.examples[reason] = [*self.examples.get(reason, ()), *examples.get(reason, ())][:_SHOWN]
 
     def problems(self) -> list[str]:
         """Return what was left out, a sentence for each reason, with examples."""

@@ -67,8 +67,8 @@ class Record:
         row = run_row(sweep.started, sweep.holder)
         for _ in range(_TRIES):
             tip = await self._tip()
-            if tip is not None and tip.newest == row:  # an earlier try went through unheard
-                return tip, sweep
+            if tip is not None and tip.newest == row:  # an earlier try went through unheard, or another instance began
+                return tip, await self._begun(row) or sweep
             kept = replace(sweep, row=row, said={**sweep.said, "gaps": gaps_before(tip, sweep.started, before.before)})
             writes = [Write("create", row, run_columns(kept))]
             if tip is None or tip.begun is None:
@@ -80,6 +80,10 @@ class Record:
             if (done := await self._moved(after, [*writes, *more])) is not None:
                 return done, kept
         raise Retryable("another process writes to the record at the same time", code="storage-busy", delay=5.0)
+
+    async def _begun(self, row: str) -> RecordedSweep | None:
+        found = await self._table.get(RECORD, row)
+        return None if found is None else read_run(row, found)
 
     async def end(
         self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]

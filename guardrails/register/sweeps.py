@@ -19,12 +19,13 @@ from types import NoneType
 from typing import Any, Final
 
 from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import EVERYTHING, Span
 from guardrails.decisions.schedule import Tick
 from guardrails.decisions.watch import Run
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text
-from guardrails.register.keys import COVERED, JUDGED, SWEEP, TICK, starting_with
+from guardrails.register.keys import COVERED, JUDGED, SWEEP, TICK
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
 _LOG: Final = logging.getLogger(__name__)
@@ -114,9 +115,11 @@ class Sweeps:
         columns = split_bytes("containers", zlib.compress(text.encode(), 6))
         await self._table.transact(COVERED[0], [Write("put", COVERED[1], {"count": len(covered), **columns})], "sweep")
 
-    async def judged(self) -> AsyncIterator[tuple[str, Judgements]]:
+    async def judged(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, Judgements]]:
         """Yield what earlier sweeps judged, by container. What cannot be read is left out."""
-        async for found in self._table.query(starting_with(JUDGED, SWEEP[0])):
+        low, high = JUDGED + span.low, JUDGED + (span.high or "~")
+        where = f"PartitionKey eq '{SWEEP[0]}' and RowKey ge '{low}' and RowKey lt '{high}'"
+        async for found in self._table.query(where):
             name, text = found["RowKey"].removeprefix(JUDGED), join_text("found", found)
             try:
                 yield intern(name), Judgements.read(found.get("since"), join_bytes("entries", found), text)

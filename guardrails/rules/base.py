@@ -3,7 +3,8 @@
 A rule's module has a docstring in fixed headings (the generated page in docs/rules is made of it), an `Options`
 dataclass, a `check` function and a `RULE`. `check` looks at one exemption and the facts about it and returns PASS, a
 Violation with its evidence, or Unknown with the reason. A rule that looks at the time says next to it when its answer
-may next change: sweeps do not judge before that what is as it was. `check` never raises on purpose, does no I/O, reads no clock.
+may next change: sweeps do not judge before that what is as it was. `check` never raises on purpose, does no
+I/O, reads no clock.
 """
 
 from abc import ABC, abstractmethod

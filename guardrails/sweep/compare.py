@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import sample
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import Any, Final
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.heads import Scanned
 from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import AT_GROUPS, EVERYTHING, Span, cut
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
@@ -21,15 +22,16 @@ from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import DEFAULT_NAMES, Exemption
-from guardrails.exemption.times import spell_time
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.reconcile.defer import log_breaker
 from guardrails.reconcile.inventory import NO_EXEMPTION, Rows
 from guardrails.reconcile.visit import Visit, World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.adopt import adopt
+from guardrails.sweep.differences import difference, left_to_do, sweep_message
 from guardrails.sweep.judging import Judging
 from guardrails.sweep.matches import Counting
+from guardrails.sweep.outcome import Outcome
 from guardrails.sweep.report import NAMED, Report
 from guardrails.sweep.siblings import Shown, Siblings
 
@@ -52,10 +54,24 @@ _BLIND: Final = 1000
 
 _SENDS: Final = 32
 
+_WHOLE: Final = 20_000
+"""So many exemptions are compared at once, and more in parts."""
+
+_PART: Final = 10_000
+"""Exemptions of a part, if all subscriptions had as many."""
+
 
 @dataclass(slots=True, eq=False)
 class Pass:
-    """One pass. Keeps a small tuple of each register row and of each new exemption while it goes on."""
+    """One pass. Keeps a small tuple of each register row and of each new exemption of a part while it goes on.
+
+    Attributes:
+        heads: the heads of the histories that it has read.
+        lacking: the parts that were not compared.
+        repeated: whether a part was done more than once, and what of it was done before is not counted.
+        shared: whether several instances do its parts.
+        complete: whether all parts have ended, and it is ours to end the sweep.
+    """
 
     world: World
     inventory: Inventory
@@ -65,6 +81,10 @@ class Pass:
     mode: Mode
     report: Report
     heads: Scanned = field(default_factory=Scanned)
+    lacking: list[Span] = field(default_factory=list)
+    repeated: bool = False
+    shared: bool = False
+    complete: bool = False
     _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
     _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
     _covered: Mapping[str, datetime] = field(default_factory=dict)
@@ -86,13 +106,113 @@ class Pass:
         self._counting = Counting(self.ruleset)
 
     async def go(self) -> Surroundings:
-        """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent."""
+        """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
+
+        Many exemptions are compared in parts, one after the other: no more than one part is held in memory.
+        """
+        for span in await self.open():
+            self.take_over(await self.part(span, self.heads))
+        return await self.close()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is ours to end the sweep, and to say how it ended."""
+        return self.complete or not self.shared
+
+    async def open(self) -> list[Span]:
+        """Read what exemptions are judged by, and compare all; where they are many, return the parts that are left.
+
+        Where the sweep is shared, there are parts already: what is at management groups alone is read then.
+        """
+        await self._read_surroundings()
+        async with aclosing(self.inventory.exemptions()) as pages:
+            first = await anext(pages, Page())
+            spans = self._parts(first.total)
+            parts = self.shared or bool(spans)
+            await self._begin(AT_GROUPS if parts else EVERYTHING)
+            async with asyncio.TaskGroup() as crew:
+                async for page in _following(first, pages):
+                    at_groups = _at_groups(page) if parts else page
+                    self._take(at_groups)
+                    if at_groups is not page:  # what is at management groups comes first
+                        break
+                    await self._compare(crew)
+                await self._end(crew)
+        return spans
+
+    async def close(self) -> Surroundings:
+        """All parts are done: compare what is at management groups above them."""
+        whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
+        self.report.matches = self._counting.matches(self.report.started, whole=whole)
+        self.heads.whole = not self.lacking
+        async with asyncio.TaskGroup() as crew:
+            await self._compare_groups(crew)
+        await self._ended()
+        await self._cover()
+        self.report.missing = list(dict.fromkeys(self.report.missing))
+        self.report.left_out = self._rows.left_out
+        for text in self._rows.problems():
+            self.report.remark(text)
+        return self._around
+
+    def _parts(self, total: int) -> list[Span]:
+        """Return the parts, where there are any. `total`: how many exemptions there are."""
+        if total <= _WHOLE or not self._around.in_order:
+            return []
+        return cut(self._around.containers, total, _PART)
+
+    async def part(self, span: Span, heads: Scanned) -> Outcome:
+        """Compare what is in some subscriptions, once this pass is open; return what came of it.
+
+        `heads`: where the heads of their histories go.
+        """
+        report = Report(self.report.started)
+        one = Pass(self.world, self.inventory, self.sweeps, self.run, self.ruleset, self.mode, report, heads)
+        one._around, one._covered, one._closed = self._around, self._covered, self._closed
+        await one._begin(span, self._siblings)
+        some = [container for container in self._around.containers if span.holds(container)]
+        async with asyncio.TaskGroup() as crew, aclosing(self.inventory.exemptions(some)) as pages:
+            async for page in pages:
+                one._take(page)
+                await one._compare(crew)
+            await one._end(crew)
+        await one._ended()
+        below, undecided = one._siblings.of_groups()
+        return Outcome(
+            report.seen, report.known, report.adopted, report.queued, one._rows.left_out, report.missing,
+            report.remarks, report.clock_differs, one._counting.found, one._rows.examples,
+            one._visible.difference(self._around.containers), below, undecided, one._siblings.hole,
+        )  # fmt: skip
+
+    def take_over(self, part: Outcome) -> None:
+        """Take over what came of a part."""
+        report = self.report
+        report.seen += part.seen
+        report.known += part.known
+        report.adopted += part.adopted
+        report.queued += part.queued
+        report.missing += part.missing
+        for text in part.remarks:
+            report.remark(text)
+        report.clock_differs = report.clock_differs or part.clock_differs
+        self._counting.found.update(part.found)
+        self._rows.add(part.left_out, part.examples)
+        self._visible |= part.visible
+        self._siblings.take_over(part.below, part.undecided, hole=part.hole)
+
+    def lacks(self, span: Span, why: str) -> None:
+        """Say that a part of the subscriptions was not compared."""
+        names = sorted(container for container in self._around.containers if span.holds(container))
+        shown = ", ".join(names[:3]) + (" and so on" if len(names) > 3 else "")
+        self.report.missing.append(f"{number_of(len(names), 'subscription')} not compared ({shown}): {why}")
+        self.lacking.append(span)
+        self._siblings.hole = True
+
+    async def _read_surroundings(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             around = tasks.create_task(self.inventory.surroundings(policies=self.ruleset.asks_policies))
             covered = tasks.create_task(self._read_covered())
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
-            tasks.create_task(self._load())
-            tasks.create_task(self._load_judged())
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
         if breaker.result().damaged:
             text = "the breaker's row cannot be read, and counts as open until `exg breaker close`"
@@ -100,34 +220,36 @@ class Pass:
         self.report.open_since = breaker.result().opened_at
         log_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
-        self._rows = Rows(self.ruleset.names, self._around.tenant)
-        self._visible = set(self._around.containers)
-        self._siblings = Siblings(self.world, self.ruleset, self._around, self._rows, self._known, self._visible)
+
+    async def _begin(self, span: Span, above: Siblings | None = None) -> None:
+        """Read what the register has of some containers. `above`: what is at management groups, for a part."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._load(span))
+            tasks.create_task(self._load_judged(span))
+        around = self._around
+        self._rows = Rows(self.ruleset.names, around.tenant)
+        self._visible = set(around.containers)
+        if above is None:
+            self._siblings = Siblings(self.world, self.ruleset, around, self._rows, self._known, self._visible)
+        else:
+            self._siblings = above.part(self._rows, self._known, self._visible)
         self._judging = Judging(
-            self.ruleset, self._around, self._rows, self._counting, self._siblings, self._known, self._judged
+            self.ruleset, around, self._rows, self._counting, self._siblings, self._known, self._judged
         )
-        async with asyncio.TaskGroup() as crew:
-            async with aclosing(self.inventory.exemptions()) as pages:
-                async for page in pages:
-                    self._take(page)
-                    await self._compare(crew)
-            whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
-            self.report.matches = self._counting.matches(self.report.started, whole=whole)
-            self._end_of({*self._open})
-            await self._compare(crew)
-            while self._crew:
-                await asyncio.wait(self._crew)
-            await self._compare_groups(crew)
+
+    async def _end(self, crew: asyncio.TaskGroup) -> None:
+        """Compare what is left of the subscriptions that were shown."""
+        self._end_of({*self._open})
+        await self._compare(crew)
+        while self._crew:
+            await asyncio.wait(self._crew)
+
+    async def _ended(self) -> None:
+        """All was shown: see to what was not, and keep what was judged."""
         await self._absent()
         await self._send()
-        await self._cover()
         await self._keep_judged()
-        self.report.missing = list(dict.fromkeys(self.report.missing))
-        self.report.seen = len(self._rows.seen)
-        self.report.left_out = self._rows.left_out
-        for text in self._rows.problems():
-            self.report.remark(text)
-        return self._around
+        self.report.seen += len(self._rows.seen)
 
     async def _read_covered(self) -> dict[str, datetime]:
         """Return the containers that are covered; nothing is since a time that is not yet."""
@@ -140,15 +262,14 @@ class Pass:
         self._anew = bool(wrong)
         return covered
 
-    async def _load(self) -> None:
-        async for container, key, watch, head in self.world.register.watches():
+    async def _load(self, span: Span) -> None:
+        async for container, key, watch, head in self.world.register.watches(span):
             self._known[key] = (container, watch)
             self.heads.add(key, head)
-        self.heads.whole = True
-        self.report.known = len(self._known)
+        self.report.known += len(self._known)
 
-    async def _load_judged(self) -> None:
-        async for container, judged in self.sweeps.judged():
+    async def _load_judged(self, span: Span) -> None:
+        async for container, judged in self.sweeps.judged(span):
             self._judged[container] = judged
 
     async def _keep_judged(self) -> None:
@@ -334,9 +455,12 @@ class Pass:
     async def _cover(self) -> None:
         """Remember which containers are swept: what is written in them from now on was not there before."""
         started = self.run.adopting or self.run.started
-        new = {name: started for name in sorted(self._visible) if name not in self._covered}
+        new = {name: started for name in sorted(self._visible - self._not_compared()) if name not in self._covered}
         if new or self._anew:
             await self.sweeps.cover({**self._covered, **new})
+
+    def _not_compared(self) -> set[str]:
+        return {name for name in self._visible if any(span.holds(name) for span in self.lacking)}
 
     def _queue(
         self,
@@ -360,34 +484,14 @@ class Pass:
             await asyncio.gather(*(self.world.queues.send("reconcile", body, delay) for body, delay in some))
 
 
-def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed: bool) -> str:
-    """Return why an exemption that the inventory shows is to be looked at; "" where nothing is to be done.
-
-    `listed` is its token now, `ruleset` the digest in force, `closed` whether the breaker lets reverts through.
-    """
-    if watch.listed != listed:
-        return "changed"
-    if watch.ruleset != ruleset and not watch.gone:
-        return "rules"
-    return left_to_do(watch, now, closed=closed)
+async def _following(first: Page, pages: AsyncGenerator[Page]) -> AsyncIterator[Page]:
+    """Yield the first page, and those that follow it."""
+    yield first
+    async for page in pages:
+        yield page
 
 
-def left_to_do(watch: Watch, now: datetime, *, closed: bool) -> str:
-    """Return why a row is to be looked at, whatever the inventory shows; "" where nothing is left to do.
-
-    `closed`: whether the breaker lets reverts through.
-    """
-    if 0 < watch.at <= now.timestamp():
-        return "due"
-    return "held" if watch.held and closed else ""
-
-
-def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:
-    """Return a message of the `reconcile` queue: look at this exemption, for what a sweep saw of it."""
-    message: dict[str, Any] = {"id": exemption, "sweep": True}
-    if hint.listed:
-        message["listed"] = hint.listed
-    if hint.together:
-        message["together"] = dict(hint.together)
-    times = {"adopt": hint.adopt, "seen": hint.seen}
-    return message | {name: spell_time(time) for name, time in times.items() if time}
+def _at_groups(page: Page) -> Page:
+    """Return a page of what is at management groups, which comes first; the page itself where all of it is."""
+    some = [row for row in page.rows if not str(row.get("id")).lower().lstrip("/").startswith("subscriptions/")]
+    return page if len(some) == len(page.rows) else replace(page, rows=some)

@@ -84,7 +84,7 @@ class Counting:
 
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
-        self._found: Counter[Found] = Counter()
+        self.found: Counter[Found] = Counter()
 
     def add(
         self,
@@ -104,16 +104,16 @@ class Counting:
 
     def add_found(self, found: Found) -> None:
         """Count an exemption of which it is known what it matches."""
-        self._found[found] += 1
+        self.found[found] += 1
 
     def matches(self, at: datetime, *, whole: bool) -> Matches:
         """Return what was counted by now."""
         counts = [[0] * len(items) for items in _listed(self._ruleset)]
-        for found, count in self._found.items():
+        for found, count in self.found.items():
             for numbers, of_list in zip(found, counts, strict=True):
                 for number in numbers:
                     of_list[number] += count
-        return Matches(self._ruleset.digest, at, self._found.total(), whole, *map(tuple, counts))
+        return Matches(self._ruleset.digest, at, self.found.total(), whole, *map(tuple, counts))
 
 
 class Counted(NamedTuple):

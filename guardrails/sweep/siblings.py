@@ -160,6 +160,7 @@ class Siblings:
     known: Mapping[bytes, tuple[str, Watch]]
     visible: set[str]
     hole: bool = False
+    _above: "Siblings | None" = None
     _compares: bool = False
     _places: bool = False
     _members: dict[str, tuple[overlap.Members, bytes]] = field(default_factory=dict)
@@ -169,6 +170,29 @@ class Siblings:
     _groups: _Read = field(default_factory=_Read)
     _from_below: dict[bytes, list[tuple[str, overlap.Result]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
+
+    def part(self, rows: Rows, known: Mapping[bytes, tuple[str, Watch]], visible: set[str]) -> "Siblings":
+        """Return the same for some subscriptions, where this is for what is at management groups above them."""
+        one = Siblings(self.world, self.ruleset, self.around, rows, known, visible, _above=self)
+        one._over, one._groups, one._members = self._over, self._groups, self._members
+        return one
+
+    def of_groups(self) -> tuple[dict[bytes, tuple[str, overlap.Result]], set[bytes]]:
+        """Return what a part found of exemptions at management groups: of each the result that counts, and where.
+
+        And the exemptions of which that could not be read.
+        """
+        below = {key: min(some, key=overlap.first_below) for key, some in self._from_below.items()}
+        return below, {one.key for some in self._over.values() for one in some if one.key in self._undecided}
+
+    def take_over(
+        self, below: Mapping[bytes, tuple[str, overlap.Result]], undecided: Collection[bytes], *, hole: bool
+    ) -> None:
+        """Take over what a part found of exemptions at management groups."""
+        self.hole = self.hole or hole
+        self._undecided |= set(undecided)
+        for key, one in below.items():
+            self._from_below.setdefault(key, []).append(one)
 
     def __post_init__(self) -> None:
         self._compares = self.ruleset.judges("duplicate")
@@ -475,7 +499,7 @@ class Siblings:
             if key in store.written:
                 return
             exemption = store.bodies.get(key)
-            if exemption is None or key not in self.known:
+            if exemption is None or not (key in self.known or (self._above and key in self._above.known)):
                 store.written[key] = sibling.written
                 return
             async with gate:
@@ -511,7 +535,9 @@ class Siblings:
             identity = ExemptionId.parse(other)
         except Permanent:
             return False
-        return identity.hash not in self.rows.seen and (self.hole or identity.container not in self.visible)
+        if identity.hash in self.rows.seen or (self._above and identity.hash in self._above.rows.seen):
+            return False
+        return self.hole or identity.container not in self.visible
 
 
 def _by_assignment(shown: Iterable[Shown]) -> dict[str, dict[str, list[Shown]]]:

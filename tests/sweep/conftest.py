@@ -48,7 +48,7 @@ class Tenant:
 
     async def work(self) -> int:
         """Work off the `reconcile` queue, delayed messages aside; return how many there were."""
-        messages = await self.world._drain("reconcile")
+        messages = [message for message in await self.world._drain("reconcile") if "id" in message]
         for message in messages:
             hint = Hint(
                 "sweep" if message.get("sweep") else "queue",

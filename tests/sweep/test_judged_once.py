@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import Span
 from guardrails.decisions.watch import Run
 from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.reconcile import inventory
@@ -41,7 +42,7 @@ class Apart:
     async def cover(self, _: Any) -> None:
         return None
 
-    async def judged(self) -> AsyncIterator[tuple[str, Judgements]]:
+    async def judged(self, _: Span) -> AsyncIterator[tuple[str, Judgements]]:
         for container in list[str]():
             yield container, Judgements()
 

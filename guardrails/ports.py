@@ -13,7 +13,7 @@ from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
 from guardrails.decisions.judged import Judgements
-from guardrails.decisions.parts import EVERYTHING, Span
+from guardrails.decisions.parts import EVERYTHING, Part, Span
 from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
@@ -359,6 +359,28 @@ class Sweeps(Protocol):
 
     async def expect(self, tick: Tick) -> bool:
         """Remember one in the place of that whose etag it has; False where somebody else was quicker. One write."""
+
+
+class SharedParts(Protocol):
+    """The parts of the sweep under way. `holder`: Run.holder. Raises Retryable."""
+
+    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
+        """Write the parts of a sweep, and the one that ends it, in the place of any others."""
+
+    async def all(self, holder: str) -> list[Part]:
+        """Return the parts of a sweep, in their order; [] where they are another's."""
+
+    async def claim(self, holder: str, part: Part, now: datetime, lease: timedelta) -> Part | None:
+        """Claim a part, or hold a claim for another while; None where somebody else was quicker."""
+
+    async def end(self, holder: str, part: Part, heads: bytes) -> Part | None:
+        """Keep what came of a part, and the heads that it has read; None where somebody else did."""
+
+    def heads(self, holder: str) -> AsyncIterator[bytes]:
+        """Yield the heads that the parts of a sweep have read."""
+
+    async def forget(self) -> None:
+        """Delete the parts of the last sweep."""
 
 
 class Bypasses(Protocol):

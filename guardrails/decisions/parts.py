@@ -24,6 +24,23 @@ class Span(NamedTuple):
         return self.low <= container and (not self.high or container < self.high)
 
 
+class Sizes(NamedTuple):
+    """When a sweep is cut into parts, and when they are shared.
+
+    Attributes:
+        whole: so many exemptions are compared at once, and more in parts.
+        part: exemptions of a part, if all subscriptions had as many.
+        alone: so many parts are done by one execution, and more are shared.
+    """
+
+    whole: int = 20_000
+    part: int = 10_000
+    alone: int = 20
+
+
+DEFAULT_SIZES: Final = Sizes()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part that instances share: whoever claims it does it, and whoever comes once the claim has ended does it again.

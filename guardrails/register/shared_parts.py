@@ -1,4 +1,4 @@
-"""The parts of a sweep that instances share, on the register's table: guardrails.sweep.shared.SharedParts.
+"""The parts of a sweep that instances share, on the register's table: ports.SharedParts.
 
     partition  row        holds
     sweep      part~N     a part: whose sweep it is of, who is at it until when, what came of it

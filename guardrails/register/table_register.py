@@ -85,7 +85,7 @@ class TableRegister:
     Attributes:
         rate_limits, digest_items, sweeps: in the same table, what all instances share: ports.RateLimits,
             ports.DigestItems, ports.Sweeps.
-        parts: the parts of a sweep that instances share: guardrails.sweep.shared.SharedParts.
+        parts: the parts of a sweep that instances share: ports.SharedParts.
         backup, reinstate: full copies of the table, and putting them back.
         bypasses: the bypasses of policies: ports.Bypasses.
         record: what auditors ask for: ports.Record.

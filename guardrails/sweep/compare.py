@@ -14,7 +14,7 @@ from typing import Any, Final
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.heads import Scanned
 from guardrails.decisions.judged import Judgements
-from guardrails.decisions.parts import AT_GROUPS, EVERYTHING, Span, cut
+from guardrails.decisions.parts import AT_GROUPS, DEFAULT_SIZES, EVERYTHING, Sizes, Span, cut
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
@@ -54,12 +54,6 @@ _BLIND: Final = 1000
 
 _SENDS: Final = 32
 
-_WHOLE: Final = 20_000
-"""So many exemptions are compared at once, and more in parts."""
-
-_PART: Final = 10_000
-"""Exemptions of a part, if all subscriptions had as many."""
-
 
 @dataclass(slots=True, eq=False)
 class Pass:
@@ -85,6 +79,7 @@ class Pass:
     repeated: bool = False
     shared: bool = False
     complete: bool = False
+    sizes: Sizes = DEFAULT_SIZES
     _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
     _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
     _covered: Mapping[str, datetime] = field(default_factory=dict)
@@ -157,9 +152,9 @@ class Pass:
 
     def _parts(self, total: int) -> list[Span]:
         """Return the parts, where there are any. `total`: how many exemptions there are."""
-        if total <= _WHOLE or not self._around.in_order:
+        if total <= self.sizes.whole or not self._around.in_order:
             return []
-        return cut(self._around.containers, total, _PART)
+        return cut(self._around.containers, total, self.sizes.part)
 
     async def part(self, span: Span, heads: Scanned) -> Outcome:
         """Compare what is in some subscriptions, once this pass is open; return what came of it.
@@ -333,8 +328,12 @@ class Pass:
 
     async def _have(self, crew: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         """Have somebody of the crew do something; wait while all are busy."""
-        while len(self._crew) >= _CREW:
-            await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            while len(self._crew) >= _CREW:
+                await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            work.close()
+            raise
         task = crew.create_task(work)
         self._crew.add(task)
         task.add_done_callback(self._crew.discard)

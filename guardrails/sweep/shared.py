@@ -3,21 +3,21 @@
 Whoever begins the sweep writes its parts to the register and sends a message for each. A message names a part; whoever
 gets it claims that part, or the next that is free, and goes on until none is. So a lost message costs nothing while
 anybody is at it, and a part whose worker died is free again once its claim has ended. Whoever finds all of them ended
-claims the last row, and ends the sweep. A part that was claimed three times and never ended is given up: the sweep says
-so, and is not whole.
+claims the last row, and ends the sweep. A part that failed is tried again after all others; one that was claimed five
+times and never ended is given up: the sweep says so, and is not whole.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
 
 from guardrails.decisions.heads import SIZE, Scanned
 from guardrails.decisions.parts import Part, Span
 from guardrails.errors import GuardrailsError, Retryable, defect
-from guardrails.ports import Clock, Queues
+from guardrails.ports import Clock, Queues, SharedParts
 from guardrails.sweep.compare import Pass
 from guardrails.sweep.outcome import Outcome
 
@@ -26,7 +26,7 @@ log = logging.getLogger("guardrails")
 KEY: Final = "part"
 """What the body of such a message has, and no other of its queue: the number of the part."""
 
-_TRIES: Final = 3
+_TRIES: Final = 5
 _LONGEST: Final = 1200.0
 """Seconds that a part may take: less than functionTimeout (host.json)."""
 
@@ -35,28 +35,6 @@ BUSY: Final = 20.0
 
 LAST: Final = 300.0
 """Seconds after which the message that ends the sweep comes, and comes again."""
-
-
-class SharedParts(Protocol):
-    """The parts of the sweep under way. `holder`: Run.holder. Raises Retryable."""
-
-    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
-        """Write the parts of a sweep, and the one that ends it, in the place of any others."""
-
-    async def all(self, holder: str) -> list[Part]:
-        """Return the parts of a sweep, in their order; [] where they are another's."""
-
-    async def claim(self, holder: str, part: Part, now: datetime, lease: timedelta) -> Part | None:
-        """Claim a part, or hold a claim for another while; None where somebody else was quicker."""
-
-    async def end(self, holder: str, part: Part, heads: bytes) -> Part | None:
-        """Keep what came of a part, and the heads that it has read; None where somebody else did."""
-
-    def heads(self, holder: str) -> AsyncIterator[bytes]:
-        """Yield the heads that the parts of a sweep have read."""
-
-    async def forget(self) -> None:
-        """Delete the parts of the last sweep."""
 
 
 class Invitation(NamedTuple):
@@ -103,10 +81,18 @@ class Worker:
             await self.invite(Invitation(holder, number, last=False))
         await self.invite(Invitation(holder, len(spans), last=True), LAST)
 
-    async def is_needed(self, holder: str) -> bool:
-        """Whether any part is free, or the sweep is to be ended. One read."""
-        parts = await self._parts.all(holder)
-        return bool(self._free(parts))
+    async def looks(self, invitation: Invitation) -> tuple[bool, float]:
+        """Return whether there is anything to do, and in how many seconds the message is to come again; 0 for never.
+
+        While somebody else is at its part, a message comes again: they may die. One read.
+        """
+        parts = await self._parts.all(invitation.holder)
+        if not parts:
+            return False, 0.0
+        if invitation.last:
+            return bool(self._free(parts)), LAST
+        ended = invitation.number < len(parts) and parts[invitation.number].ended
+        return bool(self._free(parts)), 0.0 if ended else self._lease.total_seconds()
 
     def _free(self, parts: Sequence[Part]) -> list[Part]:
         """Return the parts that can be claimed: the last one is no part, and comes when all others have ended."""
@@ -133,7 +119,7 @@ class Worker:
             parts = await self._parts.all(holder)
             if not parts:
                 return False  # it was ended, or is another sweep by now
-            free = sorted(self._free(parts), key=lambda part: part.number != first)
+            free = sorted(self._free(parts), key=lambda part: (part.tries, part.number != first))
             claimed = await self._claim(holder, free)
             if claimed is None:
                 return False

@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from guardrails.decisions.adoption_notice import Adoption
 from guardrails.decisions.notify import altered, late, partial
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.decisions.schedule import last_sweep
 from guardrails.decisions.watch import Run
 from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
-from guardrails.ports import Bypasses, Inventory, Record, Surroundings, Sweeps
+from guardrails.ports import Bypasses, Inventory, Record, SharedParts, Surroundings, Sweeps
 from guardrails.reconcile.defer import breaker_open
 from guardrails.reconcile.visit import World
 from guardrails.ruleset.model import Mode, Ruleset
@@ -29,16 +30,13 @@ from guardrails.sweep.bypasses import Tally, sweep_bypasses
 from guardrails.sweep.compare import Pass
 from guardrails.sweep.record import Recording, record_ruleset
 from guardrails.sweep.report import NAMED, Report
-from guardrails.sweep.shared import BUSY, LAST, Invitation, SharedParts, Worker
+from guardrails.sweep.shared import BUSY, Invitation, Worker
 
 log = logging.getLogger("guardrails")
 
 LEASE: Final = timedelta(minutes=2)
 """How long a run may be silent before another takes over. It is heard of three times as often."""
 
-
-_ALONE: Final = 20
-"""So many parts are done by one execution; more are shared."""
 
 _PATIENCE: Final = timedelta(days=1)
 """How long people wait for a notice of adoption that is whole; then they hear of what there is."""
@@ -57,6 +55,7 @@ class Sweeper:
         audit_only: whether a setting holds the mode at audit.
         late: the age of the last sweep from which a notice says that sweeps are late.
         parts: what instances share of a sweep that is long; None where each execution does a whole one.
+        sizes: when a sweep is cut into parts, and when they are shared.
     """
 
     def __init__(
@@ -73,6 +72,7 @@ class Sweeper:
         audit_only: bool = False,
         late: timedelta = timedelta.max,
         parts: SharedParts | None = None,
+        sizes: Sizes = DEFAULT_SIZES,
     ) -> None:
         self._world = world
         self._inventory = inventory
@@ -85,6 +85,7 @@ class Sweeper:
         self._audit_only = audit_only
         self._late = late
         self._worker = Worker(parts, world.queues, world.clock, LEASE) if parts is not None else None
+        self._sizes = sizes
         self._at_work = False
 
     async def sweep(self, by: str = "") -> Report | None:
@@ -116,22 +117,23 @@ class Sweeper:
         if run is None or run.until is None or run.holder != invitation.holder or self._worker is None:
             log.info("a message about a sweep that has ended")
             return None
-        if not invitation.last and not await self._worker.is_needed(run.holder):
-            return None
-        again, report = LAST if invitation.last else BUSY, None
-        if not self._at_work and await self._worker.is_needed(run.holder):
-            again, self._at_work = LAST, True
+        needed, again = await self._worker.looks(invitation)
+        if needed and self._at_work:
+            again = BUSY
+        elif needed:
+            self._at_work = True
             try:
                 held = await self._sweeps.beat(run, self._world.clock.now(), LEASE)
-                report = await self._go(held or run, self._ruleset(), "", invitation)
-                again = LAST if invitation.last else 0.0
+                if report := await self._go(held or run, self._ruleset(), "", invitation):
+                    return report
+                _, again = await self._worker.looks(invitation)
             except GuardrailsError as error:
                 log.warning("a part of the sweep is tried again: %s", error)
             finally:
                 self._at_work = False
-        if report is None and again:
+        if again:
             await self._worker.invite(invitation, again)
-        return report
+        return None
 
     async def _go(self, run: Run, ruleset: Ruleset, by: str, invitation: Invitation | None = None) -> Report | None:
         """Sweep, or help; None where it is not ours to end."""
@@ -139,9 +141,8 @@ class Sweeper:
         recording = Recording(
             self._record, self._world.clock, run, ruleset, mode, say=self._say, by=by, months=self._months
         )
-        one = Pass(
-            self._world, self._inventory, self._sweeps, run, ruleset, mode, report, shared=invitation is not None
-        )
+        one = Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report, sizes=self._sizes)
+        one.shared = invitation is not None
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
             if invitation is None:
@@ -184,10 +185,10 @@ class Sweeper:
     async def _compare(self, one: Pass, run: Run, invitation: Invitation | None) -> None:
         """Compare all but what is at management groups; see whether it is ours to do that, and to end the sweep.
 
-        Up to _ALONE parts are done by this execution alone; of more, each instance that has a message does some.
+        Up to Sizes.alone parts are done by this execution alone; of more, each instance that has a message does some.
         """
         spans = await one.open()
-        if self._worker is None or not (one.shared or len(spans) > _ALONE):
+        if self._worker is None or not (one.shared or len(spans) > self._sizes.alone):
             for span in spans:
                 one.take_over(await one.part(span, one.heads))
             one.complete = True

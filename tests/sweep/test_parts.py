@@ -10,12 +10,11 @@ from uuid import UUID
 import pytest
 
 from guardrails.azure.graph import Graph
-from guardrails.decisions.parts import GROUPS, Part, Span, cut
+from guardrails.decisions.parts import GROUPS, Part, Sizes, Span, cut
 from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import PART
-from guardrails.sweep import compare, sweep
 from guardrails.sweep.compare import Pass
 from guardrails.sweep.outcome import Outcome
 from guardrails.sweep.report import Report
@@ -55,13 +54,10 @@ def test_an_invitation_is_read_as_it_was_written() -> None:
 
 
 @pytest.fixture
-async def large(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Tenant:
+async def large(tenant: Tenant) -> Tenant:
     """A tenant of many subscriptions, as if it were too large for one execution; all of it is older than us."""
     world = tenant.world
     world.ruleset = rules(on={"duplicate": "alert", "scope-too-broad": "off"})
-    for name, value in (("_WHOLE", 0), ("_PART", EACH)):
-        monkeypatch.setattr(compare, name, value)
-    monkeypatch.setattr(sweep, "_ALONE", 0)
     three(world)
     for number, subscription in enumerate(SUBSCRIPTIONS):
         world.arm.add_subscription(subscription, management_group="contoso")
@@ -102,7 +98,7 @@ class Instance:
         register = world.register
         self.sweeper = Sweeper(
             ports, self.graph, register.sweeps, lambda: world.ruleset, say, bypasses=register.bypasses,
-            record=register.record, parts=register.parts,
+            record=register.record, parts=register.parts, sizes=Sizes(0, EACH, 0),
         )  # fmt: skip
 
 
@@ -284,15 +280,33 @@ async def test_a_message_comes_back_while_its_instance_is_at_another_part(
     assert [(each, delay) for _, body, delay in world.queues.sent if (each := read_invitation(body))] == [(one, 20.0)]
 
 
-async def whole_and_in_parts(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
-    found = []
-    for most in (10**6, 0):
-        monkeypatch.setattr(compare, "_WHOLE", most)
-        found.append(await once(tenant))
-    return found[0], found[1]
+async def test_a_message_comes_back_while_another_instance_is_at_its_part(
+    large: Tenant, instances: list[Instance]
+) -> None:
+    """It may have died: its claim ends, and then the part is done."""
+    world = large.world
+    await die_in(world, instances[0], instances, part=2)
+    claimed = next(part for part in await large.world.register.parts.all(await holder(large)) if part.until)
+    one = Invitation(await holder(large), claimed.number, last=False)
+    for part in (await world.register.parts.all(one.holder))[:-1]:
+        if part.number != claimed.number:
+            await world.register.parts.end(one.holder, replace(part, outcome=Outcome().to_json()), b"")
+    world.queues.sent.clear()
+    assert await instances[1].sweeper.part(one) is None
+    assert [(each, delay) for _, body, delay in world.queues.sent if (each := read_invitation(body))] == [
+        (one, LEASE.total_seconds())
+    ]
+    world.clock.advance(seconds=LEASE.total_seconds() + 1)
+    assert await instances[1].sweeper.part(one) is not None
 
 
-async def once(tenant: Tenant) -> list[Any]:
+async def holder(tenant: Tenant) -> str:
+    last = await tenant.sweeps.last()
+    assert last is not None
+    return last.holder
+
+
+async def once(tenant: Tenant, sizes: Sizes) -> list[Any]:
     """Return what a sweep finds and hands over that changes nothing."""
     from tests.sweep.test_judged_once import Apart, Noted, spelled  # noqa: PLC0415
 
@@ -301,16 +315,14 @@ async def once(tenant: Tenant) -> list[Any]:
     run = replace(last, started=world.clock.now(), before=last.started)
     one = Pass(
         replace(world.reconciler._world, queues=cast(Any, queues)), tenant.graph, cast(Any, Apart(tenant)), run,
-        world.ruleset, world.ruleset.mode, Report.after(run),
+        world.ruleset, world.ruleset.mode, Report.after(run), sizes=sizes,
     )  # fmt: skip
     await one.go()
     report = {name: said for name, said in one.report.to_json().items() if name not in ("seconds", "started")}
     return [report, sorted(spelled(body) for body, _ in queues.sent), b"".join(one.heads.buckets())]
 
 
-async def test_parts_find_what_a_whole_sweep_finds(
-    large: Tenant, instances: list[Instance], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_parts_find_what_a_whole_sweep_finds(large: Tenant, instances: list[Instance]) -> None:
     world = large.world
     await instances[0].sweeper.sweep()
     await large.work()
@@ -320,7 +332,7 @@ async def test_parts_find_what_a_whole_sweep_finds(
         await write(world, at(world, number, EACH), "c")
     world.arm.seed(f"{CORP}{AUTHORIZATION}/policyExemptions/odd", {"properties": {}})
     world.clock.advance(hours=1)
-    whole, parts = await whole_and_in_parts(large, monkeypatch)
+    whole, parts = await once(large, Sizes()), await once(large, Sizes(0, EACH, 0))
     assert parts == whole
     assert whole[0]["queued"]
 

@@ -30,8 +30,10 @@ from guardrails.notices.rate_limit import FIRST_DELAY, MAX_ATTEMPTS, attempts_af
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.reconcile.visit import IN_HAND, Outcome, World, wake_up
 from guardrails.runtime.telemetry import Fact, correlated, fact
-from guardrails.sweep.compare import Report, sweep_message
+from guardrails.sweep.differences import sweep_message
+from guardrails.sweep.report import Report
 from guardrails.sweep.second_clock import SecondClock, read_tick
+from guardrails.sweep.shared import read_invitation
 from guardrails.sweep.sweep import Sweeper
 
 log = logging.getLogger("guardrails")
@@ -196,8 +198,8 @@ class Intake:
     async def _message(self, text: str) -> Outcome | None:
         try:
             data = read_object(text)
-            tick = read_tick(data)
-            exemption_id = None if tick else ExemptionId.parse(data.get("id"))
+            tick, invitation = read_tick(data), read_invitation(data)
+            exemption_id = None if tick or invitation else ExemptionId.parse(data.get("id"))
         except (ValueError, Permanent) as error:
             await self.keep_dead_letter("reconcile", text, f"not a reconcile message: {error}", text)
             return None
@@ -205,6 +207,8 @@ class Intake:
             await self._second_clock.strike(
                 tick, partial(self._sweep, "the second clock (a message on the queue), and not by the timer")
             )
+        if invitation:
+            await self._sweep("a message on the queue", partial(self._sweeper.part, invitation))
         if exemption_id is None:
             return None
         hint = _hint(data)
@@ -252,9 +256,10 @@ class Intake:
         """The age from which the last sweep is late."""
         return self._second_clock.late
 
-    async def _sweep(self, by: str) -> Report | None:
+    async def _sweep(self, by: str, sweep: Callable[[], Awaitable[Report | None]] | None = None) -> Report | None:
+        """Sweep, or do what is given of a sweep."""
         try:
-            report = await self._sweeper.sweep(by)
+            report = await (sweep() if sweep else self._sweeper.sweep(by))
         except Misconfigured as error:
             await self._ruleset_broken(error)
         except (Retryable, Permanent) as error:

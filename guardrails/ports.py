@@ -12,6 +12,8 @@ from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
+from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import EVERYTHING, Part, Span
 from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
@@ -163,8 +165,8 @@ class Inventory(Protocol):
     async def surroundings(self, *, policies: bool = False) -> Surroundings:
         """Return what is visible, and the assignments; `policies`: the policy definitions, too."""
 
-    def exemptions(self) -> AsyncGenerator[Page]:
-        """Yield all exemptions, page by page, in the order of their ids."""
+    def exemptions(self, subscriptions: Sequence[str] = ()) -> AsyncGenerator[Page]:
+        """Yield all exemptions, or those in some subscriptions, page by page, in the order of their ids."""
 
     def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
         """Yield all resources, groups and subscriptions that have any of these tags, in whatever case.
@@ -274,10 +276,11 @@ class Register(Protocol):
     async def close_breaker(self, now: datetime) -> None:
         """Close the breaker and forget the reverts that opened it."""
 
-    def watches(self) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
-        """Yield what a sweep must know of every row: its container, ExemptionId.hash, the watch, and the head.
+    def watches(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
+        """Yield what a sweep must know of every row in some containers.
 
-        The head is that of guardrails.decisions.heads; b"" where the row does not say it.
+        That is its container, ExemptionId.hash, the watch, and the head: that of guardrails.decisions.heads; b"" where
+        the row does not say it.
         """
 
     async def id_of(self, container: str, key: bytes) -> str:
@@ -348,11 +351,42 @@ class Sweeps(Protocol):
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""
 
+    def judged(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, Judgements]]:
+        """Yield what earlier sweeps judged in some containers: each, as the register's partition is named.
+
+        What cannot be read is left out: it is judged again.
+        """
+
+    async def keep_judged(self, judged: Mapping[str, Judgements]) -> None:
+        """Keep judgements, by container, whatever was there; without entries there are none any more."""
+
     async def tick(self) -> Tick | None:
         """Return the message of the second clock that is on its way; None where there never was one. One read."""
 
     async def expect(self, tick: Tick) -> bool:
         """Remember one in the place of that whose etag it has; False where somebody else was quicker. One write."""
+
+
+class SharedParts(Protocol):
+    """The parts of the sweep under way. `holder`: Run.holder. Raises Retryable."""
+
+    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
+        """Write the parts of a sweep, and the one that ends it, in the place of any others."""
+
+    async def all(self, holder: str) -> list[Part]:
+        """Return the parts of a sweep, in their order; [] where they are another's."""
+
+    async def claim(self, holder: str, part: Part, now: datetime, lease: timedelta) -> Part | None:
+        """Claim a part, or hold a claim for another while; None where somebody else was quicker."""
+
+    async def end(self, holder: str, part: Part, heads: bytes) -> Part | None:
+        """Keep what came of a part, and the heads that it has read; None where somebody else did."""
+
+    def heads(self, holder: str) -> AsyncIterator[bytes]:
+        """Yield the heads that the parts of a sweep have read."""
+
+    async def forget(self) -> None:
+        """Delete the parts of the last sweep."""
 
 
 class Bypasses(Protocol):

@@ -224,6 +224,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         months=settings.kept_months,
         audit_only=settings.mode == "audit",
         late=second_clock.late,
+        parts=register.parts,
     )
     budget = float(settings.budget_seconds)
     intake = Intake(reconciler, world, courier, dead_letters, sweeper, second_clock=second_clock, budget=budget)

@@ -35,7 +35,7 @@ from guardrails.notices.notice import Notice
 from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
 from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset, parse_ruleset
-from guardrails.sweep.compare import Report
+from guardrails.sweep.report import Report
 from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import SystemClock
 from sandbox.azurite import Azurite

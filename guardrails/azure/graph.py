@@ -22,6 +22,7 @@ from guardrails.azure.graph_pages import (
     chained,
     chunks,
     is_subscription,
+    of_subscriptions,
     quoted,
     segments,
 )
@@ -125,13 +126,16 @@ class Graph:
         """Close the connections."""
         await self._rest.close()
 
-    def exemptions(self) -> AsyncGenerator[Page]:
+    def exemptions(self, subscriptions: Sequence[str] = ()) -> AsyncGenerator[Page]:
         """Yield all exemptions in the order of their ids, the next page being read meanwhile. Raises Retryable.
+
+        `subscriptions`: those in these alone, by subscription id, none at management groups.
 
         With several segments of scopes, the order is that of each, and scopes that overlap give rows twice. `total`
         grows from segment to segment. Close it (aclosing) where it is not read to its end.
         """
-        return _ahead(self._pages(_EXEMPTIONS))
+        some = of_subscriptions(subscriptions) if subscriptions else self._segments
+        return _ahead(chained(self._reader.pages(_EXEMPTIONS, segment) for segment in some))
 
     def ids(self) -> AsyncGenerator[Page]:
         """As `exemptions`, with `id` and `tenantId` alone: little to send, and little to read."""

@@ -88,8 +88,12 @@ def segments(scopes: Sequence[str]) -> list[Segment]:
     groups = list(dict.fromkeys(scope.removeprefix(MARK) for scope in known if not is_subscription(scope)))
     subscriptions = [scope for scope in known if is_subscription(scope)]
     found = [Segment(tuple(some)) for some in chunks(groups, _MOST_GROUPS)]
-    found += [Segment((), tuple(some)) for some in chunks(subscriptions, _MOST_SUBSCRIPTIONS)]
-    return found or [Segment()]
+    return [*found, *of_subscriptions(subscriptions)] or [Segment()]
+
+
+def of_subscriptions(ids: Sequence[str]) -> "list[Segment]":
+    """Return the queries that subscriptions need."""
+    return [Segment((), tuple(some)) for some in chunks(ids, _MOST_SUBSCRIPTIONS)]
 
 
 def is_subscription(scope: str) -> bool:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Change, Unknown, Violation
+from guardrails.rules.base import PASS, Change, Unknown, Violation, never
 from guardrails.ruleset.bound_rules import Alternatives, Applied, BoundRule, Response
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.strictest import strictest
@@ -159,6 +159,31 @@ def changes_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[
     """Return the name of each rule that is broken, with what must change, ordered by code."""
     found = _outcomes(exemption, facts, ruleset)
     return [(bound.rule.name, said.change) for bound, said in found if isinstance(said, Violation) and said.change]
+
+
+def next_change(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> datetime | None:
+    """Return when what `answers_found` gives may next change, though nothing but the time does, UTC; None for never.
+
+    Each rule says so for itself (Rule.next_change); overrides that end say which rules there are. One that crashes may
+    change at any time: that is `facts.now`.
+    """
+    turns = [ruleset.limits.next_end(exemption, facts.now)]
+    for bound in ruleset.limits.rules_for(exemption, facts):
+        if bound.rule.next_change is not never:
+            ways = _ways(bound) if isinstance(bound, Alternatives) else (bound,)
+            turns += [_next_change(one, exemption, facts) for one in ways]
+    return min((turn for turn in turns if turn is not None), default=None)
+
+
+def _ways(rule: Alternatives) -> Iterator[BoundRule]:
+    return (way for choice in rule.choices for way in choice.ways if way)
+
+
+def _next_change(bound: BoundRule, exemption: Exemption, facts: Facts) -> datetime | None:
+    try:
+        return bound.rule.next_change(exemption, facts, bound.options)
+    except Exception:  # noqa: BLE001 - as in `_outcome`: what crashes is looked at again
+        return facts.now
 
 
 def _key(bound: BoundRule, outcome: object) -> str:

@@ -73,6 +73,12 @@ class Scanned:
         else:
             self.unread.add(key)
 
+    def add_all(self, heads: Iterable[bytes]) -> None:
+        """Take heads as `buckets` has them: SIZE bytes each."""
+        for one in heads:
+            if len(one) == SIZE:
+                self._buckets[one[0]] += one
+
     def buckets(self) -> Buckets:
         """Return them in their order."""
         return tuple(b"".join(sorted(_cut(bucket))) if bucket else b"" for bucket in self._buckets)

@@ -244,7 +244,12 @@ def best(own: Result | None, below: Iterable[tuple[str, Result]]) -> Result:
 
     `own`: the one at its scope; `below`: those at scopes (lower case) in subscriptions below, at least one.
     """
-    return better(own, min(below, key=lambda item: (isinstance(item[1], Unread), item[0]))[1])
+    return better(own, min(below, key=first_below)[1])
+
+
+def first_below(item: tuple[str, Result]) -> tuple[bool, str]:
+    """Return the place of a result at a scope in a subscription below, in the order in which one is picked."""
+    return isinstance(item[1], Unread), item[0]
 
 
 def in_order(siblings: Iterable[Sibling]) -> list[Sibling]:

@@ -4,13 +4,13 @@ The inventory finds what is to be looked at. It lags behind Azure, may lack newe
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from guardrails.decisions.assess import answers_found
+from guardrails.decisions.assess import answers_found, next_change
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
@@ -44,6 +44,25 @@ def token(
 ) -> str:
     """Return a name for what is seen of an exemption without the register. `content`: its fingerprint, where known.
 
+    `judged` says what that is.
+    """
+    return judged(exemption, assignment, ruleset, now, policies, content=content)[0]
+
+
+def judged(
+    exemption: Exemption,
+    assignment: Assignment | Gone | Unread,
+    ruleset: Ruleset,
+    now: datetime,
+    policies: PoliciesById = NO_POLICIES,
+    *,
+    content: str = "",
+    lasting: bool = False,
+) -> tuple[str, datetime | None]:
+    """Return a name for what is seen of an exemption without the register, and when it may next change by itself.
+
+    `content`: its fingerprint, where known. `lasting`: whether that moment (UTC; None for never) is asked for.
+
     Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
     with what the rules find in it, with what follows from that, and with the version of the initiative that Azure
     evaluates: then the exemption is looked at in Azure. The register keeps the token of the last look. It is of what
@@ -56,7 +75,8 @@ def token(
     found = ",".join([*answers_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
     said = f"{content or fingerprint(exemption.body)} {at}"
-    return sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
+    listed = sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
+    return listed, next_change(shown, facts, ruleset) if lasting else None
 
 
 @dataclass(slots=True)
@@ -81,18 +101,25 @@ class Rows:
 
     def take(self, page: Page) -> Iterator[Exemption]:
         """Yield the exemptions of a page that were not there before."""
-        for row in page.rows:
-            if not self._is_foreign(row):
-                try:
-                    exemption = _exemption(row, self.names)
-                except Permanent as error:
-                    self.refuse(row, error.message)
-                else:
-                    if self._is_new(exemption.id, row):
-                        yield exemption
+        for _, row in self._named(page):
+            if (exemption := self.read(row)) is not None and self._is_new(exemption.id, row):
+                yield exemption
 
     def ids(self, page: Page) -> Iterator[ExemptionId]:
         """Yield the ids in a page that were not there before; its rows may have nothing else."""
+        for one, row in self._named(page):
+            if self._is_new(one, row):
+                yield one
+
+    def named(self, page: Page) -> Iterator[tuple[ExemptionId, Mapping[str, Any]]]:
+        """Yield the rows of a page, each with its id. Whoever takes one for an exemption says so (`seen`)."""
+        for one, row in self._named(page):
+            if one.hash in self.seen:
+                self._is_new(one, row)
+            else:
+                yield one, row
+
+    def _named(self, page: Page) -> Iterator[tuple[ExemptionId, Mapping[str, Any]]]:
         for row in page.rows:
             if not self._is_foreign(row):
                 try:
@@ -100,8 +127,15 @@ class Rows:
                 except Permanent as error:
                     self.refuse(row, error.message)
                 else:
-                    if self._is_new(one, row):
-                        yield one
+                    yield one, row
+
+    def read(self, row: Mapping[str, Any]) -> Exemption | None:
+        """Return the exemption in a row; None, and it is counted, where it is none."""
+        try:
+            return _exemption(row, self.names)
+        except Permanent as error:
+            self.refuse(row, error.message)
+            return None
 
     def _is_foreign(self, row: Mapping[str, Any]) -> bool:
         tenant = row.get("tenantId")
@@ -123,6 +157,12 @@ class Rows:
     def refuse(self, row: Mapping[str, Any], why: str) -> None:
         """Count a row as no exemption."""
         self._note(NO_EXEMPTION, row, why)
+
+    def add(self, left_out: Mapping[str, int], examples: Mapping[str, Sequence[str]]) -> None:
+        """Count what others left out, too."""
+        for reason, count in left_out.items():
+            self.left_out[reason] += count
+            self.examples[reason] = [*self.examples.get(reason, ()), *examples.get(reason, ())][:_SHOWN]
 
     def problems(self) -> list[str]:
         """Return what was left out, a sentence for each reason, with examples."""

@@ -18,6 +18,8 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     gathered~ROUTE  notice~ID                 a digest item: a notice that waits for its route's digest  # stored name
     sweep           run, covered, clock       who sweeps, what the last sweep came to; which containers it covers; the
                                               message of the second clock that is on its way
+    sweep           judged~CONTAINER          what sweeps judged of the exemptions of a container
+    sweep           part~N, heads~N~M         a part of the sweep that instances share, and the heads that it has read
     record          chain, run~, ruleset~     what auditors ask for: see guardrails.register.record
     digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
 
@@ -44,6 +46,9 @@ GRACE: Final = "grace~"
 SWEEP: Final = ("sweep", "run")
 COVERED: Final = ("sweep", "covered")
 TICK: Final = ("sweep", "clock")
+JUDGED: Final = "judged~"
+PART: Final = "part~"
+PART_HEADS: Final = "heads~"
 RECORD: Final = "record"
 
 

@@ -81,8 +81,8 @@ class Record:
         row = run_row(sweep.started, sweep.holder)
         for _ in range(_TRIES):
             tip = await self._tip()
-            if tip is not None and tip.newest == row:  # an earlier try went through unheard
-                return tip, await self._kept(row, sweep)
+            if tip is not None and (begun := await self._begun(tip, row, sweep)) is not None:
+                return tip, begun
             said = {**sweep.said, "gaps": gaps_before(tip, sweep.started, before.before)}
             if tip is not None and tip.newest:
                 said["follows"] = tip.newest
@@ -98,6 +98,15 @@ class Record:
             if (done := await self._moved(after, [*writes, *more])) is not None:
                 return done, kept
         raise _busy()
+
+    async def _begun(self, tip: Tip, row: str, sweep: RecordedSweep) -> RecordedSweep | None:
+        """Return a sweep of which the record has the begin: by a try that went through unheard, or another instance."""
+        if tip.newest == row:
+            return await self._kept(row, sweep)
+        if tip.begun is None or tip.begun < sweep.started:
+            return None
+        found = await self._table.get(RECORD, row)  # others may have begun since
+        return None if found is None else read_run(row, found)
 
     async def end(
         self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]

@@ -1,28 +1,32 @@
-"""ports.Sweeps on the register's table: three rows that all instances share.
+"""ports.Sweeps on the register's table: what all instances share.
 
     partition  row      holds
     sweep      run      who sweeps until when, and what the last sweep came to
     sweep      covered  the containers that an earlier sweep saw whole, compressed
     sweep      clock    the message of the second clock that is on its way: when it is due, and its name
+    sweep      judged~C what sweeps judged of the exemptions of container C: guardrails.decisions.judged
 
 The lease is a time in a row, taken and held under its ETag: of two that want it, storage lets one win.
 """
 
 import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from sys import intern
 from types import NoneType
 from typing import Any, Final
 
+from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import EVERYTHING, Span
 from guardrails.decisions.schedule import Tick
 from guardrails.decisions.watch import Run
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text
-from guardrails.register.keys import COVERED, SWEEP, TICK
-from guardrails.register.table import Entity, Rejected, Table, Write
+from guardrails.register.keys import COVERED, JUDGED, SWEEP, TICK
+from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
 _LOG: Final = logging.getLogger(__name__)
 _TIMES: Final = ("started", "until", "adopting", "before")
@@ -110,6 +114,33 @@ class Sweeps:
         text = canonical_json({name: spell_time(at) for name, at in covered.items()})
         columns = split_bytes("containers", zlib.compress(text.encode(), 6))
         await self._table.transact(COVERED[0], [Write("put", COVERED[1], {"count": len(covered), **columns})], "sweep")
+
+    async def judged(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, Judgements]]:
+        """Yield what earlier sweeps judged, by container. What cannot be read is left out."""
+        low, high = JUDGED + span.low, JUDGED + (span.high or "~")
+        where = f"PartitionKey eq '{SWEEP[0]}' and RowKey ge '{low}' and RowKey lt '{high}'"
+        async for found in self._table.query(where):
+            name, text = found["RowKey"].removeprefix(JUDGED), join_text("found", found)
+            try:
+                yield intern(name), Judgements.read(found.get("since"), join_bytes("entries", found), text)
+            except ValueError as error:
+                _LOG.error("what was judged of %s was changed outside the service, and is rebuilt: %s", name, error)
+
+    async def keep_judged(self, judged: Mapping[str, Judgements]) -> None:
+        """Keep judgements, by container, whatever was there. What is too large for a row is judged each time."""
+        group: list[Write] = []
+        size = 0
+        for container, one in judged.items():
+            columns = {"since": str(one.since), **split_text("found", one.found_json())}
+            write = Write("put", JUDGED + container, {**columns, **split_bytes("entries", one.to_bytes())})
+            if write.too_large():
+                write = Write("put", JUDGED + container, {"since": "0", "found": "[]", "entries": b""})
+            if group and (len(group) == MOST_OPERATIONS or size + write.size > MOST_BYTES):
+                await self._table.transact(SWEEP[0], group, "sweep")
+                group, size = [], 0
+            group.append(write)
+            size += write.size
+        await self._table.transact(SWEEP[0], group, "sweep")
 
     async def tick(self) -> Tick | None:
         """Return the message of the second clock that is on its way. One that cannot be read is due since ever."""

@@ -18,6 +18,7 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import head
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
+from guardrails.decisions.parts import EVERYTHING, Span
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent
@@ -40,6 +41,7 @@ from guardrails.register.pruning import Pruning, kept_until, no_body
 from guardrails.register.rate_limits import RateLimits
 from guardrails.register.record import Record
 from guardrails.register.reinstate import Reinstate
+from guardrails.register.shared_parts import SharedParts
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write, exceed
 from guardrails.register.unseen import Unseen
@@ -83,6 +85,7 @@ class TableRegister:
     Attributes:
         rate_limits, digest_items, sweeps: in the same table, what all instances share: ports.RateLimits,
             ports.DigestItems, ports.Sweeps.
+        parts: the parts of a sweep that instances share: ports.SharedParts.
         backup, reinstate: full copies of the table, and putting them back.
         bypasses: the bypasses of policies: ports.Bypasses.
         record: what auditors ask for: ports.Record.
@@ -102,6 +105,7 @@ class TableRegister:
         self.rate_limits = RateLimits(self._table)
         self.digest_items = DigestItems(self._table)
         self.sweeps = Sweeps(self._table)
+        self.parts = SharedParts(self._table)
         self.backup = Backup(self._table)
         self.reinstate = Reinstate(self._table, self.backup)
         self.bypasses = Bypasses(self._table)
@@ -346,12 +350,16 @@ class TableRegister:
             else:
                 yield exemption, int(seq)
 
-    async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
+    async def watches(self, span: Span = EVERYTHING) -> AsyncIterator[tuple[str, bytes, Watch, bytes]]:
         """Yield what a sweep must know of every row: its partition, ExemptionId.hash, the watch, and the head.
+
+        `span`: the partitions.
 
         One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
         """
-        async for found in self._table.query("RowKey ge 'state~'", _WATCHED):
+        where = [f"PartitionKey ge '{span.low}'"] if span.low else []
+        where += [f"PartitionKey lt '{span.high}'"] if span.high else []
+        async for found in self._table.query(" and ".join([*where, "RowKey ge 'state~'"]), _WATCHED):
             key = found["RowKey"].removeprefix("state~")
             if _KEY.fullmatch(key):
                 watch = Watch.parse(str(found.get("watch") or ""))

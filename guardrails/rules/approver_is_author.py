@@ -23,7 +23,7 @@ from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Stage, Unknown, Violation, option
+from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Stage, Unknown, Violation, never, option
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
@@ -130,6 +130,7 @@ RULE = Rule(
     remediation="Have somebody else approve it, and name that person as approver.",
     check=check,
     stage=Stage.AZURE,
+    next_change=never,
     control="A policy sees the writer's object id, but not the approver in the metadata.",
     options=Options,
     good=(

@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Assignment, Facts, Gone, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import ASSIGNED, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import ASSIGNED, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.words import clip
 
 
@@ -47,6 +47,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete the exemption.",
     check=check,
+    next_change=never,
     control="Azure itself checks the write. The violation arises later, when somebody deletes the assignment.",
     good=(Case("the assignment exists"),),
     bad=(Case("the assignment is gone", facts={"assignment": Gone()}),),

@@ -24,7 +24,7 @@ from guardrails.exemption.facts import Facts, Gone, Outside, Together, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import ASSIGNED, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import ASSIGNED, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.words import clip, clips
 
 
@@ -60,6 +60,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete the exemption.",
     check=check,
+    next_change=never,
     control="Azure checks the write. The violation arises later: a subscription moves or the assignment changes.",
     good=(Case("the last sweep found that the assignment applies, or no sweep has looked yet"),),
     bad=(

@@ -21,7 +21,7 @@ from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Unknown, Violation, never
 from guardrails.rules.callers import NAMED, others, sorted_out
 from guardrails.rules.control import Form, Given
 from guardrails.rules.words import clip, clips
@@ -74,6 +74,7 @@ RULE = Rule(
     remediation="Deploy the exemption through an approved pipeline.",
     check=check,
     stage=Stage.AZURE,
+    next_change=never,
     control=control,
     good=(
         Case("the pipeline wrote it"),

@@ -2,7 +2,9 @@
 
 A rule's module has a docstring in fixed headings (the generated page in docs/rules is made of it), an `Options`
 dataclass, a `check` function and a `RULE`. `check` looks at one exemption and the facts about it and returns PASS, a
-Violation with its evidence, or Unknown with the reason. It never raises on purpose, does no I/O, reads no clock.
+Violation with its evidence, or Unknown with the reason. A rule that looks at the time says next to it when its answer
+may next change: sweeps do not judge before that what is as it was. `check` never raises on purpose, does no
+I/O, reads no clock.
 """
 
 from abc import ABC, abstractmethod
@@ -164,6 +166,9 @@ class Rule(Declared):
         check: (exemption, facts, options) -> Outcome.
         needs: the fields, of guardrails.exemption.sources.FIELDS, that not every source returns and that it looks at.
             Where one is not known and would settle the matter, the rule is Unknown.
+        next_change: (exemption, facts, options) -> when its outcome may next turn into another kind, though nothing but
+            the time changes, UTC: until then `check` gives a pass, a violation or an Unknown as it does now. None for
+            never (`never`, for rules that do not look at the time); `facts.now` where it may at any time.
         control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
         swept: whether it only says what a sweep or a scan found of the exemption (Facts.together): a look at the
@@ -174,6 +179,7 @@ class Rule(Declared):
     """
 
     check: Callable[[Exemption, Facts, Any], Outcome]
+    next_change: Callable[[Exemption, Facts, Any], datetime | None]
     control: Control
     options: type[Any] = NoOptions
     good: tuple[Case, ...] = ()
@@ -189,6 +195,10 @@ class Rule(Declared):
     def doc(self) -> str:
         """Its module's docstring; the registry has imported the module."""
         return import_module(self.check.__module__).__doc__ or self.name
+
+
+def never(exemption: Exemption, facts: Facts, options: object) -> None:
+    """Return when the outcome of a rule changes that does not look at the time: never."""
 
 
 def paragraphs_of(rule: Declared) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Final
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import CATEGORY, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import CATEGORY, PASS, Case, Change, Outcome, Rule, Unknown, Violation, never, option
 from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip
 
@@ -75,6 +75,7 @@ RULE = Rule(
     soc2=("CC5.1", "CC9.1"),
     remediation="Comply, or ask for an exemption of a category that the ruleset allows.",
     check=check,
+    next_change=never,
     control=control,
     options=Options,
     good=(

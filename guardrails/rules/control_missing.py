@@ -16,7 +16,19 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import CATEGORY, METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import (
+    CATEGORY,
+    METADATA,
+    PASS,
+    Case,
+    Change,
+    NoOptions,
+    Outcome,
+    Rule,
+    Unknown,
+    Violation,
+    never,
+)
 from guardrails.rules.control import ONLY_KEYS, Form, Given, alias, every, lacks, why_unmatched
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
@@ -56,6 +68,7 @@ RULE = Rule(
     soc2=("CC5.1", "CC9.1"),
     remediation="Write the control into the metadata as compensatingControl, or set the category to Waiver.",
     check=check,
+    next_change=never,
     control=control,
     good=(
         Case("a waiver"),

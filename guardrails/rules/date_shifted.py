@@ -17,7 +17,7 @@ from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation
+from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation, never
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -37,6 +37,7 @@ RULE = Rule(
     remediation="Write the date in UTC, with Z at its end.",
     check=check,
     stage=Stage.CODE,
+    next_change=never,
     control="A policy sees the value that is sent, not how the code computes it.",
     good=(Case("the date is in UTC", facts={"planned": Planned()}),),
     bad=(Case("an offset was dropped", facts={"planned": Planned(shifted=("expiresOn",))}),),

@@ -25,7 +25,7 @@ from guardrails.exemption.facts import Earlier, Facts, Gone, Overlap, Together, 
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clip, clips
 
@@ -69,6 +69,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     remediation="Delete one of the exemptions; keep, or extend, the one that was approved.",
     check=check,
+    next_change=never,
     control="A policy sees one exemption at a time, not the others.",
     good=(Case("the last sweep found no overlap, or no sweep has looked yet"),),
     bad=(

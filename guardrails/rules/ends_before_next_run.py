@@ -42,6 +42,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     )
 
 
+def next_change(exemption: Exemption, facts: Facts, options: NoOptions) -> datetime | None:  # noqa: ARG001
+    """Return when it ends, where it ends before the next run."""
+    run, expires = facts.planned.next_run if facts.planned else None, exemption.expires_on
+    return expires if run is not None and expires is not None and facts.now < expires < run else None
+
+
 _RUN = datetime(2027, 4, 1, tzinfo=UTC)
 
 RULE = Rule(
@@ -52,6 +58,7 @@ RULE = Rule(
     remediation="Remove the entry before it ends, or renew it.",
     check=check,
     stage=Stage.CODE,
+    next_change=next_change,
     control="A policy does not know when the code is deployed again.",
     good=(
         Case("nobody said when the next run is", facts={"planned": Planned()}),

@@ -14,15 +14,20 @@ References:
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from guardrails.exemption.counts import number_of
-from guardrails.exemption.expiry import is_expired
+from guardrails.exemption.expiry import is_expired, later
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import EXPIRES, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
+
+_EVER: Final = 10_000_000
+"""Days, more than the calendar has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     )
 
 
+def next_change(exemption: Exemption, facts: Facts, options: Options) -> datetime | None:
+    """Return when it will have ended `keep_days` ago."""
+    expires = exemption.expires_on
+    turn = None if expires is None else later(expires, timedelta(days=min(options.keep_days, _EVER)))
+    return turn if turn is not None and turn > facts.now else None
+
+
 def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Show what ended `keep_days` ago; to refuse it would stop nobody from anything."""
     if options.keep_days >= FURTHEST:
@@ -67,6 +79,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete it; if the resource still does not comply, ask for a new exemption.",
     check=check,
+    next_change=next_change,
     control=control,
     options=Options,
     good=(

@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation
+from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation, never
 from guardrails.rules.words import clips
 
 
@@ -45,6 +45,7 @@ RULE = Rule(
     remediation="Write the end as a date.",
     check=check,
     stage=Stage.CODE,
+    next_change=never,
     control="A policy sees the value that is sent, not how the code computes it.",
     good=(Case("the end is a date", facts={"planned": Planned()}),),
     bad=(Case("the end is 90 days after the deployment", facts={"planned": Planned(end_by=("utcNow()",))}),),

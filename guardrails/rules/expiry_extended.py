@@ -25,7 +25,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Stage, Unknown, Violation, ends_by, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Stage, Unknown, Violation, ends_by, never, option
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
@@ -103,6 +103,7 @@ RULE = Rule(
     remediation="Put the approved expiry back, or name the new ticket that approves the later one.",
     check=check,
     stage=Stage.AZURE,
+    next_change=never,
     control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(

@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Before, Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Stage, Unknown, Violation, ends_by
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Stage, Unknown, Violation, ends_by, never
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -60,6 +60,7 @@ RULE = Rule(
     remediation="Put back the expiry that its history shows.",
     check=check,
     stage=Stage.AZURE,
+    next_change=never,
     control="The rule compares with the earlier state, which only the register knows.",
     good=(
         Case("the register has no dates"),

@@ -16,7 +16,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.control import Form, blank
 
 
@@ -39,6 +39,7 @@ RULE = Rule(
     soc2=("CC6.1", "CC9.1"),
     remediation="Set expiresOn, at most 12 months ahead.",
     check=check,
+    next_change=never,
     control=_CONTROL,
     good=(Case("it ends"),),
     bad=(Case("no expiresOn", properties={"expiresOn": None}), Case("a blank expiresOn", properties={"expiresOn": ""})),

@@ -64,6 +64,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     )
 
 
+def next_change(exemption: Exemption, facts: Facts, options: Options) -> datetime | None:  # noqa: ARG001
+    """Return the present where the time of the write is unknown, or is the present: then the limit moves with it."""
+    moves = facts.written_at is None or facts.written_at >= facts.now
+    return facts.now if moves and exemption.expires_on is not None else None
+
+
 def _limited(options: Options, *, known: bool) -> str:
     """Return what the latest allowed end is, a phrase. `known`: whether the time of the write is."""
     since = "after the write" if known else "from now"
@@ -122,6 +128,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC9.1"),
     remediation="Set expiresOn to at most 12 months after the write.",
     check=check,
+    next_change=next_change,
     control=control,
     options=Options,
     good=(

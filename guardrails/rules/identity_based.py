@@ -21,7 +21,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.control import Form, alias
 from guardrails.rules.selection import PEOPLE, selection_of
 from guardrails.rules.words import clips
@@ -64,6 +64,7 @@ RULE = Rule(
     soc2=("CC6.1", "CC6.3"),
     remediation="Remove the selectors of kind userPrincipalId and groupPrincipalId.",
     check=check,
+    next_change=never,
     control=_CONTROL,
     good=(
         Case("no selectors"),

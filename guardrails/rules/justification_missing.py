@@ -20,7 +20,7 @@ from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, never, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, why_unmatched
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
@@ -81,6 +81,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC9.1"),
     remediation="Say in the description what cannot comply, why, and what will end the exemption.",
     check=check,
+    next_change=never,
     control=control,
     options=Options,
     good=(

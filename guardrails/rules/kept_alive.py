@@ -25,7 +25,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Stage, Unknown, Violation, ends_by, option
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Stage, Unknown, Violation, ends_by, never, option
 from guardrails.rules.words import MOST
 
 
@@ -87,6 +87,7 @@ RULE = Rule(
     remediation="Comply and delete it, or have a named person accept the risk again in a new exemption.",
     check=check,
     stage=Stage.AZURE,
+    next_change=never,
     control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(

@@ -18,7 +18,7 @@ References:
 from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation, never
 from guardrails.rules.words import clips
 
 
@@ -44,6 +44,7 @@ RULE = Rule(
     remediation="Give it a name that does not depend on the run, and delete what earlier runs left.",
     check=check,
     stage=Stage.CODE,
+    next_change=never,
     control="A policy sees the name that is sent, not how the code computes it.",
     good=(Case("the name is a text", facts={"planned": Planned()}),),
     bad=(

@@ -24,7 +24,19 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import matches_any
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import ASSIGNED, PASS, REFERENCES, Case, Change, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import (
+    ASSIGNED,
+    PASS,
+    REFERENCES,
+    Case,
+    Change,
+    Outcome,
+    Rule,
+    Unknown,
+    Violation,
+    never,
+    option,
+)
 from guardrails.rules.control import Condition, Form, Given, every, matches, some, written
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.selection import selection_of
@@ -151,6 +163,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     remediation="Delete it and comply, or have the list in the ruleset changed.",
     check=check,
+    next_change=never,
     control=control,
     options=Options,
     good=(

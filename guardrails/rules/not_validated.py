@@ -18,7 +18,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.control import Form, alias
 from guardrails.rules.words import clip
 
@@ -45,6 +45,7 @@ RULE = Rule(
     soc2=("CC7.1", "CC8.1"),
     remediation="Set assignmentScopeValidation to Default once the assignment applies.",
     check=check,
+    next_change=never,
     control=_CONTROL,
     good=(Case("no value"), Case("Default", properties={"assignmentScopeValidation": "Default"})),
     bad=(Case("DoNotValidate, in any letter case", properties={"assignmentScopeValidation": "doNotValidate"}),),

@@ -16,7 +16,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation
+from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation, never
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
@@ -45,6 +45,7 @@ RULE = Rule(
     soc2=("CC1.5", "CC5.3"),
     remediation="Write the owning team or person into the metadata as owner.",
     check=check,
+    next_change=never,
     control=control,
     good=(
         Case("a team's mailbox"),

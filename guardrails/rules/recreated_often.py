@@ -23,7 +23,7 @@ from typing import Final
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Stage, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Stage, Violation, never, option
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE, metadata
 from guardrails.rules.words import clip
 
@@ -71,6 +71,7 @@ RULE = Rule(
     remediation="Deploy the exemption with its target, by infra/modules/exemption.bicep, and delete this one.",
     check=check,
     stage=Stage.AZURE,
+    next_change=never,
     control="Only the register knows the number of restores.",
     options=Options,
     good=(

@@ -20,7 +20,7 @@ from guardrails.exemption.facts import Assignment, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, REFERENCES, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, REFERENCES, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
@@ -73,6 +73,7 @@ RULE = Rule(
     soc2=("CC7.1", "CC8.1"),
     remediation="Name the reference ids that the initiative has now.",
     check=check,
+    next_change=never,
     control="A policy cannot look up the assigned initiative. Azure checks most reference ids itself.",
     good=(
         Case("an id that exists"),

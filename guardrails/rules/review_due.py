@@ -14,9 +14,10 @@ References:
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
+from guardrails.exemption.expiry import later
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
@@ -49,6 +50,16 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     return Violation("its review is overdue", evidence, _change(clip(text), facts))
 
 
+def next_change(exemption: Exemption, facts: Facts, options: Options) -> datetime | None:  # noqa: ARG001
+    """Return the midnight (UTC) at the end of the day of its review."""
+    text = exemption.said.get("review")
+    due = _time(text) if text is not None and len(text) <= 40 else None
+    if due is None:
+        return None
+    turn = later(due.replace(hour=0, minute=0, second=0, microsecond=0), timedelta(days=1))
+    return turn if turn > facts.now else None
+
+
 def _change(current: str | None, facts: Facts) -> Change:
     allowed = f"the day of the next review, {facts.now:%Y-%m-%d} (UTC) or later"
     return Change(f"{METADATA}review", current, allowed, "<YYYY-MM-DD>")
@@ -77,6 +88,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC4.1"),
     remediation="Review it, and set reviewDate in its metadata to the day of the next review.",
     check=check,
+    next_change=next_change,
     control=control,
     options=Options,
     good=(

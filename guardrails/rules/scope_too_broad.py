@@ -24,7 +24,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import matches_any
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, never, option
 from guardrails.rules.control import ID, Condition, Form, Given, around_scope, every, some
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip
@@ -98,6 +98,7 @@ RULE = Rule(
     soc2=("CC6.1", "CC6.3"),
     remediation="Exempt the resource or resource group that needs it, and delete this exemption.",
     check=check,
+    next_change=never,
     control=control,
     options=Options,
     good=(

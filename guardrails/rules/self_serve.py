@@ -18,7 +18,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import MODE, RESOURCE_GRAPH
-from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.words import clip
 
 
@@ -41,6 +41,7 @@ RULE = Rule(
     soc2=("CC6.3", "CC8.1"),
     remediation="Get approval, let the pipeline deploy an exemption, and delete this one.",
     check=check,
+    next_change=never,
     control="Azure has no alias for `exemptionManagementMode`, only for `selfServeExemptionSettings` of assignments.",
     good=(Case("no value"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),

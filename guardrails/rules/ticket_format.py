@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import regex
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, never, option
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import LONGEST, clip
 
@@ -69,6 +69,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     remediation="Write the ticket's key as the ticket system gives it, or the https address of the ticket.",
     check=check,
+    next_change=never,
     control="A policy sees whether the metadata has a ticket key, but not the ticket.",
     options=Options,
     good=(

@@ -16,7 +16,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation
+from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation, never
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
@@ -47,6 +47,7 @@ RULE = Rule(
     soc2=("CC5.3", "CC8.1"),
     remediation="Write the approval ticket into the metadata as approvalTicket.",
     check=check,
+    next_change=never,
     control=control,
     good=(
         Case("a ticket"),

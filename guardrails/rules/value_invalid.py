@@ -22,7 +22,20 @@ from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import VALIDATION
-from guardrails.rules.base import CATEGORY, END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Stage, Violation
+from guardrails.rules.base import (
+    CATEGORY,
+    END,
+    EXPIRES,
+    PASS,
+    Case,
+    Change,
+    NoOptions,
+    Outcome,
+    Rule,
+    Stage,
+    Violation,
+    never,
+)
 from guardrails.rules.words import clip
 
 _CATEGORIES = ("Waiver", "Mitigated")
@@ -70,6 +83,7 @@ RULE = Rule(
     remediation="Write a value that Azure takes.",
     check=check,
     stage=Stage.CODE,
+    next_change=never,
     control="Azure itself refuses most of these writes; a policy does not see properties that Azure does not have.",
     good=(
         Case("all values are Azure's", facts=_NOW),

@@ -23,7 +23,7 @@ from guardrails.exemption.facts import Assignment, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, REFERENCES, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, REFERENCES, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation, never
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
@@ -90,6 +90,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     remediation="In policyDefinitionReferenceIds, list only the policies that the target cannot comply with.",
     check=check,
+    next_change=never,
     control="A policy cannot look up the assigned definition, or count the policies of an initiative.",
     good=(
         Case("one policy of two"),

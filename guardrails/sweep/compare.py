@@ -1,10 +1,11 @@
 """Compare the inventory with the register. What differs goes on the queue; what was there before is adopted."""
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import sample
 from types import MappingProxyType
@@ -12,23 +13,29 @@ from typing import Any, Final
 
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.heads import Scanned
+from guardrails.decisions.judged import Judgements
+from guardrails.decisions.parts import AT_GROUPS, DEFAULT_SIZES, EVERYTHING, Sizes, Span, cut
 from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
 from guardrails.exemption.counts import number_of
-from guardrails.exemption.facts import Assignment, Unread
+from guardrails.exemption.facts import Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import DEFAULT_NAMES, Exemption
-from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.reconcile.defer import log_breaker
-from guardrails.reconcile.inventory import NO_ASSIGNMENT, NO_EXEMPTION, Rows, token
+from guardrails.reconcile.inventory import NO_EXEMPTION, Rows
 from guardrails.reconcile.visit import Visit, World
-from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.adopt import adopt
-from guardrails.sweep.matches import Counting, Matches
+from guardrails.sweep.differences import difference, left_to_do, sweep_message
+from guardrails.sweep.judging import Judging
+from guardrails.sweep.matches import Counting
+from guardrails.sweep.outcome import Outcome
+from guardrails.sweep.report import NAMED, Report
 from guardrails.sweep.siblings import Shown, Siblings
+
+log = logging.getLogger("guardrails")
 
 _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
 """What comes due before the next sweep is put on the queue now: at least, and at most, so far ahead."""
@@ -47,118 +54,21 @@ _BLIND: Final = 1000
 
 _SENDS: Final = 32
 
-NAMED: Final = 50
 _MAPPED: Final = 500
 """Rows of before the criteria were kept that one sweep has looked at again: they are no hurry."""
-_RECORDED: Final = 500
-_LONGEST: Final = 500
-"""Sentences about what was not seen, and characters of each, that the record keeps: a row holds 1 MiB in UTF-16."""
-"""How many containers that cannot be seen are named."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What one sweep came to.
-
-    Attributes:
-        started: when it began, UTC.
-        seconds: how long it took.
-        seen: exemptions that the inventory showed.
-        known: rows of the register.
-        adopted: exemptions put into the register as there before.
-        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon,
-            criteria.
-        left_out: rows of the inventory that were left out, by reason.
-        missing: what could not be seen, a sentence each.
-        remarks: what else is unexpected, a sentence each.
-        notified: ids of the notices about the sweep that were sent.
-        bypasses: counts of the bypasses of policies; {} where they could not be looked at.
-        bypasses_notified: when the last sweep began whose findings on bypasses were announced, UTC; None for never.
-        matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
-            read; None where none counted yet.
-        altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
-        announced: those of them that were announced. No part of what the next one needs.
-        late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
-        open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
-        clock_differs: whether our clock and Azure's are too far apart. No part of what is kept.
-    """
-
-    started: datetime
-    seconds: float = 0.0
-    seen: int = 0
-    known: int = 0
-    adopted: int = 0
-    queued: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-    missing: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    notified: list[str] = field(default_factory=list)
-    bypasses: Mapping[str, int] = field(default_factory=dict)
-    bypasses_notified: datetime | None = None
-    matches: Matches | None = None
-    altered: list[str] = field(default_factory=list)
-    announced: list[str] = field(default_factory=list)
-    late: str = ""
-    open_since: datetime | None = None
-    clock_differs: bool = False
-
-    @classmethod
-    def after(cls, run: Run) -> "Report":
-        """Return the report of a run that begins, with what the one before it had announced."""
-        try:
-            until = parse_time(run.report.get("bypasses_told"))  # stored name
-        except ValueError:  # the row was changed from outside: to announce twice is better than never
-            until = None
-        notified, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))  # stored name
-        matches = Matches.from_json(run.report.get("matches"))
-        return cls(run.started, notified=notified, bypasses_notified=until, matches=matches, altered=altered)
-
-    def remark(self, text: str) -> None:
-        """Note what is unexpected; of thousands, the first are enough."""
-        if len(self.remarks) < NAMED:
-            self.remarks.append(text)
-
-    def unseen(self, container: str, left: str) -> None:
-        """Say that a container cannot be seen any more, and what is left as it is for that."""
-        name = container.replace("mg~", "management group ")
-        self.missing.append(f"{name} can no longer be seen; the register keeps its rows")
-        self.remark(f"{name}: {left} kept as in the register")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented JSON form."""
-        return {
-            "started": spell_time(self.started),
-            "seconds": round(self.seconds, 1),
-            "seen": self.seen,
-            "known": self.known,
-            "adopted": self.adopted,
-            "queued": dict(self.queued),
-            "odd": dict(self.left_out),  # stored name
-            "missing": self.missing[:NAMED],
-            "remarks": self.remarks,
-            "told": self.notified,  # stored name
-            "bypasses": dict(self.bypasses),
-            "bypasses_told": spell_time(self.bypasses_notified) if self.bypasses_notified else None,  # stored name
-            "matches": self.matches.to_json() if self.matches else None,
-            "altered": self.altered[:NAMED],
-            "late": self.late,
-        }
-
-    def kept(self) -> dict[str, Any]:
-        """Return what the record keeps of it: all that it says of this sweep, and nothing that the next one needs."""
-        said = self.to_json()
-        said["left_out"] = said.pop("odd")  # stored name
-        for name in ("told", "bypasses_told"):  # stored name
-            del said[name]
-        said["altered"] = [*self.announced, *self.altered][:NAMED]
-        said["missing"] = [one[:_LONGEST] for one in self.missing[:_RECORDED]]
-        said["missing_more"] = max(len(self.missing) - _RECORDED, 0)
-        return said
 
 
 @dataclass(slots=True, eq=False)
 class Pass:
-    """One pass. Keeps a small tuple of each register row and of each new exemption while it goes on."""
+    """One pass. Keeps a small tuple of each register row and of each new exemption of a part while it goes on.
+
+    Attributes:
+        heads: the heads of the histories that it has read.
+        lacking: the parts that were not compared.
+        repeated: whether a part was done more than once, and what of it was done before is not counted.
+        shared: whether several instances do its parts.
+        complete: whether all parts have ended, and it is ours to end the sweep.
+    """
 
     world: World
     inventory: Inventory
@@ -168,6 +78,11 @@ class Pass:
     mode: Mode
     report: Report
     heads: Scanned = field(default_factory=Scanned)
+    lacking: list[Span] = field(default_factory=list)
+    repeated: bool = False
+    shared: bool = False
+    complete: bool = False
+    sizes: Sizes = DEFAULT_SIZES
     _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
     _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
     _covered: Mapping[str, datetime] = field(default_factory=dict)
@@ -182,7 +97,9 @@ class Pass:
     _siblings: Siblings = field(init=False)
     _closed: bool = True
     _anew: bool = False
-    _unread: set[bytes] = field(default_factory=set)
+    _judging: Judging = field(init=False)
+    _judged: dict[str, Judgements] = field(default_factory=dict)
+    _mapped: int = _MAPPED
 
     def __post_init__(self) -> None:
         self._counting = Counting(self.ruleset)
@@ -190,8 +107,112 @@ class Pass:
     async def go(self) -> Surroundings:
         """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
 
-        The register is read while the inventory is: what the inventory showed by then waits to be compared.
+        Many exemptions are compared in parts, one after the other: no more than one part is held in memory.
         """
+        for span in await self.open():
+            self.take_over(await self.part(span, self.heads))
+        return await self.close()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is ours to end the sweep, and to say how it ended."""
+        return self.complete or not self.shared
+
+    async def open(self) -> list[Span]:
+        """Read what exemptions are judged by, and compare all; where they are many, return the parts that are left.
+
+        Where the sweep is shared, there are parts already: what is at management groups alone is read then.
+        """
+        await self._read_surroundings()
+        async with aclosing(self.inventory.exemptions()) as pages:
+            first = await anext(pages, Page())
+            spans = self._parts(first.total)
+            self._mapped = max(_MAPPED // (len(spans) + 1), 1)
+            parts = self.shared or bool(spans)
+            await self._begin(AT_GROUPS if parts else EVERYTHING)
+            async with asyncio.TaskGroup() as crew:
+                async for page in _following(first, pages):
+                    at_groups = _at_groups(page) if parts else page
+                    self._take(at_groups)
+                    if at_groups is not page:  # what is at management groups comes first
+                        break
+                    await self._compare(crew)
+                await self._end(crew)
+        return spans
+
+    async def close(self) -> Surroundings:
+        """All parts are done: compare what is at management groups above them."""
+        whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
+        self.report.matches = self._counting.matches(self.report.started, whole=whole)
+        self.heads.whole = not self.lacking
+        async with asyncio.TaskGroup() as crew:
+            await self._compare_groups(crew)
+        await self._ended()
+        await self._cover()
+        self.report.missing = list(dict.fromkeys(self.report.missing))
+        self.report.left_out = self._rows.left_out
+        for text in self._rows.problems():
+            self.report.remark(text)
+        return self._around
+
+    def _parts(self, total: int) -> list[Span]:
+        """Return the parts, where there are any. `total`: how many exemptions there are."""
+        if total <= self.sizes.whole or not self._around.in_order:
+            return []
+        return cut(self._around.containers, total, self.sizes.part)
+
+    async def part(self, span: Span, heads: Scanned) -> Outcome:
+        """Compare what is in some subscriptions, once this pass is open; return what came of it.
+
+        `heads`: where the heads of their histories go.
+        """
+        report = Report(self.report.started)
+        one = Pass(self.world, self.inventory, self.sweeps, self.run, self.ruleset, self.mode, report, heads)
+        one._around, one._covered, one._closed = self._around, self._covered, self._closed
+        one._mapped = self._mapped
+        await one._begin(span, self._siblings)
+        some = [container for container in self._around.containers if span.holds(container)]
+        async with asyncio.TaskGroup() as crew, aclosing(self.inventory.exemptions(some)) as pages:
+            async for page in pages:
+                one._take(page)
+                await one._compare(crew)
+            await one._end(crew)
+        await one._ended()
+        below, undecided = one._siblings.of_groups()
+        return Outcome(
+            report.seen, report.known, report.adopted, report.queued, one._rows.left_out, report.missing,
+            report.remarks, report.clock_differs, one._counting.found, one._rows.examples,
+            one._visible.difference(self._around.containers), below, undecided, one._siblings.hole,
+            ruleset=self.ruleset.digest_in(self.mode),
+        )  # fmt: skip
+
+    def take_over(self, part: Outcome) -> None:
+        """Take over what came of a part."""
+        report = self.report
+        report.seen += part.seen
+        report.known += part.known
+        report.adopted += part.adopted
+        report.queued += part.queued
+        report.missing += part.missing
+        for text in part.remarks:
+            report.remark(text)
+        if part.ruleset != self.ruleset.digest_in(self.mode):
+            report.remark(f"a part of the sweep was judged by another ruleset: {part.ruleset}")
+        report.clock_differs = report.clock_differs or part.clock_differs
+        self._counting.found.update(part.found)
+        self._rows.add(part.left_out, part.examples)
+        self._visible |= part.visible
+        self._siblings.take_over(part.below, part.undecided, hole=part.hole)
+
+    def lacks(self, span: Span, why: str) -> None:
+        """Say that a part of the subscriptions was not compared."""
+        names = sorted(container for container in self._around.containers if span.holds(container))
+        shown = ", ".join(names[:3]) + (" and so on" if len(names) > 3 else "")
+        self.report.missing.append(f"{number_of(len(names), 'subscription')} not compared ({shown}): {why}")
+        self.lacking.append(span)
+        self._siblings.hole = True
+
+    async def _read_surroundings(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             around = tasks.create_task(self.inventory.surroundings(policies=self.ruleset.asks_policies))
             covered = tasks.create_task(self._read_covered())
@@ -203,33 +224,36 @@ class Pass:
         self.report.open_since = breaker.result().opened_at
         log_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
-        self._rows = Rows(self.ruleset.names, self._around.tenant)
-        self._visible = set(self._around.containers)
-        self._siblings = Siblings(self.world, self.ruleset, self._around, self._rows, self._known, self._visible)
-        async with asyncio.TaskGroup() as crew:
-            loading = crew.create_task(self._load())
-            async with aclosing(self.inventory.exemptions()) as pages:
-                async for page in pages:
-                    self._take(page)
-                    if loading.done():
-                        await self._compare(crew)
-            whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
-            self.report.matches = self._counting.matches(self.report.started, whole=whole)
-            await loading
-            self._end_of({*self._open})
-            await self._compare(crew)
-            while self._crew:
-                await asyncio.wait(self._crew)
-            await self._compare_groups(crew)
+
+    async def _begin(self, span: Span, above: Siblings | None = None) -> None:
+        """Read what the register has of some containers. `above`: what is at management groups, for a part."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._load(span))
+            tasks.create_task(self._load_judged(span))
+        around = self._around
+        self._rows = Rows(self.ruleset.names, around.tenant)
+        self._visible = set(around.containers)
+        if above is None:
+            self._siblings = Siblings(self.world, self.ruleset, around, self._rows, self._known, self._visible)
+        else:
+            self._siblings = above.part(self._rows, self._known, self._visible)
+        self._judging = Judging(
+            self.ruleset, around, self._rows, self._counting, self._siblings, self._known, self._judged
+        )
+
+    async def _end(self, crew: asyncio.TaskGroup) -> None:
+        """Compare what is left of the subscriptions that were shown."""
+        self._end_of({*self._open})
+        await self._compare(crew)
+        while self._crew:
+            await asyncio.wait(self._crew)
+
+    async def _ended(self) -> None:
+        """All was shown: see to what was not, and keep what was judged."""
         await self._absent()
         await self._send()
-        await self._cover()
-        self.report.missing = list(dict.fromkeys(self.report.missing))
-        self.report.seen = len(self._rows.seen)
-        self.report.left_out = self._rows.left_out
-        for text in self._rows.problems():
-            self.report.remark(text)
-        return self._around
+        await self._keep_judged()
+        self.report.seen += len(self._rows.seen)
 
     async def _read_covered(self) -> dict[str, datetime]:
         """Return the containers that are covered; nothing is since a time that is not yet."""
@@ -242,12 +266,25 @@ class Pass:
         self._anew = bool(wrong)
         return covered
 
-    async def _load(self) -> None:
-        async for container, key, watch, head in self.world.register.watches():
+    async def _load(self, span: Span) -> None:
+        async for container, key, watch, head in self.world.register.watches(span):
             self._known[key] = (container, watch)
             self.heads.add(key, head)
-        self.heads.whole = True
-        self.report.known = len(self._known)
+        self.report.known += len(self._known)
+
+    async def _load_judged(self, span: Span) -> None:
+        async for container, judged in self.sweeps.judged(span):
+            self._judged[container] = judged
+
+    async def _keep_judged(self) -> None:
+        """Keep what was judged, where it is something else than before. What is not kept is judged again."""
+        shown = {one.container for one in self._groups}
+        for container in shown if self._siblings.hole else shown | (self._judged.keys() & self._visible):
+            self._judging.ended(container)
+        try:
+            await self.sweeps.keep_judged(self._judging.changed)
+        except Retryable as error:
+            log.warning("what was judged could not be kept; the next sweep judges it again: %s", error)
 
     def _take(self, page: Page) -> None:
         """Judge the exemptions of one page."""
@@ -260,19 +297,8 @@ class Pass:
             self.report.remark(
                 f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; the service judges expiry by its own clock"
             )
-        now, around = self.world.clock.now(), self._around
-        for one in self._rows.take(page):
-            assigned = "/" + one.assignment_id.strip("/ ").lower()
-            assignment = self._around.assignments.get(assigned)
-            try:
-                listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now, around.policies)
-            except Permanent as error:
-                self._rows.refuse(one.body, error.message)
-                self._unread.add(one.id.hash)
-                continue
-            self._counting.add(one, assignment or NO_ASSIGNMENT, now, around.policies)
-            sure = not around.missing or self._is_shown(one, assignment)
-            self._keep(self._siblings.shown(one, listed, now, assigned=assigned, assignment=assignment, sure=sure))
+        for one in self._judging.take(page, self.world.clock.now()):
+            self._keep(one)
 
     def _keep(self, shown: Shown) -> None:
         """Keep an exemption until all of its subscription are shown; at a management group, until all others are."""
@@ -285,13 +311,9 @@ class Pass:
         self._open.setdefault(shown.container, []).append(shown)
 
     def _end_of(self, containers: Iterable[str]) -> None:
-        self._whole += [self._open.pop(one) for one in sorted(containers)]
-
-    def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:
-        """Whether what an exemption is judged by was there to be seen, while something else was not."""
-        if assignment is None:
-            return False
-        return not self.ruleset.asks_policies or policies_of(exemption, assignment) <= self._around.policies.keys()
+        for one in sorted(containers):
+            self._whole.append(self._open.pop(one))
+            self._judging.ended(one)
 
     async def _compare(self, crew: asyncio.TaskGroup) -> None:
         """Compare what was shown whole so far with the register, and hand over what differs."""
@@ -315,8 +337,12 @@ class Pass:
 
     async def _have(self, crew: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         """Have somebody of the crew do something; wait while all are busy."""
-        while len(self._crew) >= _CREW:
-            await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            while len(self._crew) >= _CREW:
+                await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            work.close()
+            raise
         task = crew.create_task(work)
         self._crew.add(task)
         task.add_done_callback(self._crew.discard)
@@ -340,7 +366,7 @@ class Pass:
                 self._queue(why, one.id, one.listed, together=one.together)
             elif 0 < watch.at - now.timestamp() <= horizon:  # what is shown now may be old by then
                 self._queue("soon", one.id, delay=watch.at - now.timestamp())
-            elif not watch.mapped and self.report.queued["criteria"] < _MAPPED:
+            elif not watch.mapped and self.report.queued["criteria"] < self._mapped:
                 self._queue("criteria", one.id, one.listed, together=one.together)
 
     @property
@@ -404,7 +430,7 @@ class Pass:
         now = self.world.clock.now()
         for key, (container, watch) in self._known.items():
             shown, visible = key in self._rows.seen, container in self._visible
-            if shown and key not in self._unread:
+            if shown and key not in self._judging.unread:
                 continue
             why = left_to_do(watch, now, closed=self._closed)
             if why and (visible or watch.begun):
@@ -439,9 +465,12 @@ class Pass:
     async def _cover(self) -> None:
         """Remember which containers are swept: what is written in them from now on was not there before."""
         started = self.run.adopting or self.run.started
-        new = {name: started for name in sorted(self._visible) if name not in self._covered}
+        new = {name: started for name in sorted(self._visible - self._not_compared()) if name not in self._covered}
         if new or self._anew:
             await self.sweeps.cover({**self._covered, **new})
+
+    def _not_compared(self) -> set[str]:
+        return {name for name in self._visible if any(span.holds(name) for span in self.lacking)}
 
     def _queue(
         self,
@@ -465,34 +494,14 @@ class Pass:
             await asyncio.gather(*(self.world.queues.send("reconcile", body, delay) for body, delay in some))
 
 
-def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed: bool) -> str:
-    """Return why an exemption that the inventory shows is to be looked at; "" where nothing is to be done.
-
-    `listed` is its token now, `ruleset` the digest in force, `closed` whether the breaker lets reverts through.
-    """
-    if watch.listed != listed:
-        return "changed"
-    if watch.ruleset != ruleset and not watch.gone:
-        return "rules"
-    return left_to_do(watch, now, closed=closed)
+async def _following(first: Page, pages: AsyncGenerator[Page]) -> AsyncIterator[Page]:
+    """Yield the first page, and those that follow it."""
+    yield first
+    async for page in pages:
+        yield page
 
 
-def left_to_do(watch: Watch, now: datetime, *, closed: bool) -> str:
-    """Return why a row is to be looked at, whatever the inventory shows; "" where nothing is left to do.
-
-    `closed`: whether the breaker lets reverts through.
-    """
-    if 0 < watch.at <= now.timestamp():
-        return "due"
-    return "held" if watch.held and closed else ""
-
-
-def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:
-    """Return a message of the `reconcile` queue: look at this exemption, for what a sweep saw of it."""
-    message: dict[str, Any] = {"id": exemption, "sweep": True}
-    if hint.listed:
-        message["listed"] = hint.listed
-    if hint.together:
-        message["together"] = dict(hint.together)
-    times = {"adopt": hint.adopt, "seen": hint.seen}
-    return message | {name: spell_time(time) for name, time in times.items() if time}
+def _at_groups(page: Page) -> Page:
+    """Return a page of what is at management groups, which comes first; the page itself where all of it is."""
+    some = [row for row in page.rows if not str(row.get("id")).lower().lstrip("/").startswith("subscriptions/")]
+    return page if len(some) == len(page.rows) else replace(page, rows=some)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
+from guardrails.decisions.judged import Found
 from guardrails.decisions.watch import Run
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption
@@ -83,7 +84,7 @@ class Counting:
 
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
-        self._found: Counter[tuple[tuple[int, ...], ...]] = Counter()
+        self.found: Counter[Found] = Counter()
 
     def add(
         self,
@@ -91,22 +92,28 @@ class Counting:
         assignment: Assignment | Gone | Unread,
         now: datetime,
         policies: PoliciesById = NO_POLICIES,
-    ) -> None:
-        """Count an exemption, each once. `assignment`, `policies`: as far as they are known."""
+    ) -> Found:
+        """Count an exemption, each once; return what it matches. `assignment`, `policies`: as far as they are known."""
         ruleset, holding = self._ruleset, NONE_HOLDS
         if ruleset.limits.overrides:
             holding = ruleset.limits.overrides_for(exemption, Facts(now, None, assignment, policies=policies))
         owners = ruleset.owners_of(exemption, exemption.modified_by)
-        self._found[(ruleset.exclusions_on(exemption.id), holding.sure, owners, holding.maybe)] += 1
+        found = (ruleset.exclusions_on(exemption.id), holding.sure, owners, holding.maybe)
+        self.add_found(found)
+        return found
+
+    def add_found(self, found: Found) -> None:
+        """Count an exemption of which it is known what it matches."""
+        self.found[found] += 1
 
     def matches(self, at: datetime, *, whole: bool) -> Matches:
         """Return what was counted by now."""
         counts = [[0] * len(items) for items in _listed(self._ruleset)]
-        for found, count in self._found.items():
+        for found, count in self.found.items():
             for numbers, of_list in zip(found, counts, strict=True):
                 for number in numbers:
                     of_list[number] += count
-        return Matches(self._ruleset.digest, at, self._found.total(), whole, *map(tuple, counts))
+        return Matches(self._ruleset.digest, at, self.found.total(), whole, *map(tuple, counts))
 
 
 class Counted(NamedTuple):

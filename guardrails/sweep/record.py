@@ -19,7 +19,7 @@ from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Clock, Record
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.runtime.telemetry import Fact, fact
-from guardrails.sweep.compare import Report
+from guardrails.sweep.report import Report
 
 log = logging.getLogger("guardrails")
 
@@ -133,6 +133,9 @@ class Recording:
     async def _begin(self, report: Report) -> Tip:
         tip, self._sweep = await self._record.begin(self._sweep, self._ruleset, self._run)
         report.altered += [f"{text}. Run exg register verify" for text in self._sweep.gaps if is_alteration(text)]
+        recorded = self._sweep.said.get("ruleset", self._ruleset.sha256)
+        if recorded != self._ruleset.sha256:  # another instance began the sweep
+            report.remark(f"the sweep began with the ruleset {recorded}, and ended with {self._ruleset.sha256}")
         self._tip = tip
         return tip
 

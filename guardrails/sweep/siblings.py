@@ -27,6 +27,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Assignment, Outside, Unread
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import time_or_none
 from guardrails.exemption.together import BASE, NAME, name_of, names_in, to_json, with_names
 from guardrails.ports import Surroundings
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, SAID, Rows
@@ -46,6 +47,7 @@ class Shown:
 
     Attributes:
         key: ExemptionId.hash.
+        written: when it was last written: a time, or as systemData spells it.
         listed: its token.
         sure: whether its assignment, and its policies, were there to be seen, so that all of the token counts.
         cut: how long its scope is, in its id.
@@ -58,7 +60,7 @@ class Shown:
     key: bytes
     id: str
     container: str
-    modified_at: datetime | None
+    written: object
     listed: str
     sure: bool
     cut: int = 0
@@ -66,6 +68,11 @@ class Shown:
     named: tuple[str, ...] = ()
     outside: Mapping[str, Any] = _NOTHING
     together: Mapping[str, Any] = _NOTHING
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When it was last written, UTC; None where unknown."""
+        return time_or_none(self.written)
 
     @property
     def scope(self) -> str:
@@ -153,6 +160,7 @@ class Siblings:
     known: Mapping[bytes, tuple[str, Watch]]
     visible: set[str]
     hole: bool = False
+    _above: "Siblings | None" = None
     _compares: bool = False
     _places: bool = False
     _members: dict[str, tuple[overlap.Members, bytes]] = field(default_factory=dict)
@@ -163,26 +171,58 @@ class Siblings:
     _from_below: dict[bytes, list[tuple[str, overlap.Result]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
 
+    def part(self, rows: Rows, known: Mapping[bytes, tuple[str, Watch]], visible: set[str]) -> "Siblings":
+        """Return the same for some subscriptions, where this is for what is at management groups above them."""
+        one = Siblings(self.world, self.ruleset, self.around, rows, known, visible, _above=self)
+        one._over, one._groups, one._members = self._over, self._groups, self._members
+        return one
+
+    def of_groups(self) -> tuple[dict[bytes, tuple[str, overlap.Result]], set[bytes]]:
+        """Return what a part found of exemptions at management groups: of each the result that counts, and where.
+
+        And the exemptions of which that could not be read.
+        """
+        below = {key: min(some, key=overlap.first_below) for key, some in self._from_below.items()}
+        return below, {one.key for some in self._over.values() for one in some if one.key in self._undecided}
+
+    def take_over(
+        self, below: Mapping[bytes, tuple[str, overlap.Result]], undecided: Collection[bytes], *, hole: bool
+    ) -> None:
+        """Take over what a part found of exemptions at management groups."""
+        self.hole = self.hole or hole
+        self._undecided |= set(undecided)
+        for key, one in below.items():
+            self._from_below.setdefault(key, []).append(one)
+
     def __post_init__(self) -> None:
         self._compares = self.ruleset.judges("duplicate")
         self._places = self.ruleset.judges("assignment-not-applicable")
 
     def shown(
-        self, one: Exemption, listed: str, now: datetime, *, assigned: str, assignment: Assignment | None, sure: bool
+        self,
+        identity: ExemptionId,
+        listed: str,
+        *,
+        written: object,
+        named: Sequence[str],
+        ended: bool,
+        assigned: str,
+        assignment: Assignment | None,
+        sure: bool,
     ) -> Shown:
-        """Return what is kept of an exemption. `listed`: its token; `assigned`: its assignment's id, lower case.
+        """Return what is kept of an exemption.
 
-        `sure`: as in Shown.
+        `listed`: its token; `named`: its reference ids; `ended`: whether it has; `assigned`: its assignment's id, lower
+        case; `written`, `sure`: as in Shown.
         """
-        identity, shared = one.id, self._shared
+        shared = self._shared
         container, cut, compared = intern(identity.container), len(identity.scope), ""
-        named: tuple[str, ...] = ()
-        if self._compares and not is_expired(one.expires_on, now):
+        lower: tuple[str, ...] = ()
+        if self._compares and not ended:
             compared = shared.setdefault(assigned, assigned)
-            if one.reference_ids and (assignment is None or assignment.members):  # a single policy has no members
-                named = shared.get(one.reference_ids) or shared.setdefault(
-                    one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
-                )
+            if named and (assignment is None or assignment.members):  # a single policy has no members
+                ids = tuple(named)
+                lower = shared.get(ids) or shared.setdefault(ids, tuple(sorted(map(str.lower, ids))))
         place: Mapping[str, Any] = _NOTHING
         if self._places and (container, assigned) not in self._uniform:
             above = self.around.above
@@ -191,9 +231,7 @@ class Siblings:
                 place = self._findings_of_place(found)
             elif assignment and is_uniform(assignment):
                 self._uniform.add((container, assigned))
-        shown = Shown(
-            identity.hash, identity.text, container, one.modified_at, listed, sure, cut, compared, named, place
-        )
+        shown = Shown(identity.hash, identity.text, container, written, listed, sure, cut, compared, lower, place)
         if compared and container.startswith(MARK):
             self._over.setdefault(compared, []).append(shown)
         return shown
@@ -461,7 +499,7 @@ class Siblings:
             if key in store.written:
                 return
             exemption = store.bodies.get(key)
-            if exemption is None or key not in self.known:
+            if exemption is None or not (key in self.known or (self._above and key in self._above.known)):
                 store.written[key] = sibling.written
                 return
             async with gate:
@@ -497,7 +535,9 @@ class Siblings:
             identity = ExemptionId.parse(other)
         except Permanent:
             return False
-        return identity.hash not in self.rows.seen and (self.hole or identity.container not in self.visible)
+        if identity.hash in self.rows.seen or (self._above and identity.hash in self._above.rows.seen):
+            return False
+        return self.hole or identity.container not in self.visible
 
 
 def _by_assignment(shown: Iterable[Shown]) -> dict[str, dict[str, list[Shown]]]:

@@ -7,7 +7,6 @@ lost nothing: what it did remains, and the next one finds the rest.
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -16,19 +15,22 @@ from typing import Any, Final
 
 from guardrails.decisions.adoption_notice import Adoption
 from guardrails.decisions.notify import altered, late, partial
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.decisions.schedule import last_sweep
 from guardrails.decisions.watch import Run
 from guardrails.errors import GuardrailsError, Misconfigured, Retryable, defect
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
-from guardrails.ports import Bypasses, Inventory, Record, Surroundings, Sweeps
+from guardrails.ports import Bypasses, Inventory, Record, SharedParts, Surroundings, Sweeps
 from guardrails.reconcile.defer import breaker_open
 from guardrails.reconcile.visit import World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.bypasses import Tally, sweep_bypasses
-from guardrails.sweep.compare import NAMED, Pass, Report
+from guardrails.sweep.compare import Pass
 from guardrails.sweep.record import Recording, RulesetNote
+from guardrails.sweep.report import NAMED, Report
+from guardrails.sweep.shared import BUSY, Invitation, Worker
 
 log = logging.getLogger("guardrails")
 
@@ -52,6 +54,8 @@ class Sweeper:
         months: for how many months the record keeps sweeps.
         audit_only: whether a setting holds the mode at audit.
         late: the age of the last sweep from which a notice says that sweeps are late.
+        parts: what instances share of a sweep that is long; None where each execution does a whole one.
+        sizes: when a sweep is cut into parts, and when they are shared.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Sweeper:
         months: int = 25,
         audit_only: bool = False,
         late: timedelta = timedelta.max,
+        parts: SharedParts | None = None,
+        sizes: Sizes = DEFAULT_SIZES,
     ) -> None:
         self._world = world
         self._inventory = inventory
@@ -79,49 +85,121 @@ class Sweeper:
         self._say = say
         self._audit_only = audit_only
         self._late = late
+        self._worker = Worker(parts, world.queues, world.clock, LEASE) if parts is not None else None
+        self._sizes = sizes
+        self._at_work = False
 
     async def sweep(self, by: str = "") -> Report | None:
-        """Pass over the tenant; None while another run does. Raises Misconfigured, Retryable, Permanent.
+        """Pass over the tenant; None while another run does, or others are at its last parts.
+
+        Raises Misconfigured, Retryable, Permanent.
 
         `by`: what began it, in words: for the notice that the one before it was long ago.
         """
         ruleset = self._ruleset()
-        began, now = time.monotonic(), self._world.clock.now().replace(microsecond=0)
+        now = self._world.clock.now().replace(microsecond=0)
         run = await self._sweeps.begin(now, uuid.uuid4().hex, LEASE)
         if run is None:
             log.info("no sweep: another one is running")
             return None
+        self._at_work = True
+        try:
+            return await self._go(run, ruleset, by)
+        finally:
+            self._at_work = False
+
+    async def part(self, invitation: Invitation) -> Report | None:
+        """Do a part of a sweep that another instance began, and those that are left; return the report where it ends.
+
+        The message comes again where this instance is at another part, and where others are at the last ones. Raises
+        Misconfigured, Retryable, Permanent.
+        """
+        run = await self._sweeps.last()
+        if run is None or run.until is None or run.holder != invitation.holder or self._worker is None:
+            log.info("a message about a sweep that has ended")
+            return None
+        needed, again = await self._worker.looks(invitation)
+        if needed and self._at_work:
+            again = BUSY
+        elif needed:
+            self._at_work = True
+            try:
+                held = await self._sweeps.beat(run, self._world.clock.now(), LEASE)
+                if report := await self._go(held or run, self._ruleset(), "", invitation):
+                    return report
+                _, again = await self._worker.looks(invitation)
+            except GuardrailsError as error:
+                log.warning("a part of the sweep is tried again: %s", error)
+            finally:
+                self._at_work = False
+        if again:
+            await self._worker.invite(invitation, again)
+        return None
+
+    async def _go(self, run: Run, ruleset: Ruleset, by: str, invitation: Invitation | None = None) -> Report | None:
+        """Sweep, or help; None where it is not ours to end."""
         report, mode = Report.after(run), self._mode(ruleset)
         recording = Recording(
             self._record, self._world.clock, run, ruleset, mode, say=self._say, by=by, months=self._months
         )
+        one = Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report, sizes=self._sizes)
+        one.shared = invitation is not None
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
-            if await recording.begin(report):
+            if invitation is not None:  # who began the sweep recorded that
+                await self._note.used(ruleset, mode)
+            elif await recording.begin(report):
                 self._note.recorded(ruleset, mode)
             try:
-                await self._notify_late(run, by, report)
-                one = Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report)
-                around = await one.go()
-                seen = frozenset(around.containers)
-                await recording.heads(one.heads, report)
-                found = await self._bypasses_in(around, ruleset, report)
-                whole = await self._notify(run, report)
-                await self._notify_of_bypasses(found, report)
-                broken = ""
+                await self._notify_late(run, by, report, say=invitation is None)
+                await self._compare(one, run, invitation)
+                if one.complete:
+                    if invitation is not None:
+                        await recording.begin(report)
+                    around = await one.close()
+                    if one.repeated:
+                        report.adopted = len([None async for _ in self._world.register.adopted(run.started)])
+                    seen = frozenset(around.containers)
+                    await recording.heads(one.heads, report)
+                    found = await self._bypasses_in(around, ruleset, report)
+                    whole = await self._notify(run, report)
+                    await self._notify_of_bypasses(found, report)
+                    broken = ""
             except* GuardrailsError as errors:
                 first = _first(errors)
                 broken = str(first)
                 report.missing.append(f"the sweep stopped: {first}")
-                await self._notify_partial(report)
+                if one.is_ours:
+                    await self._notify_partial(report)
                 raise first from None
             finally:
                 ruleset.limits.forget()
-                report.seconds = time.monotonic() - began
-                await recording.end(report, seen, broken)
-                await self._sweeps.end(held(), self._world.clock.now(), report.to_json(), whole=whole)
+                if one.is_ours:
+                    report.seconds = max((self._world.clock.now() - run.started).total_seconds(), 0.0)
+                    await recording.end(report, seen, broken)
+                    await self._sweeps.end(held(), self._world.clock.now(), report.to_json(), whole=whole)
+        if not one.complete:
+            return None
+        if one.shared and self._worker is not None:
+            await self._worker.forget()
         log.info("sweep: %s", report.to_json())
         return report
+
+    async def _compare(self, one: Pass, run: Run, invitation: Invitation | None) -> None:
+        """Compare all but what is at management groups; see whether it is ours to do that, and to end the sweep.
+
+        Up to Sizes.alone parts are done by this execution alone; of more, each instance that has a message does some.
+        """
+        spans = await one.open()
+        if self._worker is None or not (one.shared or len(spans) > self._sizes.alone):
+            for span in spans:
+                one.take_over(await one.part(span, one.heads))
+            one.complete = True
+            return
+        if not one.shared:
+            one.shared = True
+            await self._worker.hand_out(run.holder, spans)
+        one.complete = await self._worker.work(one, run.holder, invitation.number if invitation else 0)
 
     async def start(self) -> None:
         """The app starts: record the ruleset in force. Raises Misconfigured."""
@@ -150,13 +228,14 @@ class Sweeper:
                 await asyncio.sleep(LEASE.total_seconds() / 3)
                 try:
                     after = await self._sweeps.beat(current, self._world.clock.now(), LEASE)
+                    last = await self._sweeps.last() if after is None else after
                 except Retryable as error:
                     log.warning("the sweep's lease could not be renewed: %s", error)
                     continue
-                if after is None:
+                if last is None or last.holder != run.holder or last.until is None:
                     log.warning("the sweep lost its lease; it continues, and does no harm")
                     return
-                current = after
+                current = last  # another instance that is at the same sweep may have come between
 
         heart = asyncio.create_task(beat())
         try:
@@ -230,13 +309,16 @@ class Sweeper:
                 await self._say_once(adoption.notice(key, now), report)
         return True
 
-    async def _notify_late(self, run: Run, by: str, report: Report) -> None:
-        """Announce that no sweep ran for too long: once, until one is in time again."""
+    async def _notify_late(self, run: Run, by: str, report: Report, *, say: bool) -> None:
+        """Announce that no sweep ran for too long: once, until one is in time again. `say`: not whoever helps."""
         last = last_sweep(run)
         if last is None or run.started - last < self._late:
             return
         report.late = str(run.report.get("late") or spell_time(last))
         notice = late(last, report.late, by=by, at=self._world.clock.now())
+        if not say:
+            report.notified = [*report.notified, notice.id]
+            return
         log.warning("%s", " ".join(notice.why))
         await self._say_once(notice, report)
 

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.errors import GuardrailsError, Misconfigured, defect
 from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.notices.digest import Kept
@@ -183,6 +184,7 @@ class Cloud:
     calm_since: datetime = START
     digests: dict[str, frozenset[str]] = field(default_factory=dict)
     ticking: bool = False
+    sizes: Sizes = DEFAULT_SIZES
     _latest: tuple[float, datetime] = (0.0, START)
     _ticks: int = 0
     _raised: int = 0
@@ -229,7 +231,7 @@ class Cloud:
         """Start a process of the service."""
         made = Worker(
             self.loop, self.arm, self.account, deliver=self._take, ruleset=self._in_force, start=START, skew=skew,
-            seed=self.chance.randrange(2**32), kept=self._keep,
+            seed=self.chance.randrange(2**32), kept=self._keep, sizes=self.sizes,
         )  # fmt: skip
         self.workers.append(made)
         return made

@@ -36,6 +36,7 @@ _TALK: Final[ContextVar["Talk | None"]] = ContextVar("TALK", default=None)
 _PARTS: Final[Mapping[str, Callable[[TableRegister, queues.StorageQueues], Any]]] = {
     "Register": lambda register, _: register,
     "Sweeps": lambda register, _: register.sweeps,
+    "SharedParts": lambda register, _: register.parts,
     "Bypasses": lambda register, _: register.bypasses,
     "Record": lambda register, _: register.record,
     "RateLimits": lambda register, _: register.rate_limits,

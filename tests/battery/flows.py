@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from tests.battery import given, triggers
 from tests.battery.stage import HOUR, Stage
 
@@ -33,6 +34,7 @@ class Flow:
         scopes: where it is played: at a resource, and at a management group.
         fresh: whether no sweep was made before.
         swept: why it takes a sweep to end it though what sets it off is repeated; "": it does not.
+        sizes: when its sweeps are cut into parts, and when these are shared.
         unheard: why it may end as if it had not been set off where nobody repeats that; "": it must end as ever.
     """
 
@@ -44,6 +46,7 @@ class Flow:
     fresh: bool = False
     swept: str = ""
     unheard: str = ""
+    sizes: Sizes = DEFAULT_SIZES
 
 
 def ruleset_of(flow: Flow) -> Any:
@@ -57,6 +60,7 @@ FEW: Final = {"breaker": {"reverts_per_hour": 1, "reverts": {"author": 5, "subsc
 TWO_ROUTES: Final = {"notices": [triggers.ROUTE, {**triggers.ROUTE, "route": "other"}]}
 DIGEST: Final = {"notices": [TEAM]}
 REMOVE: Final = {"expired": {"delete_after_days": 5}}
+SHARED: Final = Sizes(0, 1, 0)
 OWNED: Final = {"owners": [{"name": "EPAC", "metadata": {"pacOwnerId": "*"}}]}
 FOUGHT_OVER: Final = {"durability": {**KEPT["durability"], "fights": {"times": 1, "window": "1d"}}}
 SEALED: Final = {
@@ -136,6 +140,7 @@ FLOWS: Final[dict[str, Flow]] = {
     "reconcile": Flow(triggers.reconcile, given.known),
     "sweep run": Flow(triggers.sweep_run, given.known),
     "second clock": Flow(triggers.second_clock, given.known),
+    "sweep in parts": Flow(triggers.bad_unheard, given.two_known, sizes=SHARED),
     "start": Flow(triggers.app_start, given.known, scopes=RESOURCE),
     "health": Flow(triggers.health, given.known, scopes=RESOURCE),
     "close the breaker": Flow(triggers.close_breaker, given.breaker_open, FEW, unheard=_ASKED),

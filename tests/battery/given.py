@@ -56,6 +56,12 @@ async def known(stage: Stage, **changes: Any) -> None:
     await heeded(stage)
 
 
+async def two_known(stage: Stage) -> None:
+    """Two exemptions that break no rule."""
+    stage.write(name="two")
+    await known(stage)
+
+
 async def from_above(stage: Stage) -> None:
     """It exempts from what is assigned to the management group."""
     await known(stage, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None)

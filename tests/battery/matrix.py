@@ -147,7 +147,9 @@ def play(name: str, where: str, effect: int = 0, when: str = "", after: After = 
     async def main(loop: VirtualLoop) -> Ending:
         loop.set_exception_handler(_unless_died)
         with tempfile.TemporaryDirectory() as folder:
-            stage = Stage(loop, ruleset_of(flow), where, Path(folder), crc32(f"{name}/{where}".encode()))
+            stage = Stage(
+                loop, ruleset_of(flow), where, Path(folder), crc32(f"{name}/{where}".encode()), sizes=flow.sizes
+            )
             return await _play(stage, flow, effect, when, after)
 
     level = logging.root.manager.disable

@@ -12,6 +12,7 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from tests.battery import acts, coverage, faults, invariants, rulesets, watchers
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent
@@ -199,7 +200,8 @@ def simulate(
     async def main(loop: VirtualLoop) -> list[str]:
         random.seed(seed)  # what waits or samples by chance asks it
         chance = Random(seed)  # noqa: S311
-        cloud = Cloud(loop, chance, rulesets.composed(story.ruled) if story.alone else rulesets.some(chance))
+        ruleset = rulesets.composed(story.ruled) if story.alone else rulesets.some(chance)
+        cloud = Cloud(loop, chance, ruleset, sizes=Sizes(0, 1, 0) if seed % 4 == 1 else DEFAULT_SIZES)
         cloud.trace = [] if trace is None else trace
         try:
             await Simulation(seed, loop, cloud, chance).go(steps)

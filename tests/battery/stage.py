@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 from guardrails.cli import main as cli
 from guardrails.cli import online
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.decisions.row import Row
 from guardrails.errors import GuardrailsError
 from guardrails.exemption.exemption_id import ExemptionId
@@ -75,8 +76,10 @@ class Stage:
         late: events that come later.
     """
 
-    def __init__(self, loop: VirtualLoop, ruleset: Ruleset, where: str, folder: Path, seed: int) -> None:
-        self.cloud = Cloud(loop, Random(seed), ruleset)  # noqa: S311
+    def __init__(
+        self, loop: VirtualLoop, ruleset: Ruleset, where: str, folder: Path, seed: int, *, sizes: Sizes = DEFAULT_SIZES
+    ) -> None:  # fmt: skip
+        self.cloud = Cloud(loop, Random(seed), ruleset, sizes=sizes)  # noqa: S311
         self.folder = folder
         self.where = where
         self.after = After.REPEATED

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, cast
 from unittest.mock import patch
 
 from guardrails import ports, wiring
+from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.notices.digest import Kept
 from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery
@@ -97,11 +98,13 @@ class Worker:
         start: what the clock shows when the loop's time is 0, UTC.
         skew: by how much this process's clock is wrong.
         kept: is shown each digest that is made.
+        sizes: when sweeps are cut into parts, and when these are shared.
     """
 
     def __init__(
         self, loop: VirtualLoop, arm: Arm, account: Account, *, deliver: Deliver, ruleset: Callable[[], Ruleset],
         start: datetime, skew: timedelta = timedelta(), seed: int = 0, kept: Callable[[Kept], object] | None = None,
+        sizes: Sizes = DEFAULT_SIZES,
     ) -> None:  # fmt: skip
         self.clock = SkewedClock(loop, start, skew)
         self.deaths = 0
@@ -114,6 +117,7 @@ class Worker:
         self._deliver = deliver
         self._ruleset = ruleset
         self._kept = kept
+        self._sizes = sizes
         self._chance = Random(seed)  # noqa: S311
         self.service: wiring.Service
         self.line: Line
@@ -133,6 +137,7 @@ class Worker:
         self.service.intake._chance = self._chance.random
         self.service.courier._chance = self._chance.random
         self.service.courier._sleep = _wait
+        self.service.sweeper._sizes = self._sizes
         self._name_calls()
 
     def _met(self, sent: Sent) -> Fault | None:
@@ -173,7 +178,7 @@ class Worker:
             "Arm": self.service.world.arm, "ActivityLog": self.service.world.log,
             "Inventory": self.service.sweeper._inventory, "Register": register, "Sweeps": self.service.sweeper._sweeps,
             "Bypasses": self.service.sweeper._bypasses, "Record": self.service.sweeper._record,
-            "Queues": self.service.world.queues,
+            "Queues": self.service.world.queues, "SharedParts": register.parts,
             "Channels": self.service.courier._channels, "RateLimits": self.service.courier._rate_limits,
             "DigestItems": self.service.courier._digest_items,
         }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.exemption.hint import Hint
 from guardrails.notices.rate_limit import MAX_ATTEMPTS, PATIENT, backoff
-from guardrails.sweep.compare import sweep_message
+from guardrails.sweep.differences import sweep_message
 
 from .conftest import EXEMPTION, Desk, outcome
 

@@ -109,6 +109,20 @@ async def test_a_write_that_went_through_unheard_is_found_and_changes_nothing_of
     assert check_record(await empty.register.backup.record()).problems == []
 
 
+async def test_a_sweep_that_another_instance_ends_keeps_its_begin_though_others_began_since(empty: World) -> None:
+    await swept(empty, 0)
+    begun = await swept(empty, 1, ends=False)
+    later = await swept(empty, 2)
+    record, lease = empty.register.record, Run(AT + HOUR, "x", None, before=AT)
+    tip, again = await record.begin(RecordedSweep(lease.started, "holder1", {"by": "another"}), OTHER, lease)
+    assert (again, tip.newest) == (begun, later.row)
+    tip, ended = await record.end(tip, replace(again, ended=AT + 3 * HOUR), OTHER, ["s1"])
+    assert (ended.seq, ended.said["by"], ended.said["follows"]) == (3, "the timer", begun.said["follows"])
+    assert await kept(empty) == [*(await kept(empty))[:1], ended, later]
+    assert (await record.ruleset(OTHER.sha256))[0] == OTHER.text
+    assert check_record(await empty.register.backup.record()).problems == []
+
+
 async def test_a_sweep_takes_three_requests_where_nothing_is_new(empty: World) -> None:
     await swept(empty, 0)
     empty.transport.requests.clear()

@@ -15,7 +15,7 @@ from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import parse_time
 from guardrails.intake import Intake
 from guardrails.register.sweeps import Sweeps
-from guardrails.sweep.compare import Report
+from guardrails.sweep.report import Report
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import LEASE, Sweeper
 from tests.reconcile.conftest import world
@@ -48,7 +48,7 @@ class Tenant:
 
     async def work(self) -> int:
         """Work off the `reconcile` queue, delayed messages aside; return how many there were."""
-        messages = await self.world._drain("reconcile")
+        messages = [message for message in await self.world._drain("reconcile") if "id" in message]
         for message in messages:
             hint = Hint(
                 "sweep" if message.get("sweep") else "queue",

@@ -6,7 +6,7 @@ import pytest
 
 from guardrails.azure.graph import Graph
 from guardrails.bypasses.model import BypassKind
-from guardrails.sweep.compare import NAMED
+from guardrails.sweep.report import NAMED
 from sandbox import tenant as places
 from tests.reconcile.world import CORP, US_OID, StaticToken, World
 from tests.sweep.conftest import Tenant, no_wait

@@ -9,7 +9,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
-from guardrails.sweep import compare
+from guardrails.sweep import judging
 from tests.reconcile.durability import scene
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World, rules
@@ -98,7 +98,8 @@ async def test_what_waited_for_the_breaker_is_reverted_by_the_first_sweep_after_
     await tenant.settled()
     await hole(tenant, hidden)
     if hidden == "row":
-        monkeypatch.setattr(compare, "token", unjudged)
+        monkeypatch.setattr(judging, "judged", unjudged)
+        monkeypatch.setattr(judging, "_text_of", lambda _: None)  # nor is it as it was
     await sweeps(tenant)
     assert await world.body(one) is not None
     world.ruleset = rules(breaker={"reverts_per_hour": 5})
@@ -109,7 +110,7 @@ async def test_what_waited_for_the_breaker_is_reverted_by_the_first_sweep_after_
     assert await world.body(one) is None
 
 
-def unjudged(*_: object) -> str:
+def unjudged(*_: object, **__: object) -> str:
     """A row of the inventory that cannot be judged."""
     raise Permanent("it is no exemption", code="not-an-exemption")
 

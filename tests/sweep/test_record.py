@@ -60,7 +60,7 @@ async def test_what_a_sweep_could_not_see_and_why_is_in_it(tenant: Tenant) -> No
 
 
 async def test_one_that_breaks_off_says_why(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrails.sweep.compare.Pass.go", storage_is_full)
+    monkeypatch.setattr("guardrails.sweep.compare.Pass.open", storage_is_full)
     await tenant.intake.sweep()
     (found,) = await recorded(tenant)
     assert found.state == "broke-off"
@@ -282,14 +282,14 @@ async def test_what_a_sweep_found_altered_is_in_its_report_though_it_was_announc
 
 
 async def test_all_that_was_not_seen_is_counted_and_a_report_always_fits(tenant: Tenant) -> None:
-    sees = Pass.go
+    sees = Pass.close
 
     async def little(one: Pass) -> Any:
         one.report.missing += [f"{number}: {'x' * 2000}" for number in range(700)]
         return await sees(one)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pass, "go", little)
+        patch.setattr(Pass, "close", little)
         await tenant.sweep()
     last = (await recorded(tenant))[-1]
     assert (last.state, len(last.said["report"]["missing"]), last.said["report"]["missing_more"]) == ("ended", 500, 200)

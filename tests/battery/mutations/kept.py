@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from guardrails.decisions.record import RecordedSweep, Tip
-from guardrails.sweep.compare import Report
 from guardrails.sweep.record import Recording
+from guardrails.sweep.report import Report
 from tests.battery.mutations.base import Mutation, around, mutation
 
 _SWEEPS: Final = "tests/sweep/test_record.py::"

@@ -35,7 +35,7 @@ class SharedParts:
 
     async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
         """Write the parts of a sweep, and the one that ends it, in the place of any others."""
-        await self.forget()
+        await self._delete()
         parts = [Part(number, span) for number, span in enumerate([*spans, Span()])]
         for at in range(0, len(parts), MOST_OPERATIONS):
             writes = [Write("put", _row(one.number), _columns(holder, one)) for one in parts[at : at + MOST_OPERATIONS]]
@@ -66,6 +66,9 @@ class SharedParts:
 
     async def forget(self) -> None:
         """Delete all rows of parts."""
+        await self._delete()
+
+    async def _delete(self) -> None:
         for prefix in (PART, PART_HEADS):
             rows = [row["RowKey"] async for row in self._table.query(starting_with(prefix, SWEEP[0]), ("holder",))]
             for at in range(0, len(rows), MOST_OPERATIONS):

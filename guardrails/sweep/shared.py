@@ -27,8 +27,10 @@ KEY: Final = "part"
 """What the body of such a message has, and no other of its queue: the number of the part."""
 
 _TRIES: Final = 5
-_LONGEST: Final = 1200.0
-"""Seconds that a part may take: less than functionTimeout (host.json)."""
+_BUDGET: Final = 900.0
+_LONGEST: Final = 780.0
+"""Seconds after which an execution begins no more parts, and that a part may take: together less than functionTimeout
+(host.json)."""
 
 BUSY: Final = 20.0
 """Seconds after which a message comes again, while this process is at another part."""
@@ -115,11 +117,16 @@ class Worker:
 
         `one`: a pass that is open; what came of all parts is in it then. Raises Retryable.
         """
+        loop, done = asyncio.get_running_loop(), 0
+        until = loop.time() + _BUDGET
         while True:
             parts = await self._parts.all(holder)
             if not parts:
                 return False  # it was ended, or is another sweep by now
             free = sorted(self._free(parts), key=lambda part: (part.tries, part.number != first))
+            if done and free and loop.time() >= until:  # the host would end this process: another execution goes on
+                await self.invite(Invitation(holder, free[0].number, last=_all_ended(parts)))
+                return False
             claimed = await self._claim(holder, free)
             if claimed is None:
                 return False
@@ -127,6 +134,7 @@ class Worker:
                 await self._take_over(one, holder, parts[:-1])
                 return True
             await self._do(one, holder, claimed)
+            done += 1
 
     async def _claim(self, holder: str, free: Sequence[Part]) -> Part | None:
         for part in free:

@@ -18,6 +18,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import PART
 from guardrails.register.table import Write
 from guardrails.register.verify_record import check_record
+from guardrails.sweep import shared
 from guardrails.sweep.compare import Pass
 from guardrails.sweep.outcome import Outcome
 from guardrails.sweep.report import Report
@@ -305,6 +306,19 @@ async def test_a_part_that_never_ends_makes_the_sweep_incomplete(large: Tenant, 
     again = await instances[1].sweeper.sweep()
     assert again is not None
     assert (again.seen, again.missing, report.adopted + again.adopted) == (ALL, [], ALL)
+
+
+async def test_an_execution_that_has_run_long_leaves_the_rest_to_others(
+    large: Tenant, instances: list[Instance]
+) -> None:
+    report = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared, "_BUDGET", 0.0)
+        assert await instances[0].sweeper.sweep() is None
+        for _ in range(20):
+            for one in invitations(large.world):
+                report = await instances[1].sweeper.part(one) or report
+    await check_first(large, instances, report)
 
 
 async def test_a_message_about_a_sweep_that_has_ended_does_nothing(large: Tenant, instances: list[Instance]) -> None:

@@ -32,7 +32,7 @@ from guardrails.evaluation.values import (
 )
 from guardrails.evaluation.world import World
 
-WORK: Final = 500_000
+WORK: Final = 300_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""

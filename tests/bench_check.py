@@ -28,6 +28,7 @@ CHECKOV: Final = os.environ.get("CHECKOV", str(ROOT / ".tools" / "checkov" / "bi
 """Where checkov is, in an environment of its own: `python -m venv .tools/checkov; .tools/checkov/bin/pip install
 checkov`."""
 
+_GROUP: Final = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
 _CORP: Final = "/providers/Microsoft.Management/managementGroups/corp/providers/Microsoft.Authorization"
 
 
@@ -102,6 +103,7 @@ def arm(number: int, count: int) -> str:
 def furnish(folder: Path, files: int, exemptions: int) -> None:
     """Write so many files, half Bicep and half ARM, ten of them a folder."""
     shutil.rmtree(folder, ignore_errors=True)
+    (folder / ".git").mkdir(parents=True)  # a root of its own: build/ is in the .gitignore of ours
     for number in range(files):
         place = folder / f"unit-{number // 10}"
         place.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,7 @@ def check(folder: Path) -> None:
     from guardrails.cli.main import main  # noqa: PLC0415 - imported where it is timed
 
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        code = main(["check", str(folder), "--deploy-to", "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"])  # fmt: skip
+        code = main(["check", str(folder), "--deploy-to", _GROUP])
     if code not in (0, 1):
         raise RuntimeError(f"check exited with {code}")
 
@@ -169,7 +171,7 @@ def starting() -> Iterator[tuple[str, float, str]]:
     """Compare one small file with `python -c pass`."""
     folder = BUILD / "one"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    (folder / ".git").mkdir(parents=True)
     file = folder / "main.bicep"
     file.write_text(bicep(1, 1), encoding="utf-8")
     commands: dict[str, Sequence[str]] = {"pass": ("-c", "pass"), "check": ("-m", "guardrails", "check", str(file))}
@@ -192,7 +194,18 @@ def against_checkov() -> Iterator[tuple[str, float, str]]:
     folder = BUILD / "against"
     furnish(folder, AGAINST, AGAINST * 10)
     ours = [sys.executable, "-m", "guardrails", "check", str(folder), "--format", "json"]
-    theirs = [CHECKOV, "--directory", str(folder), "--framework", "arm", "bicep", "--quiet", "--compact", "--output", "json"]
+    theirs = [
+        CHECKOV,
+        "--directory",
+        str(folder),
+        "--framework",
+        "arm",
+        "bicep",
+        "--quiet",
+        "--compact",
+        "--output",
+        "json",
+    ]
     taken = {"check": [_measured(ours) for _ in range(3)], "checkov": [_measured(theirs) for _ in range(2)]}
     seconds = {name: statistics.median(one for one, _ in runs) for name, runs in taken.items()}
     mib = {name: max(one for _, one in runs) for name, runs in taken.items()}

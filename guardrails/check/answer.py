@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, nulled, unknowns
+from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
 from guardrails.exemption.severity import Severity
 
 SCHEMA: Final = "check/1"
@@ -72,14 +72,11 @@ class Judged:
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
         """What of it is not known, each with its JSON pointer."""
-        for name, value in (
-            ("id", self.id),
-            ("scope", self.scope),
-            ("name", self.name),
-            ("apiVersion", self.api_version),
-        ):
+        found = [self.id, self.scope, self.name, self.api_version, self.properties]
+        if first_unknown(found) is None:
+            return  # as most are: the pointers are made where there is something to point to
+        for name, value in zip(("id", "scope", "name", "apiVersion", "properties"), found, strict=True):
             yield from unknowns(value, f"/{name}")
-        yield from unknowns(self.properties, "/properties")
 
     @property
     def verdict(self) -> Verdict:
@@ -193,17 +190,18 @@ class Answer:
     @property
     def problems(self) -> Iterator[Problem]:
         """What could not be read, and why deployments would be refused, each once."""
-        seen: set[Problem] = set()
-        for one in self.errors:
-            if one not in seen:
-                seen.add(one)
-                yield one
+        yield from dict.fromkeys((*self.errors, *self._said(Level.ERROR)))
+
+    @property
+    def warnings(self) -> Iterator[Problem]:
+        """What readers and the compiler warn of, each once."""
+        yield from dict.fromkeys(self._said(Level.WARNING))
+
+    def _said(self, level: Level) -> Iterator[Problem]:
         for deployment in self.deployments:
             for said in deployment.diagnostics:
-                problem = Problem(*said.place, said.message)
-                if said.level is Level.ERROR and problem not in seen:
-                    seen.add(problem)
-                    yield problem
+                if said.level is level:
+                    yield Problem(*said.place, said.message)
 
     def code(self, fail_on: Severity, *, strict: bool) -> int:
         """Return the exit code.

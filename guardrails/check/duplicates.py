@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guardrails.check.azure_objects import AzureObjects, key_of
+from guardrails.check.partial import comparable
 from guardrails.evaluation.values import Place
 from guardrails.exemption.applies import outside
 from guardrails.exemption.expiry import is_expired
@@ -61,21 +62,19 @@ def _overlaps(
     others = {one.id.key: one for azure in there.values() for one in azure.exemptions}
     if len(listed) + len(others) < 2:
         return {}
-    found: dict[int, Overlap | Unread] = {}
+    found: dict[int, Overlap | Unread] = {n: Unread(doubt) for n, doubt in enumerate(doubts) if doubt}
+    some = [one.exemption for one, doubt in zip(listed, doubts, strict=True) if not doubt]
+    if not _may_overlap([*others.values(), *some], now):
+        return found
     known: dict[str, tuple[int, Exemption]] = {}
     for number, one in enumerate(listed):
-        if doubts[number]:
-            found[number] = Unread(doubts[number])
-        elif one.exemption.id.key not in known:
-            written = now + timedelta(microseconds=number + 1)
-            copy = replace(one.exemption, modified_at=written, created_at=written)
+        if not doubts[number] and one.exemption.id.key not in known:
+            copy = comparable(one.exemption, now + timedelta(microseconds=number + 1))
             known[copy.id.key] = number, copy
-    comparable = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
-    if not _may_overlap(comparable, now):
-        return found
+    every = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
     azure = next(iter(there.values())) if len(there) == 1 else AzureObjects()
     places = {one.id.text: listed[number].place for number, one in known.values()}
-    for exemption, together in _looked(comparable, azure, ruleset, now, makes_assignments=makes_assignments):
+    for exemption, together in _looked(every, azure, ruleset, now, makes_assignments=makes_assignments):
         entry = known.get(exemption.id.key)
         if entry and together.overlap:
             found[entry[0]] = _with_places(together.overlap, places)
@@ -84,6 +83,8 @@ def _overlaps(
 
 def _doubt(one: Listed) -> str:
     """Return why an exemption cannot be compared; "" where it can."""
+    if type(one.exemption) is Exemption:  # all of it is known
+        return ""
     for field in ("id", "assignment_id", "reference_ids", "selectors", "expires_on"):
         try:
             getattr(one.exemption, field)

@@ -8,7 +8,7 @@ from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.duplicates import Listed, compare
 from guardrails.check.partial import PROPERTIES, Seen, seen
-from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
+from guardrails.decisions.assess import Assessment, Finding, Verdict, assess_all
 from guardrails.errors import Permanent
 from guardrails.evaluation.plan import PlannedExemption
 from guardrails.evaluation.values import Cause, MarkedText, Place, Unknown, Value, escaped, first_unknown, marks_of
@@ -26,6 +26,8 @@ _FUNCTIONS: Mapping[Cause, str] = {
     Cause.DEPLOYMENT_NAME: "deployment().name",
 }
 _AUTHOR = Unread("code does not say who deploys it")
+_PLAIN = Planned()
+_NO_CAUSES: frozenset[Cause] = frozenset()
 
 
 @dataclass(slots=True)
@@ -73,12 +75,17 @@ def judge_all(
     if ruleset.judges("duplicate") or ruleset.judges("assignment-not-applicable"):
         listed = [Listed(found.exemption, one.planned.place, one.azure) for one, found in looked_at]
         together = compare(listed, ruleset, now, makes_assignments=makes_assignments)
+    left: list[Candidate] = []
+    known: list[tuple[Exemption, Facts]] = []
     for (one, found), what in zip(looked_at, together, strict=True):
-        facts = _facts(one, found, ruleset, what, makes_assignments=makes_assignments)
-        if why := _excluded(found.exemption, ruleset, one.now):
+        if ruleset.exclusions and (why := _excluded(found.exemption, ruleset, one.now)):
             one.judged.excluded = why
-            continue
-        one.judged.findings = _placed(assess(found.exemption, facts, ruleset), one, ruleset)
+        else:
+            left.append(one)
+            known.append((found.exemption, _facts(one, found, ruleset, what, makes_assignments=makes_assignments)))
+    for one, assessment in zip(left, assess_all(known, ruleset), strict=True):
+        if assessment.findings:
+            one.judged.findings = _placed(assessment, one, ruleset)
     return problems
 
 
@@ -106,37 +113,38 @@ def _facts(one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *,
 
 def planned_of(one: Candidate, found: Seen) -> Planned:
     """Return how an exemption's values come about, for the rules about code."""
-    properties = one.now_properties if isinstance(one.now_properties, dict) else {}
-    folded = {str(name).lower(): name for name in properties}
-    end = properties.get(folded.get("expireson", ""))
-    shifted = tuple(
-        name
-        for name in PROPERTIES
-        if any(mark.cause is Cause.OFFSET_DROPPED for mark in marks_of(properties.get(folded.get(name.lower(), ""))))
-    )
+    end = _causes(_member(one.now_properties, "expiresOn"))
+    name = _causes(one.planned.name) or _causes(one.planned.id)
+    if not (end or name or found.strange or found.absent or one.next_run):
+        return _PLAIN
     return Planned(
         end_by=_functions(end),
-        name_by=_functions(one.planned.name) or _functions(one.planned.id),
-        shifted=shifted,
+        name_by=_functions(name),
+        shifted=("expiresOn",) if Cause.OFFSET_DROPPED in end else (),
         strange={name: next(iter(nearest(name, PROPERTIES)), "") for name in found.strange},
         absent=found.absent,
         next_run=one.now + one.next_run if one.next_run else None,
     )
 
 
-def _functions(value: Value) -> tuple[str, ...]:
+def _causes(value: Value) -> frozenset[Cause]:
     if not isinstance(value, Unknown | MarkedText):  # most are plain texts
-        return ()
-    causes = {mark.cause for mark in value.marks}
+        return _NO_CAUSES
+    return frozenset(mark.cause for mark in value.marks)
+
+
+def _functions(causes: frozenset[Cause]) -> tuple[str, ...]:
     return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
 
 
 def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[Placed, ...]:
-    return tuple(_place(finding, one, ruleset) for finding in assessment.findings)
+    reasons = {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
+    return tuple([_place(finding, one, ruleset, reasons) for finding in assessment.findings])
 
 
-def _place(finding: Finding, one: Candidate, ruleset: Ruleset) -> Placed:
-    at = _pointer(finding, one, ruleset)
+def _place(finding: Finding, one: Candidate, ruleset: Ruleset, reasons: Mapping[str, str]) -> Placed:
+    unknown = finding.status is Verdict.UNKNOWN
+    at = reasons.get(finding.text, "") if unknown else _pointer(finding, one, ruleset)
     if at.startswith("/properties"):
         return Placed(finding, at, one.planned.place_of(at.removeprefix("/properties")))
     return Placed(finding, at, one.planned.place)
@@ -144,8 +152,6 @@ def _place(finding: Finding, one: Candidate, ruleset: Ruleset) -> Placed:
 
 def _pointer(finding: Finding, one: Candidate, ruleset: Ruleset) -> str:
     """Return the JSON pointer to what a finding is about, as far down as it exists; "" for the whole exemption."""
-    if finding.status is Verdict.UNKNOWN:
-        return next((at for at, found in one.judged.unknown if found.reason == finding.text), "")
     field = finding.change.field if finding.change else ""
     if field in ("id", "name"):
         return f"/{field}"
@@ -168,7 +174,7 @@ def _pointer(finding: Finding, one: Candidate, ruleset: Ruleset) -> str:
 
 def _spelled(properties: Value, name: str) -> str:
     """Return a property's name as the code spells it; itself where the code does not have it."""
-    if isinstance(properties, Mapping):
+    if isinstance(properties, Mapping) and name not in properties:
         return next((key for key in properties if str(key).lower() == name.lower()), name)
     return name
 

@@ -5,6 +5,7 @@ The reason goes from the evaluation to the rule's answer as it is: it names the 
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from guardrails.evaluation.values import Unknown, Value, first_unknown, unknowns
@@ -34,6 +35,7 @@ _ASKED: Final[Mapping[str, tuple[str, ...]]] = {
 PROPERTIES: Final = tuple(_ASKED)
 _FOLDED: Final = {name.lower(): name for name in PROPERTIES}
 
+_NO_SYSTEM: Final = frozenset({SYSTEM})
 _MARK: Final = "\0"
 """In place of a text in metadata that is not known."""
 
@@ -93,6 +95,8 @@ def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
 
     Raises Permanent (not-an-exemption) for an id that no exemption can have, or values of a wrong kind.
     """
+    if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties):
+        return Seen(_read(ExemptionId.parse(exemption_id), properties, names), (), ())
     reasons: dict[str, str] = {}
     if isinstance(properties, Unknown):
         reasons.update({field: properties.reason for fields_of in _ASKED.values() for field in fields_of})
@@ -120,16 +124,28 @@ def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
     else:
         parsed = ExemptionId.parse(exemption_id)
     known["policyAssignmentId"] = known.get("policyAssignmentId") or _STAND_IN.scope
-    body = {"id": parsed.text, "name": parsed.name, "properties": known}
-    exemption = Exemption.from_arm(body, names, ARM, parsed)
+    exemption = _read(parsed, known, names)
     metadata = spelled.get("metadata")
     if isinstance(metadata, dict) and (found := first_unknown(metadata)) is not None:
         roles = {role: _reason_of(role, metadata, names) for role, text in exemption.said.items() if _MARK in text}
         exemption.said = _Said({role: text for role, text in exemption.said.items() if role not in roles}, roles)
         reasons["metadata"] = found.reason
         reasons |= {role: reason for role, reason in roles.items() if role in ("owner", "ticket")}
-    exemption.not_returned = exemption.not_returned & {SYSTEM}
     return Seen(_partial(exemption, reasons) if reasons else exemption, tuple(absent), strange)
+
+
+def _is_plain(properties: Mapping[str, Value]) -> bool:
+    """Whether all of it is known, in ARM's spelling, and nothing that must be there is missing: as most are. Quick."""
+    if not _ASKED.keys() >= properties.keys() or first_unknown(properties) is not None:
+        return False
+    return bool(properties.get("policyAssignmentId")) and bool(properties.get("exemptionCategory"))
+
+
+def _read(identity: ExemptionId, properties: Mapping[str, Value], names: Names) -> Exemption:
+    body = {"id": identity.text, "name": identity.name, "properties": properties}
+    exemption = Exemption.from_arm(body, names, ARM, identity)
+    exemption.not_returned = _NO_SYSTEM
+    return exemption
 
 
 def _marked(value: Value) -> Value:
@@ -146,6 +162,16 @@ def _reason_of(role: str, metadata: Mapping[str, Value], names: Names) -> str:
     found = {key: unknown for key, item in metadata.items() for _, unknown in unknowns(item)}
     key = names.key_of(role, dict.fromkeys(found, _MARK))
     return (found.get(key) or next(iter(found.values()))).reason
+
+
+def comparable(exemption: Exemption, written: datetime) -> Exemption:
+    """Return what of an exemption is compared with others: all but its metadata. `written`: when, in their order."""
+    made = object.__new__(Exemption)
+    for field in fields(Exemption):
+        object.__setattr__(made, field.name, object.__getattribute__(exemption, field.name))
+    made.metadata = made.said = {}
+    made.modified_at = made.created_at = written
+    return made
 
 
 def _partial(exemption: Exemption, reasons: Mapping[str, str]) -> Exemption:

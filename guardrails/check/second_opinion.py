@@ -1,7 +1,7 @@
 """What a compiler makes of the same code: it fills what is unknown here, and each difference is reported. Pure."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from guardrails.evaluation.plan import Plan, PlannedExemption
 from guardrails.evaluation.values import Place, Unknown, Value, escaped, first_unknown
@@ -23,41 +23,55 @@ def merge(ours: Plan, theirs: Plan) -> list[Difference]:
         if name in theirs.outputs:
             ours.outputs[name] = _merged(value, theirs.outputs[name], ours.place, f"/outputs/{escaped(name)}", found)
     for one, other in _pairs(ours.exemptions, theirs.exemptions):
-        if other is None:
-            if one.deployed is not None and theirs.exemptions is not None:
-                found.append(Difference(one.place, "", "an exemption", None))
+        if one is None or other is None:
+            place = one.place if one else ours.place
+            found.append(Difference(place, "", one and one.id, other and other.id))
             continue
         if one.deployed is None:
             one.deployed = other.deployed
-        for field, pointer in (("id", "/id"), ("scope", "/scope"), ("name", "/name"), ("api_version", "/apiVersion"),
-                               ("properties", "/properties")):  # fmt: skip
+        for field, pointer in _FIELDS.items():
             setattr(one, field, _merged(getattr(one, field), getattr(other, field), one.place, pointer, found))
     return found
 
 
+_FIELDS: Final = {
+    "id": "/id", "scope": "/scope", "name": "/name", "api_version": "/apiVersion", "properties": "/properties",
+}  # fmt: skip
+
+
 def _pairs(
     ours: Sequence[PlannedExemption], theirs: Sequence[PlannedExemption]
-) -> Iterator[tuple[PlannedExemption, PlannedExemption | None]]:
-    """Yield each of ours that may be deployed with theirs: by the id, and what has none in the order of the file."""
+) -> Iterator[tuple[PlannedExemption | None, PlannedExemption | None]]:
+    """Yield each of ours that may be deployed with theirs: by the id, and what has none in the order of the file.
+
+    One alone is deployed by one of the two only; where ids are not known, that is not known either.
+    """
     by_id: dict[str, list[PlannedExemption]] = {}
-    for one in theirs:
-        if isinstance(one.id, str) and one.deployed is not False:
+    rest = [one for one in theirs if one.deployed is not False]
+    for one in rest:
+        if isinstance(one.id, str):
             by_id.setdefault(one.id.lower(), []).append(one)
-    left = []
+    left: list[PlannedExemption] = []
+    paired: set[int] = set()
     for one in ours:
         if one.deployed is False:
             continue
-        same = by_id.get(one.id.lower(), []) if isinstance(one.id, str) else []
+        same = by_id.get(one.id.lower()) if isinstance(one.id, str) else None
         if same:
-            yield one, same.pop(0)
+            other = same.pop(0)
+            paired.add(id(other))
+            yield one, other
         else:
             left.append(one)
-    rest = [one for some in by_id.values() for one in some]
-    rest += [one for one in theirs if not isinstance(one.id, str) and one.deployed is not False]
-    some = [one for one in left if not isinstance(one.id, str)]
-    yield from ((one, None) for one in left if isinstance(one.id, str) and not rest)
-    if len(some) == len(rest):
-        yield from zip(some, rest, strict=True)
+    rest = [one for one in rest if id(one) not in paired]
+    nameless = [one for one in left if not isinstance(one.id, str)]
+    if nameless and len(left) == len(rest):
+        yield from zip(left, rest, strict=True)
+        return
+    if all(isinstance(one.id, str) for one in rest):
+        yield from ((one, None) for one in left if isinstance(one.id, str))
+    if not nameless:
+        yield from ((None, one) for one in rest if isinstance(one.id, str))
 
 
 def _merged(ours: Value, theirs: Value, place: Place, at: str, found: list[Difference]) -> Value:

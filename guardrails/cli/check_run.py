@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails.check.answer import Answer, Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects, azure_objects
@@ -14,15 +14,20 @@ from guardrails.check.config import NAME, Config, Options, folders_above, read_c
 from guardrails.check.entries import FORMATS, Entry, Sources, companions_of, entries_of, makes_assignments
 from guardrails.check.explain import Origin, explained
 from guardrails.check.judge import Candidate, depends_on_now, judge_all, skipped_rules
+from guardrails.check.second_opinion import merge
 from guardrails.check.world import Targets, WrongScope, world_of
 from guardrails.errors import Misconfigured
 from guardrails.evaluation.deploy import deploy
-from guardrails.evaluation.plan import Plan
-from guardrails.evaluation.template import ParameterFile, Template
+from guardrails.evaluation.plan import Outcome, Plan
+from guardrails.evaluation.template import Language, ParameterFile, Stage, Template
+from guardrails.evaluation.world import World
 from guardrails.files.arm_json import read_bytes
 from guardrails.files.code import Code, Unreadable
 from guardrails.files.walk import Found, Kind, Repository, Trouble, root_of
 from guardrails.ruleset.model import Ruleset
+
+if TYPE_CHECKING:
+    from guardrails.cli.check_compiler import Compiled
 
 _CONFIG: Final = 256 * 1024
 """Bytes of a configuration that are read."""
@@ -57,6 +62,7 @@ class _Evaluated:
     entry: Entry
     options: Options
     azure: AzureObjects
+    world: World
     plan: Plan
     at_now: Plan
 
@@ -65,7 +71,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     """Check what the arguments name. Raises Misconfigured for options that make no sense."""
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
-    repository = Repository(root_of(paths, here.resolve()))
+    repository = Repository(root_of(paths, here))
     run = Run(repository)
     checking = _Checking(args, ruleset, repository, run)
     checking.read(paths)
@@ -86,6 +92,7 @@ class _Checking:
         self._code = Code(repository)
         self._configs: dict[str, Config | None] = {}
         self._azure: dict[tuple[tuple[Path | str, ...], bool], AzureObjects] = {}
+        self._compiled: dict[str, Compiled] = {}
         self._said = _options_of(args)
         self._evaluated: list[_Evaluated] = []
         self._present = datetime.now(UTC).replace(microsecond=0)
@@ -107,6 +114,8 @@ class _Checking:
             for companion in self._companions(path):
                 if companion not in parameters:
                     self._parameters(companion, parameters, None)
+                    if (one := parameters.get(companion)) and one.using and one.using not in templates:
+                        del parameters[companion]  # another's, that nobody asked to check
         for one in [*parameters.values()]:
             if one.using and one.using not in templates:
                 self._used(one, templates)
@@ -138,7 +147,7 @@ class _Checking:
         names = self._code.names_in(folder)
         some = [one for one in companions_of(path) if one.rpartition("/")[2] in names]
         if path.endswith(".bicep"):
-            some += [f"{folder}/{name}" if folder else name for name in names if name.endswith(".bicepparam")]
+            some += [f"{folder}/{name}" if folder else name for name in sorted(names) if name.endswith(".bicepparam")]
         return some
 
     def _given_files(self, templates: dict[str, Template]) -> list[Path | str]:
@@ -180,9 +189,9 @@ class _Checking:
         if any(one.options.online for one in self._evaluated):
             self._ask()
         if self._args.compiler:
-            from guardrails.cli.check_compiler import compile_all  # noqa: PLC0415 - for this option only
-
-            compile_all(self._args.compiler, self._evaluated, self._repository, self._answer)
+            for one in self._evaluated:
+                if one.entry.template.language is Language.BICEP:
+                    self._compare(one)
 
     def _evaluate(self, entry: Entry) -> None:
         options = self._options(entry.template.path)
@@ -200,7 +209,33 @@ class _Checking:
             at_now = deploy(entry.template, replace(world, now=self._present), entry.parameters)
             if len(at_now.exemptions) != len(plan.exemptions):
                 at_now = plan
-        self._evaluated.append(_Evaluated(entry, options, azure, plan, at_now))
+        self._evaluated.append(_Evaluated(entry, options, azure, world, plan, at_now))
+
+    def _compare(self, one: _Evaluated) -> None:
+        """Fill what is unknown of a deployment by what the compiler makes of its file; note where they disagree."""
+        from guardrails.cli.check_compiler import compile_file, disagreement  # noqa: PLC0415 - for this option only
+
+        path, errors = one.entry.template.path, self._answer.errors
+        if path not in self._compiled:
+            self._compiled[path] = compile_file(self._args.compiler, self._repository.root, path)
+            errors += self._compiled[path].problems
+        compiled = self._compiled[path]
+        if not compiled.template:
+            if compiled.refused and one.plan.outcome is not Outcome.REFUSED:
+                errors.append(Problem(path, 0, 0, "the compiler refuses it, and this program does not"))
+                one.plan.outcome, one.plan.stage = Outcome.REFUSED, Stage.COMPILE
+            return
+        if one.plan.outcome is Outcome.REFUSED and one.plan.stage is not Stage.EVALUATE:
+            errors.append(Problem(path, 0, 0, "this program refuses it, and the compiler does not"))
+            return
+        template = self._code.compiled(f"{path} (compiled)", compiled.template)
+        if template is None:
+            errors.append(Problem(path, 0, 0, "the compiler's answer is no template"))
+            return
+        theirs = deploy(template, one.world, one.entry.parameters)
+        errors += map(disagreement, merge(one.plan, theirs))
+        if one.at_now is not one.plan:
+            merge(one.at_now, deploy(template, replace(one.world, now=self._present), one.entry.parameters))
 
     def _ask(self) -> None:
         """Ask Azure for the assignments that are named."""

@@ -45,6 +45,7 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str,
     numbers = {rule: number for number, rule in enumerate(codes)}
     problems = [*answer.problems]
     notifications = [_notification(one) for one in problems]
+    notifications += [_notification(one, "warning") for one in answer.warnings]
     if len(found) > MOST:
         notifications.append(_notification(Problem("", 0, 0, f"{len(found) - MOST:,} results are left out")))
     return {
@@ -142,10 +143,10 @@ def _location(place: Place, number: int = 0) -> dict[str, Any]:
     return made
 
 
-def _notification(problem: Problem) -> dict[str, Any]:
+def _notification(problem: Problem, level: str = "error") -> dict[str, Any]:
     place = Place(problem.path, problem.line, problem.column)
     located = {"locations": [_location(place)]} if problem.path else {}
-    return {"level": "error", "message": {"text": message(problem.message)}, **located}
+    return {"level": level, "message": {"text": message(problem.message)}, **located}
 
 
 def uri_of(path: str) -> str:

@@ -41,7 +41,9 @@ def show(
         strict: what is unknown only because its assignment was not given is listed, too, and not only counted.
     """
     for problem in answer.problems:
-        _problem(problem, lines, screen)
+        _problem(problem, "error", lines, screen)
+    for problem in answer.warnings:
+        _problem(problem, "warning", lines, screen)
     for number, one in enumerate(answer.exemptions):
         listed = one.findings if strict else [each for each in one.findings if not lacks_assignment(each)]
         if listed or number in origins:
@@ -50,8 +52,9 @@ def show(
         _say(screen, text)
 
 
-def _problem(problem: Problem, lines: Lines, screen: Screen) -> None:
-    _say(screen, f"{_where(problem.path, problem.line, problem.column)}: error: {problem.message}", style="high")
+def _problem(problem: Problem, level: str, lines: Lines, screen: Screen) -> None:
+    style = "high" if level == "error" else "medium"
+    _say(screen, f"{_where(problem.path, problem.line, problem.column)}: {level}: {problem.message}", style=style)
     _code(problem.path, problem.line, problem.column, lines, screen)
     screen.line()
 
@@ -62,11 +65,7 @@ def lacks_assignment(placed: Placed) -> bool:
 
 
 def _exemption(
-    one: Judged,
-    listed: Sequence[Placed],
-    origins: Sequence[tuple[str, Sequence[Origin]]],
-    lines: Lines,
-    screen: Screen,
+    one: Judged, listed: Sequence[Placed], origins: Sequence[tuple[str, Sequence[Origin]]], lines: Lines, screen: Screen
 ) -> None:
     _say(screen, f"{place_text(one.place)}: {one.verdict}: {one.label}", style=str(one.verdict))
     for text in context(one):

@@ -22,11 +22,10 @@ from guardrails.evaluation.expressions import (
     Spread,
 )
 from guardrails.evaluation.values import Place, Unknown
-from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, Scanner, SyntaxFault
+from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
 from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED
+from guardrails.files.bicep_texts import TextParser
 
-DEEPEST: Final = 100
-"""Levels of brackets, texts and conditions inside one another that are read: all that walk a tree use the stack."""
 LONGEST: Final = 100
 """Accesses or operators of one chain that are read: a chain is as deep as it is long."""
 
@@ -45,29 +44,23 @@ _ENDS_PROPERTY: Final = frozenset({LINE, "}"})
 _ENDS_ITEM: Final = frozenset({LINE, "]"})
 _LARGEST: Final = 2**63 - 1
 
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*+"
 _PLAIN: Final = r"'([^'\\$\r\n]*+)'"
-_NEXT: Final = r"\r?\n([ \t]*+)(?![\r\n/#])"
+_ITEM: Final = r"'[^'\\$\r\n]*+'"
+NEXT: Final = r"\r?\n([ \t]*+)(?![\r\n/#?:])"
+"""The end of a line, and the blanks of the next one, which goes on with something new."""
 _MEMBER_LINE: Final = re.compile(
-    rf"(?:([A-Za-z_][A-Za-z0-9_]*+):[ ]?+(?:{_PLAIN}|([{{\[]))|(}})){_NEXT}"
+    rf"(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|([{{\[])|({_NAME})|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])|(}})){NEXT}"
 ).match
-_ITEM_LINE: Final = re.compile(rf"(?:{_PLAIN}|(\])){_NEXT}").match
-"""Lines of the forms that most lines of most files have: a key and a plain text or a bracket, a text, a closing
-bracket. Read at once, each costs a fifth of what its tokens cost."""
-_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", "$": "$"}
-_CHUNK: Final = re.compile(r"[^'\\$\r\n]++|\$(?!\{)").match
-_CODE_POINT: Final = re.compile(r"u\{([0-9A-Fa-f]++)\}").match
-_QUOTES: Final = re.compile("'''+").search
-_DOLLARS: Final = re.compile(r"(\$++)\{|'''+").search
+_ITEM_LINE: Final = re.compile(rf"(?:{_PLAIN}|(\])){NEXT}").match
+"""Lines of the forms that most lines of most files have: a key and a text, name, short list or opening bracket; a text;
+a closing bracket. Read at once, each costs a fifth of what its tokens cost."""
+_HOLE: Final = re.compile(rf"\$\{{({_NAME})\}}").finditer
+_TEXTS: Final = re.compile(_PLAIN).findall
 
 
-class ExpressionParser(Scanner):
+class ExpressionParser(TextParser):
     """Reads expressions at the current token."""
-
-    def __init__(self, text: str, path: str) -> None:
-        self.depth = 0
-        self.complex = True
-        """Whether lists and objects may stand here: not in a text's `${...}`."""
-        super().__init__(text, path)
 
     def expression(self) -> Node:
         """Read an expression. Raises SyntaxFault."""
@@ -75,9 +68,9 @@ class ExpressionParser(Scanner):
 
     def _continued(self, left: Node) -> Node:
         """Read what follows a first operand: operators, or a condition's two sides."""
-        if self.token in _STRENGTH:
+        if self.lexeme in _STRENGTH:
             left = self._binary(left, 0)
-        if self.token == "?" or (self.token == LINE and self.after_breaks(2)[:1] == "?" != self.after_breaks(2)[1:]):
+        if self.lexeme == "?" or (self.lexeme == LINE and self.after_breaks(2)[:1] == "?" != self.after_breaks(2)[1:]):
             return self._conditional(left)
         return left
 
@@ -86,7 +79,7 @@ class ExpressionParser(Scanner):
         self.advance()
         self._deeper()
         yes = self.expression()
-        if self.token == LINE and self.after_breaks(2)[:1] == ":" != self.after_breaks(2)[1:]:
+        if self.lexeme == LINE and self.after_breaks(2)[:1] == ":" != self.after_breaks(2)[1:]:
             self.advance()
         self.expect(":")
         no = self.expression()
@@ -96,13 +89,13 @@ class ExpressionParser(Scanner):
     def _binary(self, left: Node, above: int) -> Node:
         """Read the operators after a first operand that bind more strongly than `above`."""
         for _ in range(LONGEST):
-            operator = self.token
+            operator = self.lexeme
             strength = _STRENGTH.get(operator, -1)
             if strength <= above:
                 return left
             self.advance()
             right = self._operand()
-            if _STRENGTH.get(self.token, -1) > strength:
+            if _STRENGTH.get(self.lexeme, -1) > strength:
                 self._deeper()
                 right = self._binary(right, strength)
                 self.depth -= 1
@@ -112,14 +105,9 @@ class ExpressionParser(Scanner):
                 left = Call(operator, [left, right], left.place)
         raise self.fault(f"more than {LONGEST} operators in one chain are not read", "too-deep")
 
-    def _deeper(self) -> None:
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.fault(f"what is nested more than {DEEPEST} levels deep is not read", "too-deep")
-
     def _operand(self) -> Node:
         """Read an operand with what is accessed on it, and a sign before it."""
-        sign, place = self.token, self.place
+        sign, place = self.lexeme, self.place
         if sign in {"-", "!"}:
             self.advance()
             value = self._accessed(self._primary(place if sign == "-" else None))
@@ -130,68 +118,68 @@ class ExpressionParser(Scanner):
 
     def _accessed(self, target: Node) -> Node:
         for _ in range(LONGEST):
-            token, place = self.token, self.place
-            if token == ".":
+            lexeme, place = self.lexeme, self.place
+            if lexeme == ".":
                 self.advance()
                 safe = self._has("?")
                 place = self.place
                 name = self.expect_name("a function or property", "BCP020")
-                if self.token == "(":
+                if self.lexeme == "(":
                     if safe:
                         raise self.fault("a function cannot be called with .?", "BCP322", place)
                     target = Call(METHOD + name, [target, *self._arguments()], place)
                 else:
                     target = Access(target, Literal(name, place), safe, False, place)  # noqa: FBT003 - a hot path
-            elif token == "[":
+            elif lexeme == "[":
                 self.advance()
                 safe, from_end = self._has("?"), self._has("^")
-                if self.token == "]":
+                if self.lexeme == "]":
                     raise self.fault("an index is expected here", "BCP117")
                 key = self.expression()
                 self.expect("]")
                 target = Access(target, key, safe, from_end, place)
-            elif token == "::":
+            elif lexeme == "::":
                 self.advance()
                 place = self.place
                 name = self.expect_name("a resource", "BCP020")
                 target = Call(NESTED, [target, Literal(name, place)], place)
-            elif token == "!":
+            elif lexeme == "!":
                 self.advance()
                 target = Call(GROUP, [target], target.place) if isinstance(target, Access) else target
             else:
                 return target
         raise self.fault(f"more than {LONGEST} accesses in one chain are not read", "too-deep")
 
-    def _has(self, token: str) -> bool:
+    def _has(self, lexeme: str) -> bool:
         """Go over a token if it stands here; return whether it did."""
-        if self.token != token:
+        if self.lexeme != lexeme:
             return False
         self.advance()
         return True
 
     def _primary(self, negative: Place | None = None) -> Node:
         """Read the simplest kinds of expression. `negative`: the place of the minus before it."""
-        token, kind, place = self.token, self.kind, self.place
+        lexeme, kind, place = self.lexeme, self.kind, self.place
         if kind == TEXT:
             self.advance()
-            return Literal(token[1:-1], place)
+            return Literal(lexeme[1:-1], place)
         if kind == NAME:
-            return self._named(token, place)
+            return self._named(lexeme, place)
         if kind == NUMBER:
-            if len(token) > 20 or int(token) > _LARGEST + (negative is not None):
+            if len(lexeme) > 20 or int(lexeme) > _LARGEST + (negative is not None):
                 raise self.fault("the number does not fit into 64 bits with a sign", "BCP010", negative)
             self.advance()
-            return Literal(int(token), place)
-        if kind == OTHER and token in {"'", "$"}:
+            return Literal(int(lexeme), place)
+        if kind == OTHER and lexeme in {"'", "$"}:
             return self.text()
-        if token not in {"{", "[", "("}:
+        if lexeme not in {"{", "[", "("}:
             raise self._no_expression()
-        if token != "(" and not self.complex:
+        if lexeme != "(" and not self.complex:
             raise self.fault("no list and no object may stand here", "BCP087")
         self._deeper()
-        if token == "{":
+        if lexeme == "{":
             made: Node = self.object_literal()
-        elif token == "[":
+        elif lexeme == "[":
             made = self._list()
         else:
             made = self._parenthesized()
@@ -200,8 +188,8 @@ class ExpressionParser(Scanner):
 
     def _no_expression(self) -> SyntaxFault:
         if self.kind == OTHER:
-            hint = "; texts stand in single quotes" if self.token == '"' else ""
-            return self.fault(f"{self.token!r} is not known here{hint}", "BCP103" if hint else "BCP001")
+            hint = "; texts stand in single quotes" if self.lexeme == '"' else ""
+            return self.fault(f"{self.lexeme!r} is not known here{hint}", "BCP103" if hint else "BCP001")
         return self.fault("an expression is expected here", "BCP009")
 
     def _named(self, name: str, place: Place) -> Node:
@@ -209,15 +197,16 @@ class ExpressionParser(Scanner):
             self.advance()
             return Literal(_CONSTANTS[name], place)
         self.expect_name("a value", "BCP023")
-        if self.token == "(":
+        if self.lexeme == "(":
             return Call(name, self._arguments(), place)
-        if self.token == "=>":
+        if self.lexeme == "=>":
             return self._lambda([name], place)
         return Local(name, place)
 
     def _lambda(self, names: list[str], place: Place) -> Lambda:
+        self.shaped = True
         self.advance()
-        if self.token == LINE and not self._declares():
+        if self.lexeme == LINE and not self._declares():
             self.advance()
         body = self._complex(self.expression)
         return Lambda(names, body, place)
@@ -242,17 +231,17 @@ class ExpressionParser(Scanner):
         self.advance()
         self.skip_breaks()
         arguments: list[Node] = []
-        while self.token != ")":
+        while self.lexeme != ")":
             arguments.append(self.expression())
-            if self.token == ",":
+            if self.lexeme == ",":
                 self.advance()
                 self.skip_breaks()
-                if self.token == ")":
+                if self.lexeme == ")":
                     raise self._no_expression()
-            elif self.token == LINE and self.after_breaks() == ")":
+            elif self.lexeme == LINE and self.after_breaks() == ")":
                 self.advance()
-            elif self.token != ")":
-                raise self.fault('"," or ")" is expected here', "BCP236" if self.token == LINE else "BCP018")
+            elif self.lexeme != ")":
+                raise self.fault('"," or ")" is expected here', "BCP236" if self.lexeme == LINE else "BCP018")
         self.advance()
         self.depth -= 1
         return arguments
@@ -263,16 +252,16 @@ class ExpressionParser(Scanner):
         self.advance()
         self.skip_breaks()
         inner: list[Node] = []
-        while self.token != ")":
+        while self.lexeme != ")":
             inner.append(self.expression())
             self.skip_breaks()
-            if self.token == ",":
+            if self.lexeme == ",":
                 self.advance()
                 self.skip_breaks()
-            elif self.token != ")":
+            elif self.lexeme != ")":
                 raise self.fault('")" is expected here', "BCP018")
         self.advance()
-        if self.token == "=>":
+        if self.lexeme == "=>":
             names = [value.name for value in inner if isinstance(value, Local)]
             if len(names) != len(inner):
                 raise self.fault("the names of a lambda's variables are expected before =>", "BCP018", place)
@@ -289,9 +278,10 @@ class ExpressionParser(Scanner):
 
     def _rest_of_list(self, place: Place) -> Node:
         """Read a list behind its opening bracket."""
-        if self.token == LINE and self.after_breaks(3) == "for":
+        if self.lexeme == LINE and self.after_breaks(3) == "for":
             self.advance()
-        if self.token == "for":
+        if self.lexeme == "for":
+            self.shaped = True
             loop = self.loop_head()
             body = self._complex(self.expression)
             self.skip_breaks()
@@ -300,16 +290,16 @@ class ExpressionParser(Scanner):
         made = Array([], place)
         items, source = made.items, self.source
         while True:
-            if self.token == LINE:
+            if self.lexeme == LINE:
                 if plain := _ITEM_LINE(source, self.end):
-                    place = Place(self.path, self.line, plain.start() - self._line_start + 1)
+                    place = new_place(Place, (self.path, self.line, plain.start() - self._line_start + 1))
                     self.jump(plain.end(), plain.start(3))
                     if plain[2]:
                         return made
                     items.append(Literal(plain[1], place))
                     continue
                 self.advance()
-            if self.token == "]":
+            if self.lexeme == "]":
                 self.advance()
                 return made
             if self._is_unclosed("]"):
@@ -326,7 +316,7 @@ class ExpressionParser(Scanner):
 
     def _is_unclosed(self, close: str) -> bool:
         """Return whether a list or object ends here without its bracket: at the end, or before a declaration."""
-        if self.token != END and not self.at_declaration():
+        if self.lexeme != END and not self.at_declaration():
             return False
         self.faults.append(self.fault(f'"{close}" is expected here', "BCP018").diagnostic)
         return True
@@ -336,7 +326,7 @@ class ExpressionParser(Scanner):
         place = self.place
         self.expect("for")
         index = None
-        if self.token == "(":
+        if self.lexeme == "(":
             self.advance()
             item = self.expect_name("the loop's item", "BCP163")
             self.expect(",", "BCP249")
@@ -350,19 +340,19 @@ class ExpressionParser(Scanner):
         return Loop(item, items, None, index, place)
 
     def _item(self) -> Node | Spread:
-        if self.token == "...":
-            place = self.place
+        if self.lexeme == "...":
+            place, self.shaped = self.place, True
             self.advance()
             return Spread(self.expression(), place)
         return self.expression()
 
     def _separator(self, close: str) -> None:
         """Go over what stands between two members of a list or object: one comma. A line break is left."""
-        if self.token == ",":
+        if self.lexeme == ",":
             self.advance()
-            if self.token == LINE:
+            if self.lexeme == LINE:
                 self.faults.append(self.fault("a line ends after a comma; leave the comma out", "BCP238").diagnostic)
-        elif self.token not in {close, LINE, END}:
+        elif self.lexeme not in {close, LINE, END}:
             self.faults.append(self.fault("a new line or a comma is expected here", "BCP237").diagnostic)
 
     def _unread(self, fault: SyntaxFault) -> Opaque:
@@ -383,13 +373,16 @@ class ExpressionParser(Scanner):
         """Read the rest of an object, behind its opening brace."""
         members, source = made.members, self.source
         while True:
-            if self.token == LINE:
-                if plain := _MEMBER_LINE(source, self.end):
-                    if self._plain_member(plain, members):
+            if self.lexeme == LINE:
+                line = _MEMBER_LINE(source, self.end)
+                if line is not None:
+                    if line[6]:
+                        self.jump(line.end(), line.start(7))
+                        return made
+                    if self._member_line(line, members):
                         continue
-                    return made
                 self.advance()
-            if self.token == "}":
+            if self.lexeme == "}":
                 self.advance()
                 return made
             if nested is not None and nested():
@@ -407,34 +400,77 @@ class ExpressionParser(Scanner):
                 self.depth, self.complex = depth, True
             self._separator("}")
 
-    def _plain_member(self, line: re.Match[str], members: list[Member | Spread]) -> bool:
-        """Read a line of an object that `_MEMBER_LINE` found; return whether the object goes on."""
-        key, text, bracket, closed, _ = line.groups()
-        place = Place(self.path, self.line, line.start() - self._line_start + 1)
-        self.jump(line.end(), line.start(5))
-        if closed:
-            return False
-        if text is not None:
-            members.append(Member(key, Literal(text, place), place))
+    def _member_line(self, line: re.Match[str], members: list[Member | Spread]) -> bool:
+        """Read a line of an object that `_MEMBER_LINE` found; return whether it is one that can be read so."""
+        key, text, bracket, name, texts = line.group(1, 2, 3, 4, 5)
+        place = new_place(Place, (self.path, self.line, line.start() - self._line_start + 1))
+        value: Node
+        if bracket is not None:
+            self.jump(line.end(), line.start(7))
+            members.append(Member(key, self._opened(bracket, place), place))
             return True
-        self._deeper()
-        value = self._members(Object([], place)) if bracket == "{" else self._rest_of_list(place)
-        self.depth -= 1
-        if self.token != LINE or self.after_breaks() == "?":
-            value = self._continued(self._accessed(value))
-            self._separator("}")
+        if text is not None:
+            if "$" not in text:
+                value = Literal(text, place)
+            elif (found := self._holes(text, line.start(2), place)) is not None:
+                value = found
+            else:
+                return False
+        elif name is not None:
+            if name in _CONSTANTS:
+                value = Literal(_CONSTANTS[name], place)
+            else:
+                value = Local(name, Place(self.path, self.line, line.start(4) - self._line_start + 1))
+        elif ",," in texts or texts[-1] != "'":
+            return False
+        else:
+            value = Array([Literal(one, place) for one in _TEXTS(texts)], place)
+        self.jump(line.end(), line.start(7))
         members.append(Member(key, value, place))
         return True
 
+    def _holes(self, text: str, start: int, place: Place) -> Interpolation | Literal | None:
+        """Return a text of one line in which only names are interpolated; None for another.
+
+        `start`: the offset of the text in the source.
+        """
+        parts: list[str | Node] = []
+        at = 0
+        column = start - self._line_start + 1
+        for hole in _HOLE(text):
+            if hole.start() > at:
+                parts.append(text[at : hole.start()])
+            name = hole[1]
+            if name in _CONSTANTS:
+                return None
+            parts.append(Local(name, Place(self.path, self.line, column + hole.start(1))))
+            at = hole.end()
+        if at < len(text):
+            parts.append(text[at:])
+        if any(isinstance(part, str) and "${" in part for part in parts):
+            return None
+        return Interpolation(parts, place) if at else Literal(text, place)
+
+    def _opened(self, bracket: str, place: Place) -> Node:
+        """Read a value whose opening bracket ends the line before."""
+        self._deeper()
+        value = self._members(Object([], place)) if bracket == "{" else self._rest_of_list(place)
+        self.depth -= 1
+        if self.lexeme != LINE or self.after_breaks() == "?":
+            value = self._continued(self._accessed(value))
+            self._separator("}")
+        return value
+
     def _member(self) -> Member | Spread:
         place = self.place
-        if self.token == "...":
+        if self.lexeme == "...":
+            self.shaped = True
             self.advance()
             return Spread(self.expression(), place)
         key: str | Node
         if self.kind == NAME:
             key = self.expect_name("a property", "BCP022")
-        elif self.kind in {TEXT, OTHER} and self.token[0] in "'$":
+        elif self.kind in {TEXT, OTHER} and self.lexeme[0] in "'$":
             text = self._primary()
             key = text.value if isinstance(text, Literal) else text
         else:
@@ -447,110 +483,3 @@ class ExpressionParser(Scanner):
             self.recover(fault, _ENDS_PROPERTY, holes)
             self.depth, self.complex = depth, True
             return Member(key, self._unread(fault), place)
-
-    def text(self) -> Literal | Interpolation | Opaque:
-        """Read a text with escapes or expressions in it, or of many lines."""
-        if self.source.startswith("'''", self.start):
-            return self._lines(0)
-        if self.token == "'":
-            return self._one_line()
-        dollars = 0
-        while self.source.startswith("$", self.start + dollars):
-            dollars += 1
-        if not self.source.startswith("'''", self.start + dollars):
-            raise self.fault("'$' is not known here", "BCP001")
-        return self._lines(dollars)
-
-    def _one_line(self) -> Literal | Interpolation | Opaque:
-        place, source, at = self.place, self.source, self.end
-        parts: list[str | Node] = []
-        piece: list[str] = []
-        while True:
-            if chunk := _CHUNK(source, at):
-                piece.append(chunk[0])
-                at = chunk.end()
-                continue
-            char = source[at : at + 1]
-            if char == "'":
-                break
-            if char == "\\":
-                made, at = self._escape(at)
-                piece.append(made)
-            elif char == "$":
-                parts += ["".join(piece), self._hole(at + 2)]
-                piece, at = [], self.end
-            else:
-                self.end = at
-                raise self.fault("the text does not end", "BCP004" if char else "BCP003", place)
-        self.end = at + 1
-        self.advance()
-        return _text([*parts, "".join(piece)], place)
-
-    def _escape(self, at: int) -> tuple[str, int]:
-        """Return what the backslash at an offset stands for, and the offset after it."""
-        char = self.source[at + 1 : at + 2]
-        if char in _ESCAPES and char:
-            return _ESCAPES[char], at + 2
-        if (found := _CODE_POINT(self.source, at + 1)) and len(found[1]) <= 8 and int(found[1], 16) <= 0x10FFFF:
-            return chr(int(found[1], 16)), found.end()
-        place = Place(self.path, self.line, at - self._line_start + 1)
-        self.end = at + 1
-        if char == "u":
-            raise self.fault(r"\u is followed by a code point in braces, such as \u{e9}", "BCP133", place)
-        raise self.fault(r"a backslash stands only before n, r, t, \, ', $ and u{...}", "BCP006", place)
-
-    def _hole(self, at: int) -> Node:
-        """Read the expression of `${...}`, from behind its brace to behind the closing one, which ends the token."""
-        self._deeper()
-        self.end = at
-        before, self.complex = self.complex, False
-        self.holes += 1
-        self.advance()
-        value = self.expression()
-        if self.token != "}":
-            raise self.fault('"}" is expected here', "BCP064")
-        self.holes -= 1
-        self.complex = before
-        self.depth -= 1
-        return value
-
-    def _lines(self, dollars: int) -> Literal | Interpolation | Opaque:
-        """Read `'''...'''`, with this many dollars before it."""
-        place, source, at = self.place, self.source, self.start + dollars + 3
-        if source.startswith("\r", at):
-            at += 1
-        if source.startswith("\n", at):
-            at += 1
-        parts: list[str | Node] = []
-        counted, piece, begin = self.start, "", at
-        while True:
-            found = _DOLLARS(source, at) if dollars else _QUOTES(source, at)
-            if found is None:
-                self.end = len(source)
-                raise self.fault("the text of many lines does not end", "BCP140", place)
-            at = found.end()
-            run = found[1] if dollars else None
-            if run is None:
-                break
-            if len(run) < dollars:
-                continue
-            self.count_lines(counted, at)
-            parts += [piece + source[begin : at - 1 - dollars], self._hole(at)]
-            counted = begin = at = self.end
-        self.count_lines(counted, at)
-        self.end = at
-        self.advance()
-        return _text([*parts, source[begin : at - 3]], place)
-
-
-def _text(parts: list[str | Node], place: Place) -> Literal | Interpolation | Opaque:
-    """Return the node of a text made of parts, the literal ones joined to whole code points."""
-    for number, part in enumerate(parts):
-        if isinstance(part, str) and any("\ud800" <= char <= "\udfff" for char in part):
-            try:
-                parts[number] = part.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-            except UnicodeDecodeError:
-                return Opaque(Unknown("the text has half a code point", place))
-    if len(parts) == 1:
-        return Literal(parts[0], place)
-    return Interpolation([part for part in parts if part != ""], place)

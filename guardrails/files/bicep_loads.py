@@ -5,6 +5,7 @@ Nothing outside the repository's root is opened.
 
 import base64
 import codecs
+import json
 import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -58,7 +59,9 @@ class Loads:
         texts = [self._constant(argument) for argument in call.arguments]
         for text, argument in zip(texts, call.arguments, strict=True):
             if text is None:
-                return self._fault(argument.place, f"{call.name}() needs texts that are known at compile time", "BCP032")
+                return self._fault(
+                    argument.place, f"{call.name}() needs texts that are known at compile time", "BCP032"
+                )
         known = [text for text in texts if text is not None]
         try:
             return self._of(call, known)
@@ -99,6 +102,9 @@ class Loads:
             try:
                 value = parse_json(text, call.name)
             except EngineError as error:
+                if _is_cut_off(text):
+                    said = f"{texts[0]} is cut off, and what Bicep reads of it is not known for certain"
+                    return Opaque(Unknown(said, place))
                 return self._fault(place, f"{texts[0]}: {error.message}", "BCP186")
         else:
             from guardrails.files import bicep_yaml  # noqa: PLC0415 - most files load no YAML
@@ -130,6 +136,17 @@ class Loads:
                 path = relpath(f"{folder}/{name}", base or ".")
                 rows.append({"relativePath": path, "baseName": name, "extension": f".{ending}" if ending else ""})
         return node_of(sorted(rows, key=lambda row: str(row["relativePath"]).upper()), place)
+
+
+def _is_cut_off(text: str) -> bool:
+    """Whether a text is JSON up to its end, where more is needed."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return bool(text.strip()) and error.pos >= len(text.rstrip())
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def _decoded(data: bytes, encoding: str) -> str | None:

@@ -4,7 +4,7 @@
 calls is noted in `faults`, with its code.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -32,6 +32,7 @@ from guardrails.evaluation.expressions import (
 )
 from guardrails.evaluation.template import Diagnostic
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.files.bicep_signatures import SIGNATURES
 from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var
 from guardrails.nearest import nearest
 
@@ -85,22 +86,11 @@ _OPERATORS: Final = {
 }  # fmt: skip
 """Bicep's operators, and the functions that the compiler writes for them."""
 
-FUNCTIONS: Final = frozenset(
-    "array base64 base64ToJson base64ToString bool buildUri cidrHost cidrSubnet concat contains dataUri dataUriToString"
-    " dateTimeAdd dateTimeFromEpoch dateTimeToEpoch deployer deployment distinct empty endsWith environment"
-    " extensionResourceId fail filter first flatten format groupBy guid indexOf int intersection items join json last"
-    " lastIndexOf length like managementGroup managementGroupResourceId map mapValues max min newGuid objectKeys padLeft"
-    " parseCidr parseUri pickZones providers range reduce reference replace resourceGroup resourceId roleDefinitions"
-    " shallowMerge skip sort split startsWith string subscription subscriptionResourceId substring take tenant"
-    " tenantResourceId toLogicalZone toLogicalZones toLower toObject toPhysicalZone toPhysicalZones toUpper trim union"
-    " uniqueString uri uriComponent uriComponentToString utcNow".split()
-)
-"""The functions of Bicep that are computed by `evaluation`; the others are `any`, `nameof` and those that read files."""
 LOADS: Final = frozenset({
     "loadTextContent", "loadJsonContent", "loadYamlContent", "loadFileAsBase64", "loadDirectoryFileInfo",
 })  # fmt: skip
 _DEFAULTS_ONLY: Final = frozenset({"utcNow", "newGuid"})
-_NO_FUNCTIONS: Final = frozenset({
+_NO_SIGNATURES: Final = frozenset({
     "variables", "parameters", "if", "createArray", "createObject", "add", "sub", "mul", "div", "mod", "less",
     "lessOrEquals", "greater", "greaterOrEquals", "equals", "not", "and", "or", "coalesce", "null", "true", "false",
 })  # fmt: skip
@@ -144,6 +134,10 @@ class Binder:
         """The declared names that have been looked up since this was cleared."""
         self.unknown_functions: dict[str, Node] = {}
         """Imported names that may be functions, and what a call of one gives."""
+        self.outputs: dict[str, frozenset[str]] = {}
+        """The outputs of each module whose template was read."""
+        self.loops: set[str] = set()
+        """The resources and modules that are loops."""
         self._where = Where.ANYWHERE
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
@@ -212,7 +206,9 @@ class Binder:
         if kind in {Kind.RESOURCE, Kind.MODULE} and self._where is Where.ANYWHERE:
             return Symbol(node.name, place)
         if self._where is Where.DEFAULT and kind in {Kind.VARIABLE, Kind.RESOURCE, Kind.MODULE}:
-            return self.fault(place, f"{node.name} is {kind.value}, and a default may refer only to parameters", "BCP072")
+            return self.fault(
+                place, f"{node.name} is {kind.value}, and a default may refer only to parameters", "BCP072"
+            )
         if kind in {Kind.PARAMETER, Kind.RESOURCE, Kind.MODULE}:
             return self._unknown_name(node.name, place)
         return self.fault(place, f"{node.name} is {kind.value}, not a value", "BCP063")
@@ -241,6 +237,29 @@ class Binder:
         node.target = self.bind(target, names)
         if type(key) is not Literal:
             node.key = self.bind(key, names)
+        if isinstance(node.target, Symbol):
+            return self._of_symbol(node, node.target)
+        if isinstance(node.target, Access) and isinstance(key, Literal) and isinstance(key.value, str):
+            return self._of_module(node, node.target, key.value)
+        return node
+
+    def _of_symbol(self, node: Access, symbol: Symbol) -> Node:
+        """Return an access to a resource or module, where it has what is accessed."""
+        is_text = isinstance(node.key, Literal) and isinstance(node.key.value, str)
+        is_number = isinstance(node.key, Literal) and isinstance(node.key.value, int)
+        if symbol.name in self.loops and is_text:
+            return self.fault(node.place, f"{symbol.name} is a loop: choose one of it by its number", "BCP055")
+        if symbol.name not in self.loops and is_number:
+            return self.fault(node.place, f"{symbol.name} is no loop", "BCP076")
+        return node
+
+    def _of_module(self, node: Access, target: Access, name: str) -> Node:
+        """Return an access to a module's output, where it has one of that name."""
+        base = target.target.target if isinstance(target.target, Access) else target.target
+        if isinstance(base, Symbol) and isinstance(target.key, Literal) and target.key.value == "outputs":
+            outputs = self.outputs.get(base.name)
+            if outputs is not None and name not in outputs:
+                return self.fault(node.place, f"the module {base.name} has no output {name}", "BCP053")
         return node
 
     def _imported(self, target: Local, name: str, members: Mapping[str, Kind], place: Place) -> Node:
@@ -301,25 +320,27 @@ class Binder:
     def _built_in(self, node: Call, names: Locals) -> Node:
         """Look up a call of a function of the language."""
         name = node.name
+        node.arguments = [self.bind(one, names) for one in node.arguments]
         if name in LOADS:
             return self._load(node)
-        node.arguments = [self.bind(one, names) for one in node.arguments]
         if name == "any":
-            return node.arguments[0] if len(node.arguments) == 1 else self._count(node)
+            return _as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
         if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
             return self.fault(node.place, f"{name}() may be called only in the default of a parameter", "BCP065")
         if self._where is Where.PARAMETERS and name in _OUTSIDE:
             return _from_outside(node)
-        if name in FUNCTIONS and not (self._where is Where.PARAMETERS and name in _AZURE):
+        if name in SIGNATURES and not (self._where is Where.PARAMETERS and name in _AZURE):
             return self._at_scope(node) if name in _SCOPES else node
         if name.startswith("list") and name.isalpha():
             return Opaque(Unknown(_HEAD, node.place))
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
-        if name in _NO_FUNCTIONS:
-            return self.fault(node.place, f"Bicep has no function {name}; it has an operator or literal for it", "BCP069")
+        if name in _NO_SIGNATURES:
+            return self.fault(
+                node.place, f"Bicep has no function {name}; it has an operator or literal for it", "BCP069"
+            )
         functions = [one for one, named in self.named.items() if named.kind is Kind.FUNCTION]
-        hint = self._hint(name, [*sorted(FUNCTIONS), *functions])
+        hint = self._hint(name, [*sorted(SIGNATURES), *functions])
         return self.fault(node.place, f"there is no function {name}{hint}", "BCP057")
 
     def _count(self, node: Call) -> Node:
@@ -379,7 +400,7 @@ class Binder:
         part: Node = inner
         while isinstance(part, Access):
             if part.safe:
-                return Conditional(Literal(True, node.place), inner, Literal(None, node.place), node.place)
+                return _as_it_is(inner)
             part = part.target
         return inner
 
@@ -426,32 +447,17 @@ class Binder:
         if isinstance(node, Interpolation):
             parts = [part if isinstance(part, str) else self.constant(part, depth - 1) for part in node.parts]
             return None if None in parts else "".join(part for part in parts if part is not None)
-        if isinstance(node, Variable | Local) and (named := self.named.get(node.name)):
+        if isinstance(node, Variable) and (named := self.named.get(node.name)):
             declared = named.declaration
             return self.constant(declared.value, depth - 1) if isinstance(declared, Var) else None
         if isinstance(node, Call) and node.name == GROUP:
             return self.constant(node.arguments[0], depth - 1)
         return None
 
-    def cycles(self, uses: Mapping[str, Iterable[str]]) -> list[list[str]]:
-        """Return the cycles in which declared names refer to each other. `uses`: what each refers to."""
-        done: set[str] = set()
-        found: list[list[str]] = []
-        for start in uses:
-            path: list[str] = []
-            stack: list[tuple[str, int]] = [(start, 0)]
-            while stack:
-                name, depth = stack.pop()
-                del path[depth:]
-                if name in path:
-                    found.append(path[path.index(name) :])
-                    continue
-                if name in done:
-                    continue
-                done.add(name)
-                path.append(name)
-                stack += [(other, depth + 1) for other in uses.get(name, ())]
-        return found
+
+def _as_it_is(node: Node) -> Node:
+    """Return a node with the same value: of no type that is checked, and no part of a chain of safe accesses."""
+    return Conditional(Literal(value=True, place=node.place), node, Literal(None, node.place), node.place)
 
 
 def _from_outside(call: Call) -> Node:

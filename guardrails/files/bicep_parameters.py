@@ -154,8 +154,9 @@ class _Parameters(Lowering):
             if declared.default is None and not declared.type.nullable and name not in self.made.values
         ]
         if missing and not self._unread and not template.incomplete:
-            self._wrong(one.place, f"the file does not give {', '.join(missing[:5])}, which the template needs", "BCP258")
+            self._wrong(
+                one.place, f"the file does not give {', '.join(missing[:5])}, which the template needs", "BCP258"
+            )
         for name, given in self.made.values.items():
             if name not in template.parameters and not template.incomplete:
                 self._wrong(given.place, f"the template has no parameter {name}", "BCP259")
-

@@ -3,12 +3,13 @@
 A fault costs the smallest part that can be left out: a value, a property, a declaration. What is around it is read.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal, Loop, Node, Object
+from guardrails.evaluation.expressions import Literal, Node, Object
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_expressions import ExpressionParser
+from guardrails.files.bicep_expressions import NEXT, ExpressionParser
 from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault
 from guardrails.files.bicep_syntax import (
     Argument,
@@ -38,6 +39,10 @@ from guardrails.files.bicep_syntax import (
 )
 
 _ENDS_LINE: Final = frozenset({LINE})
+_NOTHING: Final[frozenset[str]] = frozenset()
+_BLOCK_LINE: Final = re.compile(
+    rf"(resource|module) ([A-Za-z_][A-Za-z0-9_]{{0,200}}) '([^'\\$\r\n]*+)' = \{{{NEXT}"
+).match
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 
 
@@ -55,12 +60,12 @@ class TypeParser(ExpressionParser):
 
     def _bar(self) -> bool:
         """Go over `|`, and one line break before it."""
-        if self.token == LINE and "/" not in self.source[self.start : self.end] and self.after_breaks() == "|":
+        if self.lexeme == LINE and "/" not in self.source[self.start : self.end] and self.after_breaks() == "|":
             self.advance()
         return self._has("|")
 
     def _unary_type(self) -> TypeSyntax:
-        place, sign = self.place, self.token
+        place, sign = self.place, self.lexeme
         if sign in {"-", "+", "!"}:
             self.advance()
             of = self._member_type()
@@ -70,8 +75,8 @@ class TypeParser(ExpressionParser):
             made: TypeSyntax = TypeLiteral(value, place)
         else:
             made = self._member_type()
-        while self.token in {"?", "!"}:
-            if self.token == "?":
+        while self.lexeme in {"?", "!"}:
+            if self.lexeme == "?":
                 made = TypeNullable(made, place)
             self.advance()
         return made
@@ -80,48 +85,48 @@ class TypeParser(ExpressionParser):
         place = self.place
         made = self._primary_type()
         while True:
-            if self.token == "[":
+            if self.lexeme == "[":
                 self.advance()
-                if self.token == "]":
+                if self.lexeme == "]":
                     made = TypeList(made, place)
                 else:
-                    made = self._part_of(made, self.token, place)
+                    made = self._part_of(made, self.lexeme, place)
                     self.advance()
                 self.expect("]")
-            elif self.token == ".":
+            elif self.lexeme == ".":
                 self.advance()
-                made = self._part_of(made, self.token, place)
-                if self.kind != NAME and self.token != "*":
+                made = self._part_of(made, self.lexeme, place)
+                if self.kind != NAME and self.lexeme != "*":
                     raise self.fault("the name of a property is expected here", "BCP020")
                 self.advance()
-                if self.token == "<":
+                if self.lexeme == "<":
                     made = self._type_arguments(place)
             else:
                 return made
 
     def _part_of(self, base: TypeSyntax, part: str, place: Place) -> TypeSyntax:
-        if self.token != "*" and self.kind not in {NAME, NUMBER}:
+        if self.lexeme != "*" and self.kind not in {NAME, NUMBER}:
             raise self.fault("an index is expected here", "BCP018")
         if isinstance(base, TypeName):
             return TypeName([*base.path, part], base.place)
         return TypeOpaque(place)
 
     def _primary_type(self) -> TypeSyntax:
-        token, kind, place = self.token, self.kind, self.place
+        lexeme, kind, place = self.lexeme, self.kind, self.place
         if kind == NAME:
             self.advance()
-            if token in _CONSTANTS:
-                return TypeLiteral(_CONSTANTS[token], place)
-            return self._type_arguments(place) if self.token == "<" else TypeName([token], place)
-        if kind == NUMBER or kind == TEXT or (kind == OTHER and token in "'$"):
+            if lexeme in _CONSTANTS:
+                return TypeLiteral(_CONSTANTS[lexeme], place)
+            return self._type_arguments(place) if self.lexeme == "<" else TypeName([lexeme], place)
+        if kind in {NUMBER, TEXT} or (kind == OTHER and lexeme in "'$"):
             literal = self._primary()
             if not isinstance(literal, Literal):
                 raise self.fault("a type has no expressions in it", "BCP032", place)
             return TypeLiteral(literal.value, place)
-        if token not in {"{", "[", "("}:
+        if lexeme not in {"{", "[", "("}:
             raise self.fault("a type is expected here", "BCP279")
         self._deeper()
-        made = self._type_object() if token == "{" else self._type_tuple() if token == "[" else self._type_group()
+        made = self._type_object() if lexeme == "{" else self._type_tuple() if lexeme == "[" else self._type_group()
         self.depth -= 1
         return made
 
@@ -144,11 +149,11 @@ class TypeParser(ExpressionParser):
         made = TypeObject([], self.place)
         self.advance()
         self.skip_breaks()
-        while self.token not in {"}", END}:
+        while self.lexeme not in {"}", END}:
             decorators = self.decorators()
             place = self.place
             name: str | None
-            if self.token == "*":
+            if self.lexeme == "*":
                 self.advance()
                 name = None
             elif self.kind == NAME:
@@ -168,7 +173,7 @@ class TypeParser(ExpressionParser):
         made = TypeTuple([], self.place)
         self.advance()
         self.skip_breaks()
-        while self.token not in {"]", END}:
+        while self.lexeme not in {"]", END}:
             self.decorators()
             made.items.append(self.type())
             self._separator("]")
@@ -178,36 +183,36 @@ class TypeParser(ExpressionParser):
 
     def declared_type(self, *, optional: bool = False) -> TypeSyntax:
         """Read the type of a declaration, where `resource 'a/b@1'` is one too. `optional`: also without its text."""
-        if self.token != "resource" or self.source[self.end : self.end + 1] == "<":
+        if self.lexeme != "resource" or self.source[self.end : self.end + 1] == "<":
             return self.type()
         place = self.place
         self.advance()
-        if not optional or self.token[:1] == "'":
+        if not optional or self.lexeme[:1] == "'":
             self._text("BCP068", "a resource's type")
         return TypeOpaque(place)
 
     def _text(self, rule: str, what: str) -> Node:
         """Read a text that must stand here."""
-        if self.kind != TEXT and not (self.kind == OTHER and self.token in "'$"):
+        if self.kind != TEXT and not (self.kind == OTHER and self.lexeme in "'$"):
             raise self.fault(f"{what} is expected here, as a text", rule)
         return self._primary()
 
     def decorators(self) -> list[Decorator]:
         """Read `@name(arguments)`, each on its line."""
         made: list[Decorator] = []
-        while self.token == "@":
+        while self.lexeme == "@":
             place = self.place
             self.advance()
             name = self.expect_name("a decorator", "BCP123")
-            arguments = self._arguments() if self.token == "(" else None
-            while self.token == ".":
+            arguments = self._arguments() if self.lexeme == "(" else None
+            while self.lexeme == ".":
                 self.advance()
                 inner = self.expect_name("a decorator", "BCP020")
                 name = inner if name == "sys" else f"{name}.{inner}"
-                arguments = self._arguments() if self.token == "(" else None
+                arguments = self._arguments() if self.lexeme == "(" else None
             if arguments is None:
                 raise self.fault(f"the decorator {name} is not called: add ()", "BCP152", place)
-            if self.token != LINE:
+            if self.lexeme != LINE:
                 raise self.fault("a new line is expected here", "BCP019")
             self.advance()
             made.append(Decorator(name, arguments, place))
@@ -221,23 +226,42 @@ class Parser(TypeParser):
         """Read the whole text. What is wrong is in `faults`."""
         made = File(self.path)
         readers = self._readers()
-        self.skip_breaks()
-        while self.token != END:
+        while self.lexeme != END:
+            if self.lexeme == LINE:
+                if (line := _BLOCK_LINE(self.source, self.end)) is not None:
+                    made.declarations.append(self._block_line(line))
+                    continue
+                self.advance()
+                continue
             place, start = self.place, self.start
             try:
                 made.declarations.append(self._declaration(readers))
             except SyntaxFault as fault:
                 made.broken.append(place)
-                self.recover(fault, _ENDS_LINE, 0)
+                self.recover(fault, _NOTHING, 0, start)
                 self.depth, self.complex = 0, True
-            if self.token == LINE:
-                self.advance()
-            elif self.token != END:
-                fault = self.fault("a new line is expected here", "BCP019")
-                if self.start == start:
-                    self.advance()
-                self.recover(fault, _ENDS_LINE, 0)
+                continue
+            if self.lexeme not in {LINE, END}:
+                self._end_of_line(start)
+        made.shaped = self.shaped
         return made
+
+    def _block_line(self, line: re.Match[str]) -> Block:
+        """Read a resource or module whose first line `_BLOCK_LINE` found."""
+        keyword, name, target = line.group(1, 2, 3)
+        column = line.start() - self._line_start + 1
+        place = Place(self.path, self.line, column)
+        at = Place(self.path, self.line, column + line.start(3) - line.start() - 1)
+        self.jump(line.end(), line.start(4))
+        made = Block(name, [], place, keyword, Literal(target, at), False, None, None, Object([], place), [])  # noqa: FBT003
+        made.body = self._members(made.body, lambda: self._nested(made) if keyword == "resource" else False)
+        if self.lexeme not in {LINE, END}:
+            self._end_of_line(-1)
+        return made
+
+    def _end_of_line(self, begun: int) -> None:
+        """Note that a line does not end here, and go to its end. `begun`: the offset at which a token must be read."""
+        self.recover(self.fault("a new line is expected here", "BCP019"), _ENDS_LINE, 0, begun)
 
     def _readers(self) -> dict[str, Callable[[list[Decorator], Place], Declaration]]:
         return {
@@ -248,7 +272,7 @@ class Parser(TypeParser):
 
     def _declaration(self, readers: dict[str, Callable[[list[Decorator], Place], Declaration]]) -> Declaration:
         decorators = self.decorators()
-        read = readers.get(self.token) if self.kind == NAME else None
+        read = readers.get(self.lexeme) if self.kind == NAME else None
         if read is None:
             raise self.fault("a declaration is expected here, such as param, var, resource or output", "BCP007")
         return read(decorators, self.place)
@@ -268,7 +292,7 @@ class Parser(TypeParser):
         return TargetScope("", decorators, place, self._value())
 
     def _other(self, decorators: list[Decorator], place: Place) -> Declaration:
-        keyword = self.token
+        keyword = self.lexeme
         name = self._head("the declaration", "BCP266")
         return Other(name, decorators, place, keyword, self._value())
 
@@ -281,15 +305,15 @@ class Parser(TypeParser):
         name = self._head("a parameter", "BCP013")
         type_ = self.declared_type()
         default = None
-        if self.token == "=":
+        if self.lexeme == "=":
             default = self._value()
-        elif self.token not in {LINE, END}:
+        elif self.lexeme not in {LINE, END}:
             raise self.fault('"=" or a new line is expected here', "BCP008")
         return Param(name, decorators, place, type_, default)
 
     def _var(self, decorators: list[Decorator], place: Place) -> Declaration:
         name = self._head("a variable", "BCP015")
-        type_ = self.declared_type() if self.token not in {"=", LINE, END} else None
+        type_ = self.declared_type() if self.lexeme not in {"=", LINE, END} else None
         return Var(name, decorators, place, type_, self._value())
 
     def _type(self, decorators: list[Decorator], place: Place) -> Declaration:
@@ -302,19 +326,19 @@ class Parser(TypeParser):
         self.expect("(")
         self.skip_breaks()
         arguments: list[Argument] = []
-        while self.token != ")":
+        while self.lexeme != ")":
             at = self.place
             argument = self.expect_name("an argument", "BCP015")
             arguments.append(Argument(argument, self.declared_type(), at))
             self.skip_breaks()
-            if self.token == ",":
+            if self.lexeme == ",":
                 self.advance()
                 self.skip_breaks()
-            elif self.token != ")":
+            elif self.lexeme != ")":
                 raise self.fault('")" is expected here', "BCP018")
         self.advance()
         output = self.declared_type()
-        if self.token != "=>":
+        if self.lexeme != "=>":
             raise self.fault('"=>" is expected here', "BCP018")
         return Func(name, decorators, place, arguments, output, self._lambda([], place).body)
 
@@ -325,18 +349,18 @@ class Parser(TypeParser):
 
     def _import(self, decorators: list[Decorator], place: Place) -> Declaration:
         self.advance()
-        if self.kind == TEXT or self.kind == OTHER:
+        if self.kind in {TEXT, OTHER}:
             return self._extension_tail(decorators, place)
         names: list[tuple[str, str, Place]] = []
         name = ""
-        if self.token == "*":
+        if self.lexeme == "*":
             self.advance()
             self.expect("as", "BCP012")
             name = self.expect_name("the import", "BCP356")
         else:
             self.expect("{", "BCP353")
             self.skip_breaks()
-            while self.token not in {"}", END}:
+            while self.lexeme not in {"}", END}:
                 names.append(self._imported())
                 self._separator("}")
                 self.skip_breaks()
@@ -351,7 +375,7 @@ class Parser(TypeParser):
         else:
             text = self._text("BCP355", "what is imported")
             original = text.value if isinstance(text, Literal) else ""
-            if self.token != "as":
+            if self.lexeme != "as":
                 raise self.fault("a name is expected here: as NAME", "BCP375")
         return original, self.expect_name("the import", "BCP294") if self._has("as") else original, place
 
@@ -374,15 +398,15 @@ class Parser(TypeParser):
 
     def _block(self, decorators: list[Decorator], place: Place) -> Block:
         """Read a resource or module."""
-        keyword = self.token
+        keyword = self.lexeme
         name = self._head(f"a {keyword}", "BCP017" if keyword == "resource" else "BCP096")
         target = self._text("BCP068" if keyword == "resource" else "BCP097", "its type or path")
         existing = keyword == "resource" and self._has("existing")
         made = Block(name, decorators, place, keyword, target, existing, None, None, Object([], place), [])
         self.expect("=")
-        if self.token == LINE and self._if_follows():
+        if self.lexeme == LINE and self._if_follows():
             self.advance()
-        if self.token == "[":
+        if self.lexeme == "[":
             self.advance()
             self.skip_breaks()
             made.loop = self.loop_head()
@@ -399,12 +423,12 @@ class Parser(TypeParser):
 
     def _body(self, block: Block) -> None:
         """Read `{...}` or `if (...) {...}`."""
-        if self.token == "if" and self.kind == NAME:
+        if self.lexeme == "if" and self.kind == NAME:
             self.advance()
-            if self.token != "(":
+            if self.lexeme != "(":
                 raise self.fault('"(" is expected here', "BCP018")
             block.condition = self._parenthesized()
-        if self.token != "{":
+        if self.lexeme != "{":
             rule = "BCP167" if block.loop else "BCP118"
             raise self.fault('"{", "[" or "if" is expected here', rule)
         self._deeper()
@@ -413,11 +437,11 @@ class Parser(TypeParser):
 
     def _nested(self, block: Block) -> bool:
         """Read a resource that is declared in another's body, if one stands here."""
-        if self.token != "@" and not (self.token == "resource" and self._name_follows()):
+        if self.lexeme != "@" and not (self.lexeme == "resource" and self._name_follows()):
             return False
         try:
             decorators = self.decorators()
-            if self.token != "resource":
+            if self.lexeme != "resource":
                 raise self.fault("a resource is expected here", "BCP007")
             block.nested.append(self._block(decorators, self.place))
         except SyntaxFault as fault:

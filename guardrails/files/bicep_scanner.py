@@ -35,9 +35,14 @@ _TOKEN: Final = re.compile(
 _START: Final = re.compile(rf"(?:[\r\n \t]++|//[^\r\n]*+|{_PRAGMA})*+").match
 _TRIVIA: Final = re.compile(r"(?:[ \t\r\n]++|//[^\r\n]*+|/\*.*?\*/)*+", re.DOTALL).match
 _DECLARATION: Final = re.compile(
-    r"@[a-z]|targetScope[ \t]*=|import[ \t]|(?:metadata|param|var|type|func|resource|module|output|assert)[ \t]+[A-Za-z_]"
+    r"@[a-z]|targetScope[ \t]*=|import[ \t]"
+    r"|(?:metadata|param|var|type|func|resource|module|output|assert)[ \t]+[A-Za-z_]"
 ).match
 _STRAY_TEXT: Final = re.compile(r"\$*'''.*?(?:'''+|\Z)|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
+
+
+new_place: Final = tuple.__new__
+"""Makes a Place of the class and its three parts, in half the time: there is one for each node."""
 
 
 class SyntaxFault(Exception):
@@ -49,7 +54,7 @@ class SyntaxFault(Exception):
 
 
 class Scanner:
-    """The tokens of one text. The current one is `token`, of kind `kind`, from offset `start` to `end`.
+    """The tokens of one text. The current one is `lexeme`, of kind `kind`, from offset `start` to `end`.
 
     Args:
         text: without a byte order mark.
@@ -60,7 +65,7 @@ class Scanner:
         self.source, self.path = text, path
         self.line, self._line_start = 1, 0
         self._before_break = 1, 0
-        self.token, self.kind, self.start, self.end = LINE, BREAK, 0, 0
+        self.lexeme, self.kind, self.start, self.end = LINE, BREAK, 0, 0
         self.holes = 0
         """In how many `${...}` the current token stands: no line may end there."""
         self.faults: list[Diagnostic] = []
@@ -74,7 +79,7 @@ class Scanner:
     def place(self) -> Place:
         """The place of the current token."""
         line, line_start = (self.line, self._line_start) if self.kind != BREAK else self._before_break
-        return Place(self.path, line, self.start - line_start + 1)
+        return new_place(Place, (self.path, line, self.start - line_start + 1))
 
     def advance(self) -> None:
         """Go to the next token. Raises SyntaxFault where none is possible."""
@@ -94,14 +99,14 @@ class Scanner:
             if kind == BLOCK:
                 self._skip_comment()
                 continue
-            self.kind, self.token = kind, found[kind]
+            self.kind, self.lexeme = kind, found[kind]
             return
 
     def _break(self) -> None:
         if self.holes:
             place, self.end = self.place, self.start
             raise SyntaxFault(place, "a text ends before its line does, or an expression in it does not", "BCP004")
-        self.kind, self.token = BREAK, LINE
+        self.kind, self.lexeme = BREAK, LINE
         self._before_break = self.line, self._line_start
         self.count_lines(self.start, self.end)
 
@@ -130,7 +135,7 @@ class Scanner:
         """Go on at an offset of the next line, whose start is at `line_start`, before its first token."""
         self.end, self._line_start = end, line_start
         self.line += 1
-        self.kind, self.token = BREAK, LINE
+        self.kind, self.lexeme = BREAK, LINE
 
     def after_breaks(self, width: int = 1) -> str:
         """Return the characters that follow the line breaks and comments here; those of the token if there are none."""
@@ -144,19 +149,19 @@ class Scanner:
         """Return the fault of the current token, to raise."""
         return SyntaxFault(place or self.place, message, rule)
 
-    def expect(self, token: str, rule: str = "BCP018") -> None:
+    def expect(self, lexeme: str, rule: str = "BCP018") -> None:
         """Go over a token that must stand here. Raises SyntaxFault where another does."""
-        if self.token != token:
-            raise self.fault(f'"{token}" is expected here', rule)
+        if self.lexeme != lexeme:
+            raise self.fault(f'"{lexeme}" is expected here', rule)
         self.advance()
 
     def expect_name(self, what: str, rule: str) -> str:
         """Go over a name that must stand here, and return it. `what`: of what it is."""
-        if self.kind != NAME or self.token in {"true", "false", "null"}:
+        if self.kind != NAME or self.lexeme in {"true", "false", "null"}:
             raise self.fault(f"the name of {what} is expected here", rule)
-        if len(self.token) > 255:
+        if len(self.lexeme) > 255:
             raise self.fault("a name has at most 255 characters", "BCP024")
-        name = self.token
+        name = self.lexeme
         self.advance()
         return name
 
@@ -169,12 +174,21 @@ class Scanner:
         """Return whether a declaration seems to begin here, at the start of a line: nothing goes on beyond it."""
         return self.start == self._line_start and _DECLARATION(self.source, self.start) is not None
 
-    def recover(self, fault: SyntaxFault, stops: frozenset[str], holes: int) -> None:
-        """Note a fault and go to the next token of `stops`, or to the end. `holes`: as they were before."""
+    def recover(self, fault: SyntaxFault, stops: frozenset[str], holes: int, begun: int = -1) -> None:
+        """Note a fault and go to the next token of `stops`, to the next declaration, or to the end.
+
+        Args:
+            fault: to note.
+            stops: the tokens at which to stop.
+            holes: in how many texts what was read stood.
+            begun: the offset of the declaration that is broken: at it nothing stops.
+        """
         self.faults.append(fault.diagnostic)
         self.holes = holes
-        while self.token not in stops and self.token != END and not self.at_declaration():
-            if self.kind == OTHER and self.token in "'$" and (text := _STRAY_TEXT(self.source, self.start)):
+        if self.start == begun:
+            self.advance()
+        while self.lexeme not in stops and self.lexeme != END and not self.at_declaration():
+            if self.kind == OTHER and self.lexeme in "'$" and (text := _STRAY_TEXT(self.source, self.start)):
                 self.count_lines(self.start, text.end())
                 self.end = text.end()
             self.advance()

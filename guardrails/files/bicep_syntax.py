@@ -1,8 +1,8 @@
 """What stands in a Bicep file: declarations as they are written, their names not yet looked up. Pure data.
 
-Expressions are nodes of `evaluation`, not yet bound: every name is a `Local`, and what the language has beyond functions
-is a `Call` whose name is no name of a function: an operator (`==`, `-` with one argument or two), `METHOD` before a
-name, `NESTED`, `GROUP`.
+Expressions are nodes of `evaluation`, not yet bound: every name is a `Local`, and what the language has beyond
+functions is a `Call` whose name is no name of a function: an operator (`==`, `-` with one argument or two), `METHOD`
+before a name, `NESTED`, `GROUP`.
 """
 
 from dataclasses import dataclass, field
@@ -219,8 +219,14 @@ class Using(Declaration):
 
 @dataclass(slots=True)
 class File:
-    """A file as written. `broken`: the places of declarations that could not be read."""
+    """A file as written.
+
+    Attributes:
+        broken: the places of declarations that could not be read.
+        shaped: whether there are lambdas, loops or spreads, which may not stand everywhere.
+    """
 
     path: str
     declarations: list[Declaration] = field(default_factory=list)
     broken: list[Place] = field(default_factory=list)
+    shaped: bool = False

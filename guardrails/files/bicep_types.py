@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Final
+from typing import Any, Final
 
 from guardrails.evaluation.expressions import Array, Literal, Node
 from guardrails.evaluation.template import TypeOf
@@ -81,8 +81,8 @@ class TypeReader:
 
     def _named(self, type_: TypeName) -> TypeOf:
         path = type_.path
-        if path[0] == "sys" and "sys" not in self._declared and len(path) > 1:
-            path = path[1:]
+        if path[0] == "sys" and len(path) > 1 and path[1] in _AMBIENT | {"any"}:
+            return _ambient(path[1], type_.place)
         name, rest = path[0], path[1:]
         if name in self._declared:
             found = self.named(name)
@@ -91,7 +91,7 @@ class TypeReader:
         elif rest and f"{name}.{rest[0]}" in self._imported:
             found, rest = self._imported[f"{name}.{rest[0]}"], rest[1:]
         elif name in _AMBIENT or name == "any":
-            found = TypeOf(kind=name if name != "any" else "", nullable=name == "any", place=type_.place)
+            found = _ambient(name, type_.place)
         elif any(one.startswith(f"{name}.") for one in self._imported):
             return TypeOf(nullable=True, place=type_.place)
         else:
@@ -140,7 +140,7 @@ class TypeReader:
 
     def _decorated(self, of: TypeOf, decorators: list[Decorator]) -> TypeOf:
         """Return a type with the constraints of decorators."""
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         for decorator in decorators:
             argument = decorator.arguments[0] if decorator.arguments else None
             if decorator.name in _NUMBERS:
@@ -156,17 +156,22 @@ class TypeReader:
                 changes["sealed"] = True
         return replace(of, **changes) if changes else of
 
-    def _number(self, decorator: Decorator, of: TypeOf, argument: Node | None, changes: dict[str, object]) -> None:
+    def _number(self, decorator: Decorator, of: TypeOf, argument: Node | None, changes: dict[str, Any]) -> None:
         kinds = {"int"} if decorator.name.endswith("Value") else {"string", "array"}
         if of.kind and of.kind not in kinds:
-            self._fault(decorator.place, f"@{decorator.name}() is not for values of type {of.kind}", "BCP166")
+            self._fault(decorator.place, f"@{decorator.name}() is not for values of type {of.kind}", "BCP124")
         elif isinstance(argument, Literal) and isinstance(argument.value, int) and not isinstance(argument.value, bool):
             changes[_NUMBERS[decorator.name]] = argument.value
         else:
             self._fault(decorator.place, f"@{decorator.name}() needs a number", "BCP070")
 
 
-def _kind(value: str | int | bool | None) -> str:
+def _ambient(name: str, place: Place) -> TypeOf:
+    """Return a type of the language itself."""
+    return TypeOf(nullable=True, place=place) if name == "any" else TypeOf(kind=name, place=place)
+
+
+def _kind(value: str | int | None) -> str:
     if value is None:
         return ""
     return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "string"

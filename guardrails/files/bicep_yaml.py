@@ -84,19 +84,24 @@ class _Reader:
         own: set[str] = set()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise NoYaml(f"a key is no text, at line {event.start_mark.line + 1}")
+                raise NoYaml(f"a key is no text, {_line(event)}")
             value = self._value(next(self._events), flow=flow, depth=depth + 1)
             if event.value == "<<":
                 for one in value if isinstance(value, list) else [value]:
                     if not isinstance(one, dict):
-                        raise NoYaml(f"what << takes in is no mapping, at line {event.start_mark.line + 1}")
+                        raise NoYaml(f"what << takes in is no mapping, {_line(event)}")
                     made |= {key: part for key, part in one.items() if key not in own}
                 continue
             if event.value in own:
-                raise NoYaml(f"the key {event.value} is given twice, at line {event.start_mark.line + 1}")
+                raise NoYaml(f"the key {event.value} is given twice, {_line(event)}")
             own.add(event.value)
             made[event.value] = value
         return made
+
+
+def _line(event: Any) -> str:
+    """Return where an event of the parser is, as "at line 3"."""
+    return f"at line {event.start_mark.line + 1}"
 
 
 def _size(value: Value) -> int:

@@ -84,13 +84,15 @@ class Repository:
     """The files below a root. Paths are relative to it, with forward slashes.
 
     Args:
-        root: an existing folder.
+        root: the absolute path of an existing folder; a link may lead to it.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        self._prefix = str(self.root).rstrip("/") + "/"
+        self.root = root
+        self._prefix = str(root).rstrip("/") + "/"
+        self._inside = os.path.realpath(root).rstrip("/") + "/"
         self._ignored: dict[str, GitIgnoreSpec | None] = {}
+        self._asked = str(root)
         self._real: dict[str, bool] = {}
 
     def relative(self, path: Path) -> str:
@@ -140,7 +142,10 @@ class Repository:
             if not os.path.lexists(full):
                 yield Trouble(self.relative(path), 0, 0, "there is no such file or folder")
             elif path.is_dir():
+                above, _, _ = full.rpartition("/")
+                self._asked = full if self._ignores(above)(full, True) else str(self.root)  # noqa: FBT003 - as scandir
                 yield from self._folder(full, seen, folders, ())
+                self._asked = str(self.root)
             elif full not in seen:
                 seen.add(full)
                 yield from self._file(full, named=True)
@@ -211,8 +216,7 @@ class Repository:
             raise Unreadable("it is a link that leads out of the repository, so it is not read")
 
     def _is_inside(self, full: str) -> bool:
-        real = os.path.realpath(full)
-        return real == str(self.root) or real.startswith(self._prefix)
+        return (os.path.realpath(full) + "/").startswith(self._inside)
 
     def _ignores(self, folder: str) -> Callable[[str, bool], bool]:
         """Return what says whether .gitignore files leave out a path: those of its folder, and above to the root."""
@@ -230,10 +234,14 @@ class Repository:
         return ignored
 
     def _up(self, folder: str) -> Iterator[str]:
-        while folder.startswith(self._prefix):
+        """Yield a folder and those above it whose .gitignore counts, the nearest first.
+
+        Where somebody asks for a folder that is ignored itself, they want what is in it: nothing above it counts.
+        """
+        while folder.startswith(self._prefix) and folder != self._asked:
             yield folder
             folder = folder.rpartition("/")[0]
-        if folder == str(self.root):
+        if folder in (str(self.root), self._asked):
             yield folder
 
     def _spec(self, folder: str) -> "GitIgnoreSpec | None":
@@ -301,7 +309,10 @@ def _no_template(data: bytes) -> str:
 def _read(full: str, head: int = 0, most: int | None = None) -> bytes:
     """Return the bytes of a plain file. Raises OSError, and Unreadable for what is no plain file or is too large.
 
-    `most`: how many bytes it may have, LARGEST if nobody says. `head`: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
+    Args:
+        full: its path.
+        head: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
+        most: how many bytes it may have; LARGEST if nobody says.
     """
     handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     with os.fdopen(handle, "rb") as file:

@@ -93,6 +93,17 @@ def test_gitignore_of_every_folder_is_honoured(repo: Path) -> None:
     assert found(repo, repo / "out/a.bicep", repo / "deep").keys() == {"out/a.bicep", "deep/kept.json"}, "it is named"
 
 
+def test_a_folder_that_is_ignored_is_walked_where_somebody_asks_for_it(repo: Path) -> None:
+    write(repo, ".gitignore", "out\n")
+    write(repo, "out/.gitignore", "no.bicep\n")
+    for path in ("out/a.bicep", "out/deep/b.bicep", "out/no.bicep", "c.bicep"):
+        write(repo, path)
+    assert found(repo).keys() == {"c.bicep"}
+    assert found(repo, repo / "out").keys() == {"out/a.bicep", "out/deep/b.bicep"}
+    assert found(repo, repo / "out", repo).keys() == {"out/a.bicep", "out/deep/b.bicep", "c.bicep"}
+    assert found(repo, repo / "out/deep").keys() == {"out/deep/b.bicep"}
+
+
 def test_a_file_that_is_named_and_no_template_is_a_line(repo: Path) -> None:
     write(repo, "a.txt", "hello")
     write(repo, "saved.json", '{"properties": {"policyAssignmentId": "x"}}')
@@ -217,3 +228,14 @@ def test_a_reference_that_leads_out_is_refused(repo: Path, reference: str) -> No
 def test_a_reference_is_relative_to_its_file(repo: Path) -> None:
     assert Repository(repo).joined("x/main.bicep", "../modules/a.bicep") == "modules/a.bicep"
     assert Repository(repo).joined("main.bicep", "./a.bicep") == "a.bicep"
+
+
+def test_the_root_may_be_a_link_itself(repo: Path, tmp_path: Path) -> None:
+    write(repo, "x/a.bicep")
+    link = tmp_path / "link"
+    link.symlink_to(repo)
+    (repo / "out").symlink_to(tmp_path)
+    assert found(link, link / "x").keys() == found(link).keys() == {"x/a.bicep"}
+    assert Repository(link).read("x/a.bicep") == b""
+    with pytest.raises(Unreadable):
+        Repository(link).read("out/link/x/../../../etc")

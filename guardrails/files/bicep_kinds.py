@@ -1,0 +1,449 @@
+"""Kinds of values in Bicep expressions: what the compiler refuses because a value is of another kind. Pure.
+
+Far less than the compiler's types: only what is certainly text, number, list and so on counts, and what is not certain
+is let pass. Expressions are already bound.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from guardrails.evaluation.expressions import (
+    Access,
+    Array,
+    Call,
+    Comprehension,
+    Conditional,
+    Impossible,
+    Interpolation,
+    Lambda,
+    Literal,
+    Local,
+    Node,
+    Object,
+    Opaque,
+    Parameter,
+    Spread,
+    Symbol,
+    Variable,
+)
+from guardrails.evaluation.template import FunctionDeclaration, Template, TypeOf
+from guardrails.evaluation.values import Place
+from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SIGNATURES, Signature
+
+type Fault = Callable[[Place, str, str], Impossible]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a value before it is computed.
+
+    Attributes:
+        kind: `string`, `int`, `bool`, `array`, `object`, `null`, `lambda`; "" for anything.
+        nullable: it may be null as well.
+        members: the properties of an object, where all are known; None where they are not.
+        items: what each item of a list is.
+        value: the text that it is, where that is known.
+        of: the declared type that it has.
+        place: where it stands.
+    """
+
+    kind: str = ""
+    nullable: bool = False
+    members: "Mapping[str, Shape] | None" = None
+    items: "Shape | None" = None
+    value: str | None = None
+    of: TypeOf | None = None
+    place: Place | None = None
+
+
+ANY: Final = Shape()
+_PLAIN: Final = {kind: Shape(kind) for kind in ("string", "int", "bool", "array", "object", "null", "lambda")}
+_PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Opaque, Impossible, str})
+"""What has no part whose kind could be wrong."""
+_NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
+_ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
+_LOGIC: Final = frozenset({"and", "or", "not"})
+_DEEPEST: Final = 12
+"""Levels of declared types that values are held against."""
+
+type Locals = Mapping[str, Shape]
+
+
+def of_type(type_: TypeOf | None) -> Shape:
+    """Return the shape of values of a declared type."""
+    if type_ is None or (not type_.kind and not type_.properties):
+        return ANY
+    return Shape(type_.kind, type_.nullable, of=type_)
+
+
+class Kinds:
+    """Finds the kinds of the expressions of one file, and notes what is refused on the way."""
+
+    def __init__(self, template: Template, fault: Fault) -> None:
+        self._template, self._fault = template, fault
+        self._variables: dict[str, Shape] = {}
+        self._typed: dict[str, TypeOf] = {}
+        self._arguments: dict[str, Shape] | None = None
+
+    def run(self, typed: Mapping[str, TypeOf]) -> None:
+        """Look at all declarations but resources. `typed`: the declared types of variables."""
+        self._typed = dict(typed)
+        template = self._template
+        for parameter in template.parameters.values():
+            if parameter.default is not None:
+                self.assign(self.shape(parameter.default, {}), parameter.type, "BCP033", parameter.default.place)
+        for name, variable in template.variables.items():
+            if variable.home is None:
+                self._variable(name)
+        for function in template.functions.values():
+            if function.home is None:
+                self._function(function)
+        for output in template.outputs.values():
+            self.assign(self.shape(output.value, {}), output.type, "BCP033", output.value.place)
+
+    def _variable(self, name: str) -> Shape:
+        if name not in self._variables:
+            self._variables[name] = ANY
+            variable = self._template.variables.get(name)
+            if variable is not None and variable.home is None:
+                shape = self.shape(variable.value, {})
+                if name in self._typed:
+                    self.assign(shape, self._typed[name], "BCP033", variable.value.place)
+                    shape = of_type(self._typed[name])
+                self._variables[name] = shape
+        return self._variables[name]
+
+    def _function(self, function: FunctionDeclaration) -> None:
+        self._arguments = {one.name: of_type(one.type) for one in function.parameters}
+        body = self.shape(function.body, {})
+        if function.output is not None:
+            self.assign(body, function.output, "BCP033", function.body.place)
+        self._arguments = None
+
+    def check(self, node: Node, names: Locals) -> None:
+        """Look at the expressions in a value of which no more is asked, such as the body of a resource."""
+        if isinstance(node, Object):
+            for member in node.members:
+                if isinstance(member, Spread):
+                    self._spread(member, "object", names)
+                    continue
+                if type(member.value) not in _PLAIN_NODES:
+                    self.check(member.value, names)
+                if not isinstance(member.key, str):
+                    self.shape(member.key, names)
+        elif isinstance(node, Array):
+            for item in node.items:
+                if isinstance(item, Spread):
+                    self._spread(item, "array", names)
+                elif type(item) not in _PLAIN_NODES:
+                    self.check(item, names)
+        else:
+            self.shape(node, names)
+
+    # shapes
+
+    def shape(self, node: Node, names: Locals) -> Shape:
+        """Return what is known of a value."""
+        finder = _SHAPES.get(type(node))
+        return ANY if finder is None else finder(self, node, names)
+
+    def _literal(self, node: Literal, _names: Locals) -> Shape:
+        value = node.value
+        if isinstance(value, str):
+            return Shape("string", value=value, place=node.place)
+        kind = "null" if value is None else "bool" if isinstance(value, bool) else "int"
+        return _PLAIN[kind] if isinstance(value, int | None) else ANY
+
+    def _interpolation(self, node: Interpolation, names: Locals) -> Shape:
+        for part in node.parts:
+            if type(part) not in _PLAIN_NODES and not isinstance(part, str):
+                self.shape(part, names)
+        return _PLAIN["string"]
+
+    def _array(self, node: Array, names: Locals) -> Shape:
+        shapes = [
+            self._spread(item, "array", names) if isinstance(item, Spread) else self.shape(item, names)
+            for item in node.items
+        ]
+        return Shape("array", items=_common(shapes) if shapes else None, place=node.place)
+
+    def _spread(self, node: Spread, kind: str, names: Locals) -> Shape:
+        shape = self.shape(node.value, names)
+        if shape.kind not in {"", kind, "null"}:
+            self._fault(node.place, f"only an {kind} can be spread here", "BCP402")
+        return (shape.items or ANY) if kind == "array" else shape
+
+    def _object(self, node: Object, names: Locals) -> Shape:
+        members: dict[str, Shape] | None = {}
+        for one in node.members:
+            if isinstance(one, Spread):
+                more = self._spread(one, "object", names).members
+                members = None if members is None or more is None else {**members, **more}
+                continue
+            shape = self.shape(one.value, names)
+            if not isinstance(one.key, str):
+                self.shape(one.key, names)
+                members = None
+            elif members is not None:
+                members[one.key] = shape
+        return Shape("object", members=members, place=node.place)
+
+    def _parameter(self, node: Parameter, _names: Locals) -> Shape:
+        if self._arguments is not None:
+            return self._arguments.get(node.name, ANY)
+        declared = self._template.parameters.get(node.name)
+        return of_type(declared.type) if declared is not None else ANY
+
+    def _variable_node(self, node: Variable, _names: Locals) -> Shape:
+        return self._variable(node.name)
+
+    def _local(self, node: Local, names: Locals) -> Shape:
+        return names.get(node.name, ANY)
+
+    def _symbol(self, _node: Symbol, _names: Locals) -> Shape:
+        return ANY
+
+    def _access(self, node: Access, names: Locals) -> Shape:
+        target = self.shape(node.target, names)
+        key = self.shape(node.key, names)
+        if node.safe and target.kind != "array":
+            return ANY
+        if target.kind in {"string", "int", "bool"}:
+            self._fault(node.place, f"a value of type {target.kind} has no members", "BCP055")
+        elif target.kind == "array":
+            if key.kind in {"string", "bool", "array", "object"} and not node.safe:
+                self._fault(node.place, "a member of a list is chosen by its number", "BCP074")
+            return self._item(target)
+        elif target.kind == "object":
+            if key.kind in {"int", "bool", "array", "object"}:
+                self._fault(node.place, "a member of an object is chosen by its name", "BCP075")
+            elif key.value is not None:
+                return self._property(node, target, key.value)
+        return ANY
+
+    def _item(self, target: Shape) -> Shape:
+        if target.of is not None:
+            return of_type(target.of.items)
+        return target.items or ANY
+
+    def _property(self, node: Access, target: Shape, name: str) -> Shape:
+        if target.of is not None and target.of.properties:
+            found = target.of.properties.get(name)
+            if found is not None:
+                return of_type(found)
+            if target.of.additional is not None:
+                return of_type(target.of.additional)
+        elif target.members is not None:
+            if name in target.members:
+                return target.members[name]
+        else:
+            return ANY
+        self._fault(node.place, f"the object has no property {name}", "BCP053")
+        return ANY
+
+    def _conditional(self, node: Conditional, names: Locals) -> Shape:
+        test = self.shape(node.test, names)
+        if test.kind not in {"", "bool"}:
+            self._fault(node.test.place, f"a condition is true or false, not of type {test.kind}", "BCP046")
+        yes, no = self.shape(node.yes, names), self.shape(node.no, names)
+        return ANY if isinstance(node.test, Literal) else _common([yes, no])
+
+    def _lambda(self, node: Lambda, names: Locals) -> Shape:
+        self.shape(node.body, {**names, **dict.fromkeys(node.names, ANY)})
+        return _PLAIN["lambda"]
+
+    def _comprehension(self, node: Comprehension, names: Locals) -> Shape:
+        inner = self.loop(node.loop.items, node.loop.name, node.loop.index, names)
+        return Shape("array", items=self.shape(node.body, inner), place=node.place)
+
+    def loop(self, items: Node | None, name: str, index: str | None, names: Locals) -> Locals:
+        """Return what is known inside a loop."""
+        shape = ANY if items is None else self.shape(items, names)
+        if items is not None and shape.kind not in {"", "array", "null"}:
+            self._fault(items.place, f"a loop runs over a list, not a value of type {shape.kind}", "BCP137")
+        return {**names, name: self._item(shape)} | ({index: _PLAIN["int"]} if index else {})
+
+    # calls
+
+    def _call(self, node: Call, names: Locals) -> Shape:
+        name = node.name
+        signature = SIGNATURES.get(name)
+        declared = self._template.functions.get(name)
+        if declared is not None:
+            return self._user_function(node, declared, names)
+        if name in LAMBDAS and signature is not None:
+            return self._with_lambda(node, signature, names)
+        shapes = [self.shape(argument, names) for argument in node.arguments]
+        if name in _NUMBERS:
+            return self._operator(node, shapes, ("int",), "int")
+        if name in _LOGIC:
+            return self._operator(node, shapes, ("bool",), "bool")
+        if name in _ORDERS:
+            return self._operator(node, shapes, ("int", "string"), "bool")
+        if name == "equals":
+            return _PLAIN["bool"]
+        if name == "coalesce":
+            return _common(shapes)
+        return ANY if signature is None else self._built_in(node, signature, shapes)
+
+    def _operator(self, node: Call, shapes: list[Shape], kinds: tuple[str, ...], result: str) -> Shape:
+        found = {shape.kind for shape in shapes if shape.kind}
+        if found - set(kinds) or len(found) > 1:
+            code = "BCP045" if len(shapes) > 1 else "BCP044"
+            said = f"the operator is not for values of type {' and '.join(sorted(found))}"
+            self._fault(node.place, said, code)
+        return _PLAIN[result]
+
+    def _built_in(self, node: Call, signature: Signature, shapes: list[Shape]) -> Shape:
+        if not self._counted(node, signature):
+            return ANY
+        for number, shape in enumerate(shapes):
+            letters = signature.kinds[min(number, len(signature.kinds) - 1)]
+            self._argument(node, number, shape, letters)
+        if node.name in {"concat", "union", "intersection"}:
+            self._alike(node, shapes)
+        listed = node.arguments[0] if node.arguments else None
+        if node.name == "join" and isinstance(listed, Array) and any(map(_is_null, listed.items)):
+            self._fault(listed.place, "join() does not take null", "BCP070")
+        result = signature.result
+        if result == "=":
+            return Shape(shapes[0].kind) if shapes[0].kind else ANY
+        return ANY if result == "*" else _PLAIN[KINDS[result]]
+
+    def _counted(self, node: Call, signature: Signature) -> bool:
+        count = len(node.arguments)
+        if signature.least <= count <= signature.most:
+            return True
+        wanted = str(signature.least)
+        if signature.most == MANY:
+            wanted = f"at least {signature.least}"
+        elif signature.most > signature.least:
+            wanted = f"{signature.least} to {signature.most}"
+        self._fault(node.place, f"{node.name}() has {wanted} arguments, not {count}", "BCP071")
+        return False
+
+    def _argument(self, node: Call, number: int, shape: Shape, letters: str) -> None:
+        kinds = {KINDS[letter] for letter in letters if letter != "*"}
+        if shape.kind and "*" not in letters and shape.kind not in kinds:
+            said = f"{node.name}() does not take a value of type {shape.kind} as argument {number + 1}"
+            self._fault(node.arguments[number].place, said, "BCP070")
+        elif shape.kind == "lambda" and "lambda" not in kinds:
+            self._fault(node.arguments[number].place, f"{node.name}() does not take a lambda", "BCP070")
+
+    def _alike(self, node: Call, shapes: Iterable[Shape]) -> None:
+        kinds = {shape.kind for shape in shapes if shape.kind}
+        if len(kinds & {"array", "object"}) > 0 and len(kinds) > 1:
+            self._fault(node.place, f"{node.name}() takes values of one type", "BCP048")
+
+    def _with_lambda(self, node: Call, signature: Signature, names: Locals) -> Shape:
+        if not self._counted(node, signature):
+            return ANY
+        first = self.shape(node.arguments[0], names)
+        self._argument(node, 0, first, signature.kinds[0])
+        item = self._item(first) if first.kind == "array" else ANY
+        start = self.shape(node.arguments[1], names) if node.name == "reduce" else ANY
+        result = ANY
+        for number in range(2 if node.name == "reduce" else 1, len(node.arguments)):
+            result = self._given_lambda(node, number, item if node.name != "mapValues" else ANY, names)
+        if node.name == "map":
+            return Shape("array", items=result)
+        if node.name in {"filter", "sort"}:
+            return first if first.kind == "array" else _PLAIN["array"]
+        return start if node.name == "reduce" and start.kind == result.kind else ANY
+
+    def _given_lambda(self, node: Call, number: int, item: Shape, names: Locals) -> Shape:
+        """Return what a lambda gives that is an argument of a call."""
+        argument = node.arguments[number]
+        if not isinstance(argument, Lambda):
+            if not isinstance(argument, Opaque | Impossible):
+                self._fault(argument.place, f"{node.name}() needs a lambda as argument {number + 1}", "BCP070")
+            return ANY
+        least, most = LAMBDAS[node.name]
+        if not least <= len(argument.names) <= most:
+            self._fault(argument.place, f"the lambda of {node.name}() has {least} to {most} variables", "BCP244")
+            return ANY
+        inner = dict(names) | dict.fromkeys(argument.names, item)
+        if node.name == "reduce":
+            inner[argument.names[0]] = ANY
+        if len(argument.names) > (2 if node.name == "reduce" else 1) and node.name != "sort":
+            inner[argument.names[-1]] = _PLAIN["int"]
+        result = self.shape(argument.body, inner)
+        wanted = {"filter": "bool", "sort": "bool", "groupBy": "string", "toObject": "string"}.get(node.name)
+        if wanted and result.kind not in {"", wanted} and number == 1:
+            self._fault(argument.place, f"the lambda of {node.name}() gives a value of type {wanted}", "BCP070")
+        return result
+
+    def _user_function(self, node: Call, declared: FunctionDeclaration, names: Locals) -> Shape:
+        shapes = [self.shape(argument, names) for argument in node.arguments]
+        if len(shapes) != len(declared.parameters):
+            wanted = len(declared.parameters)
+            self._fault(node.place, f"{node.name}() has {wanted} arguments, not {len(shapes)}", "BCP071")
+        for argument, shape, parameter in zip(node.arguments, shapes, declared.parameters, strict=False):
+            self.assign(shape, parameter.type, "BCP070", argument.place)
+        return of_type(declared.output)
+
+    # assignments
+
+    def assign(self, shape: Shape, type_: TypeOf, rule: str, place: Place, depth: int = 0) -> None:
+        """Note where a value is certainly not of a declared type."""
+        if depth > _DEEPEST or not shape.kind or not type_.kind:
+            return
+        place = shape.place or place
+        if shape.kind == "null":
+            return
+        if shape.kind != type_.kind:
+            said = f"a value of type {type_.kind} is expected here, not of type {shape.kind}"
+            self._fault(place, said, rule)
+        elif shape.value is not None and isinstance(type_.allowed, Array):
+            self._allowed(shape, type_.allowed, place, rule)
+        elif shape.kind == "array" and type_.items is not None and shape.items is not None:
+            self.assign(shape.items, type_.items, "BCP034", place, depth + 1)
+        elif shape.kind == "object" and shape.members is not None:
+            self._members(shape.members, type_, place, depth)
+
+    def _allowed(self, shape: Shape, allowed: Array, place: Place, rule: str) -> None:
+        values = [item.value for item in allowed.items if isinstance(item, Literal)]
+        if len(values) == len(allowed.items) and shape.value not in values:
+            self._fault(place, f"{shape.value!r} is none of the allowed values", rule)
+
+    def _members(self, members: Mapping[str, Shape], type_: TypeOf, place: Place, depth: int) -> None:
+        missing = sorted(type_.required - members.keys())
+        if missing:
+            self._fault(place, f"the object lacks {', '.join(missing[:5])}", "BCP035")
+        for name, member in members.items():
+            inner = type_.properties.get(name) or type_.additional
+            if inner is not None:
+                self.assign(member, inner, "BCP036", member.place or place, depth + 1)
+            elif type_.sealed:
+                self._fault(member.place or place, f"the object may not have {name}", "BCP037")
+
+
+def _is_null(node: Node | Spread) -> bool:
+    return isinstance(node, Literal) and node.value is None
+
+
+def _common(shapes: list[Shape]) -> Shape:
+    """Return what is known of a value that is one of several."""
+    first = shapes[0]
+    if all(shape is first for shape in shapes):
+        return first
+    kinds = {shape.kind for shape in shapes}
+    return Shape(first.kind) if len(kinds) == 1 else ANY
+
+
+_SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {
+    Literal: Kinds._literal,  # noqa: SLF001 - a table of this module's methods
+    Interpolation: Kinds._interpolation,  # noqa: SLF001
+    Array: Kinds._array,  # noqa: SLF001
+    Object: Kinds._object,  # noqa: SLF001
+    Parameter: Kinds._parameter,  # noqa: SLF001
+    Variable: Kinds._variable_node,  # noqa: SLF001
+    Local: Kinds._local,  # noqa: SLF001
+    Symbol: Kinds._symbol,  # noqa: SLF001
+    Access: Kinds._access,  # noqa: SLF001
+    Conditional: Kinds._conditional,  # noqa: SLF001
+    Lambda: Kinds._lambda,  # noqa: SLF001
+    Comprehension: Kinds._comprehension,  # noqa: SLF001
+    Call: Kinds._call,  # noqa: SLF001
+}

@@ -75,7 +75,7 @@ class _Deployment:
 
     def _read(self, template: Template) -> None:
         if template.path not in self.plan.paths:
-            self.plan.paths.append(template.path)
+            self.plan.paths += [one for one in (template.path, *template.loaded) if one not in self.plan.paths]
             self.plan.diagnostics += template.diagnostics
             self.doubtful = self.doubtful or bool(template.incomplete)
 

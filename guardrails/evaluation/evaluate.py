@@ -15,7 +15,7 @@ from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration
+from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration, takes_null
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -426,7 +426,7 @@ def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:
 
 
 def _without_value(declared: ParameterDeclaration, frame: Frame, *, given: bool) -> tuple[Value, Place]:
-    if declared.type.nullable or given:
+    if given or takes_null(declared.type, frame.template):
         return None, declared.place
     if frame.outer is not None:
         raise EngineError(f"the parameter {declared.name!r} is given no value", declared.place)

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from guardrails.evaluation.expressions import Access, Call, Literal, Member, Node, Object, Opaque, Spread, Symbol
-from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template
+from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template, takes_null
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
 from guardrails.files.bicep_checks import Checks, Placed, at_run_time
@@ -278,7 +278,7 @@ class Blocks:
         missing = [
             name
             for name, one in template.parameters.items()
-            if one.default is None and not one.type.nullable and name not in deployment.parameters
+            if one.default is None and not takes_null(one.type, template) and name not in deployment.parameters
         ]
         if missing:
             said = f"the module needs {', '.join(missing[:5])}, which {'is' if len(missing) == 1 else 'are'} not given"

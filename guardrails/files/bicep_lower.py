@@ -38,7 +38,7 @@ from guardrails.files.bicep_syntax import (
     TypeSyntax,
     Var,
 )
-from guardrails.files.bicep_types import TypeReader
+from guardrails.files.bicep_types import UNKNOWN, TypeReader
 from guardrails.files.walk import Unreadable
 
 _SCOPES: Final = {kind.value: kind for kind in ScopeKind}
@@ -223,12 +223,12 @@ class Lowering:
         for _, here, place in one.names:
             self.named.setdefault(here, Named(Kind.VARIABLE, one))
             self.template.variables[here] = VariableDeclaration(here, Opaque(Unknown(why, place)), place)
-            self.imported_types[here] = TypeOf(nullable=True, place=place)
+            self.imported_types[here] = UNKNOWN
             unknown: Node = Opaque(Unknown(why, place))
             self.binder.unknown_functions[here] = unknown
         if not one.names:
             self.named.setdefault(one.name, Named(Kind.NAMESPACE, one, {"": Kind.ERROR}))
-            self.imported_types[f"{one.name}."] = TypeOf(nullable=True, place=one.place)
+            self.imported_types[f"{one.name}."] = UNKNOWN
 
     def _take(self, other: Lowered, name: str, here: str) -> Kind:
         """Take an exported name from another file into this one; return what it is."""
@@ -257,6 +257,8 @@ class Lowering:
         if type_.nullable and one.default is not None and type_.kind:
             self.binder.fault(one.place, f"{one.name} may be null, so it has no other default", "BCP326")
         default = None if one.default is None else self.binder.value(one.default, {}, Where.DEFAULT)
+        if default is None and type_ is UNKNOWN:
+            default = Opaque(Unknown(f"the type of {one.name} is not known here, so it may be null", one.place))
         self.template.parameters.setdefault(one.name, ParameterDeclaration(one.name, type_, default, one.place))
 
     def _decorators(self, one: Declaration) -> None:

@@ -79,6 +79,27 @@ def test_a_name_that_does_not_fit_its_type_is_refused() -> None:
     assert "one part for each part" in refusal(plan(template(exemption("a/b"))))
 
 
+@pytest.mark.parametrize(
+    ("call", "world", "expected"),
+    [
+        ("'A.B/c', 'x'", GROUP, f"{GROUP}/providers/A.B/c/x"),
+        ("'g', 'A.B/c', 'x'", GROUP, f"{SUBSCRIPTION}/resourceGroups/g/providers/A.B/c/x"),
+        (f"'{OTHER}', 'g', 'A.B/c', 'x'", GROUP, f"/subscriptions/{OTHER}/resourceGroups/g/providers/A.B/c/x"),
+        ("'A.B/c', 'x'", SUBSCRIPTION, f"{SUBSCRIPTION}/providers/A.B/c/x"),
+        (f"'{OTHER}', 'A.B/c', 'x'", SUBSCRIPTION, f"/subscriptions/{OTHER}/providers/A.B/c/x"),
+        ("'A.B/c', 'x'", CORP, "/providers/A.B/c/x"),
+        ("'g', 'A.B/c', 'x'", SUBSCRIPTION, None),
+        (f"'{OTHER}', 'g', 'A.B/c', 'x'", SUBSCRIPTION, None),
+        (f"'{OTHER}', 'A.B/c', 'x'", GROUP, None),
+        ("'g', 'A.B/c', 'x'", CORP, None),
+    ],
+)
+def test_what_resource_id_means_depends_on_the_scope(call: str, world: str, expected: str | None) -> None:
+    outputs = {"x": {"type": "string", "value": f"[resourceId({call})]"}}
+    found = plan(template(outputs=outputs), World(world)).outputs["x"]
+    assert (None if isinstance(found, Unknown) else found) == expected
+
+
 def test_without_a_place_the_name_and_the_values_are_known_all_the_same() -> None:
     found = plan(template(exemption(properties={"displayName": "x"})), World()).exemptions[0]
     assert found.name == "e"
@@ -267,10 +288,16 @@ def test_null_gives_the_default() -> None:
     assert (properties["displayName"], properties["description"]) == ("d", None)
 
 
-def test_a_text_in_a_parameter_file_is_no_expression() -> None:
+@pytest.mark.parametrize("text", ["[concat('a')]", "[[a]"])
+def test_a_text_in_brackets_in_a_parameter_file_is_unknown(text: str) -> None:
     one = exemption(properties={"displayName": "[parameters('a')]"})
-    found = plan(template(one, parameters={"a": {"type": "string"}}), given={"a": "[concat('a')]"})
-    assert found.exemptions[0].properties["displayName"] == "[concat('a')]"
+    found = plan(template(one, parameters={"a": {"type": "string"}}), given={"a": text})
+    assert isinstance(found.exemptions[0].properties["displayName"], Unknown)
+
+
+def test_the_default_of_a_parameter_may_not_use_variables() -> None:
+    parameters = {"a": {"type": "string", "defaultValue": "[variables('v')]"}}
+    assert "may not use variables" in refusal(plan(template(parameters=parameters, variables={"v": "x"})))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_places() -> None:
     [
         ("", ["1:1 it is empty"]),
         ("\n  \n", ["1:1 it is empty"]),
-        ('{"a": 1,}', ["1:8 there is a comma behind the last item"]),
+        ('{"a": 1,}', ["1:8 there is a comma behind the last item, which not every tool reads"]),
         ("[1, 2 3]", ["1:7 there is no comma between two items"]),
         ('{"a" 1}', ["1:6 there is no : after a key"]),
         ('{"a":}', ["1:6 there is no value after a key"]),

@@ -10,7 +10,10 @@ from guardrails.files.bicep_parser import ParametersParser, Parser
 from guardrails.files.bicep_syntax import Block
 from tests.files.bicep import EXEMPTION, errors, faults, plan, read, value
 
-_RESOURCE = f"resource {{}} '{EXEMPTION}' = {{{{\n  name: '{{}}'\n  properties: {{{{\n    exemptionCategory: 'Waiver'\n  }}}}\n}}}}\n"
+_RESOURCE = (
+    f"resource {{}} '{EXEMPTION}' = {{{{\n  name: '{{}}'\n"
+    "  properties: {{\n    exemptionCategory: 'Waiver'\n  }}\n}}\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ CHECKOV: Final = os.environ.get("CHECKOV", str(ROOT / ".tools" / "checkov" / "bi
 """Where checkov is, in an environment of its own: `python -m venv .tools/checkov; .tools/checkov/bin/pip install
 checkov`."""
 
+_GROUP: Final = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
 _CORP: Final = "/providers/Microsoft.Management/managementGroups/corp/providers/Microsoft.Authorization"
 
 
@@ -129,7 +130,7 @@ def check(folder: Path) -> None:
     from guardrails.cli.main import main  # noqa: PLC0415 - imported where it is timed
 
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        code = main(["check", str(folder), "--deploy-to", "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"])  # fmt: skip
+        code = main(["check", str(folder), "--deploy-to", _GROUP])
     if code not in (0, 1):
         raise RuntimeError(f"check exited with {code}")
 

@@ -143,10 +143,8 @@ def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[P
 
 
 def _place(finding: Finding, one: Candidate, ruleset: Ruleset, reasons: Mapping[str, str]) -> Placed:
-    if finding.status is Verdict.UNKNOWN:
-        at = reasons.get(finding.text, "")
-    else:
-        at = _pointer(finding, one, ruleset)
+    unknown = finding.status is Verdict.UNKNOWN
+    at = reasons.get(finding.text, "") if unknown else _pointer(finding, one, ruleset)
     if at.startswith("/properties"):
         return Placed(finding, at, one.planned.place_of(at.removeprefix("/properties")))
     return Placed(finding, at, one.planned.place)

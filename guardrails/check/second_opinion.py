@@ -51,16 +51,19 @@ def _pairs(
     for one in rest:
         if isinstance(one.id, str):
             by_id.setdefault(one.id.lower(), []).append(one)
-    left = []
+    left: list[PlannedExemption] = []
+    paired: set[int] = set()
     for one in ours:
         if one.deployed is False:
             continue
         same = by_id.get(one.id.lower()) if isinstance(one.id, str) else None
         if same:
-            rest.remove(other := same.pop(0))
+            other = same.pop(0)
+            paired.add(id(other))
             yield one, other
         else:
             left.append(one)
+    rest = [one for one in rest if id(one) not in paired]
     nameless = [one for one in left if not isinstance(one.id, str)]
     if nameless and len(left) == len(rest):
         yield from zip(left, rest, strict=True)

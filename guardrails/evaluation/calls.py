@@ -102,7 +102,7 @@ def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
         if value is decisive:
             return decisive
         values.append(value)
-    return found.compute(values)
+    return found.compute(values) if len(values) > 1 else unsure(f"{found.name}() of one argument")
 
 
 def _parameters(evaluator: "Evaluator", node: "Call", env: Env) -> Value:

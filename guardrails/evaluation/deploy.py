@@ -77,7 +77,8 @@ class _Deployment:
         if template.path not in self.plan.paths:
             self.plan.paths += [one for one in (template.path, *template.loaded) if one not in self.plan.paths]
             self.plan.diagnostics += template.diagnostics
-            self.doubtful = self.doubtful or bool(template.incomplete)
+            unsure = any(one.stage == Stage.READ and one.level == Level.WARNING for one in template.diagnostics)
+            self.doubtful = self.doubtful or unsure or bool(template.incomplete)
 
     def _give(self, frame: Frame, parameters: ParameterFile) -> None:
         home = Env(Frame(parameters.home, NO_SCOPE, frame.name, frame.location)) if parameters.home else None
@@ -169,6 +170,9 @@ class _Deployment:
         if env.outside and resource.loop is not None:
             message = "a loop may not stand in a nested template whose expressions are computed outside of it"
             self._refuse(EngineError(message, resource.loop.place), resource.place)
+        around_it = resource.enclosing
+        if around_it is not None and (resource.loop is not None or around_it.loop is not None):
+            self.doubtful = True  # the documents do not allow loops of and around child resources
         turns = self._guarded(lambda: table.turns(resource, env), resource.place)
         if not isinstance(turns, Unknown):
             for turn in turns:

@@ -32,7 +32,7 @@ from guardrails.evaluation.values import (
 )
 from guardrails.evaluation.world import World
 
-WORK: Final = 500_000
+WORK: Final = 300_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
@@ -236,8 +236,9 @@ class Evaluator:
         return self.parameter(env.frame, node.name, node.place)
 
     def _variable_node(self, node: ex.Variable, env: Env) -> Value:
-        if env.arguments is not None and env.frame.template.language == Language.ARM:
-            raise EngineError(f"a function of a template may not use its variables: {node.name!r}", node.place)
+        if (env.arguments is not None or env.default) and env.frame.template.language == Language.ARM:
+            where = "a function of a template" if env.arguments is not None else "the default of a parameter"
+            raise EngineError(f"{where} may not use variables: {node.name!r}", node.place)
         return self.variable(env.frame, node.name, node.place)
 
     def _local(self, node: ex.Local, env: Env) -> Value:

@@ -6,18 +6,18 @@ from guardrails.evaluation.template import Diagnostic, Language, Level, Paramete
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_template import is_parameter_file, is_template, parameter_file_of, template_of
 from guardrails.files.json_places import Fault, decoded, read
-from guardrails.files.walk import Found, Kind, Repository, Unreadable, kind_of
+from guardrails.files.walk import Found, Kind, Unreadable, kind_of
 
 if TYPE_CHECKING:
-    from guardrails.files.bicep_library import Library
+    from guardrails.files.bicep_library import Files, Library
 
 __all__ = ["Code", "Unreadable"]
 
 
 class Code:
-    """Reads what `Repository.walk` finds, and what that leads to. Nothing outside the root is opened."""
+    """Reads what `Repository.walk` finds, and what that leads to. Nothing else than `repository` opens a file."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: "Files") -> None:
         self._repository = repository
         self._linked: dict[str, Template | Unknown] = {}
         self._names: dict[str, frozenset[str]] = {}
@@ -96,9 +96,9 @@ class Code:
     @property
     def _library(self) -> "Library":
         if self._bicep is None:
-            from guardrails.files.bicep_library import Library as Made  # noqa: PLC0415 - ARM alone needs it not
+            from guardrails.files.bicep_library import Library  # noqa: PLC0415 - ARM alone needs it not
 
-            self._bicep = Made(self._repository, self._module)
+            self._bicep = Library(self._repository, self._module)
         return self._bicep
 
     def _module(self, path: str, data: bytes) -> Template:

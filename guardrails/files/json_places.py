@@ -399,7 +399,9 @@ class _Reader:
         while self._text[before] in " \t\r\n":
             before -= 1
         if self._text[before] == ",":
-            self._fault("there is a comma behind the last item", self._place(before))
+            self._fault(
+                "there is a comma behind the last item, which not every tool reads", self._place(before), fatal=False
+            )
         return True
 
     def _deep(self, depth: int) -> None:

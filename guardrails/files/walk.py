@@ -309,7 +309,10 @@ def _no_template(data: bytes) -> str:
 def _read(full: str, head: int = 0, most: int | None = None) -> bytes:
     """Return the bytes of a plain file. Raises OSError, and Unreadable for what is no plain file or is too large.
 
-    `most`: how many bytes it may have, LARGEST if nobody says. `head`: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
+    Args:
+        full: its path.
+        head: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
+        most: how many bytes it may have; LARGEST if nobody says.
     """
     handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     with os.fdopen(handle, "rb") as file:

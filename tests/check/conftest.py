@@ -11,7 +11,8 @@ from tests.cli.conftest import Ran, run_captured
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 GROUP = f"{SUB}/resourceGroups/rg-one"
-ASSIGNMENT = "/providers/Microsoft.Management/managementGroups/corp/providers/Microsoft.Authorization/policyAssignments/net"
+CORP = "/providers/Microsoft.Management/managementGroups/corp"
+ASSIGNMENT = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/net"
 NOW = "2026-11-28T00:00:00Z"
 
 type Write = Callable[[str, Any], Path]
@@ -24,14 +25,15 @@ def assignment(name: str) -> str:
 
 
 def bicep(name: str = "w", **properties: str) -> str:
-    """A Bicep resource that keeps all rules; properties are Bicep's own text, None leaves one out."""
-    said: dict[str, str | None] = {
-        "policyAssignmentId": f"'{assignment(name)}'", "policyDefinitionReferenceIds": "[ 'tls' ]", "exemptionCategory": "'Waiver'",
+    """A Bicep resource that keeps all rules; properties are Bicep's own text."""
+    said = {
+        "policyAssignmentId": f"'{assignment(name)}'", "policyDefinitionReferenceIds": "[ 'tls' ]",
+        "exemptionCategory": "'Waiver'",
         "description": "'The uploader of a partner cannot use private endpoints until its next release.'",
         "expiresOn": "'2027-03-31T00:00:00Z'",
         "metadata": "{ owner: 'web@contoso.com', ticket: 'SEC-1' }",
     } | properties  # fmt: skip
-    lines = "".join(f"    {key}: {value}\n" for key, value in said.items() if value is not None)
+    lines = "".join(f"    {key}: {value}\n" for key, value in said.items())
     return (
         f"resource {name.replace('-', '_')} 'Microsoft.Authorization/policyExemptions@2022-07-01-preview' = {{\n"
         f"  name: '{name}'\n  properties: {{\n{lines}  }}\n}}\n"

@@ -126,7 +126,9 @@ def test_a_template_goes_to_the_scope_of_its_own_kind(
         assert one["scope"] == (scope or ASSIGNMENT.rpartition("/providers/")[0])
 
 
-@pytest.mark.parametrize("given", [("--deploy-to", "rg-one"), ("--deploy-to", SUB, "--deploy-to", SUB.replace("1", "2"))])
+@pytest.mark.parametrize(
+    "given", [("--deploy-to", "rg-one"), ("--deploy-to", SUB, "--deploy-to", SUB.replace("1", "2"))]
+)
 def test_a_scope_that_makes_no_sense_is_refused_before_anything_is_read(
     given: tuple[str, ...], write: Write, check: Check
 ) -> None:
@@ -263,7 +265,8 @@ def test_where_a_value_comes_from(write: Write, check: Check) -> None:
 
 def test_where_the_value_of_a_module_comes_from(write: Write, check: Check) -> None:
     write("modules/waiver.bicep", MODULE)
-    write("a.bicep", "param until string = '2027-01-01'\nmodule w 'modules/waiver.bicep' = {\n  params: { ends: until }\n}\n")
+    head = "param until string = '2027-01-01'\n"
+    write("a.bicep", head + "module w 'modules/waiver.bicep' = {\n  params: { ends: until }\n}\n")
     (one,) = check("--explain").json["exemptions"]
     (value,) = one["explained"]
     assert [(step["what"], step["path"], step["line"]) for step in value["from"]] == [
@@ -305,7 +308,8 @@ def test_paths_are_of_the_root_from_wherever_it_is_run(
 def test_a_pipe_gets_plain_text(write: Write, check: Check) -> None:
     write("main.bicep", bicep(expiresOn="null"))
     out = check(form="text").out
-    assert out.startswith(f"main.bicep:1:1: violation: {GROUP}{AT}w\n  EXG101 expiry-missing (high): it never expires\n")
+    head = f"main.bicep:1:1: violation: {GROUP}{AT}w\n"
+    assert out.startswith(f"{head}  EXG101 expiry-missing (high): it never expires\n")
     assert "    8 | expiresOn: null\n        ^\n" in out
     assert "\x1b" not in out
     assert os.linesep == "\n"

@@ -23,7 +23,8 @@ def compiler(folder: Path, template: Any = None, *, said: str = "", code: int = 
     out.write_text(template if isinstance(template, str) else json.dumps(template))
     script = folder / "bicep"
     (folder / "said").write_text(said)
-    lines = ["#!/bin/sh", before, f'echo "$@" > {folder}/arguments', f"cat {out}", f"cat {folder}/said >&2", f"exit {code}"]
+    note = f'echo "$@" > {folder}/arguments'
+    lines = ["#!/bin/sh", before, note, f"cat {out}", f"cat {folder}/said >&2", f"exit {code}"]
     script.write_text("\n".join(lines) + "\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return str(script)
@@ -34,6 +35,13 @@ def tools(tmp_path: Path) -> Path:
     folder = tmp_path / "tools"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def impatient(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file to check, and little time for it."""
+    monkeypatch.setattr(check_compiler, "SECONDS", 1)
+    write("main.bicep", bicep())
 
 
 def test_it_fills_what_is_unknown_and_the_place_stays(write: Write, check: Check, tools: Path, repo: Path) -> None:
@@ -110,10 +118,8 @@ def test_what_only_we_refuse_is_a_line(write: Write, check: Check, tools: Path) 
     ],
 )
 def test_a_compiler_that_fails_is_a_line(
-    made: dict[str, Any], message: str, write: Write, check: Check, tools: Path, monkeypatch: pytest.MonkeyPatch
+    made: dict[str, Any], message: str, check: Check, tools: Path, impatient: None
 ) -> None:
-    monkeypatch.setattr(check_compiler, "SECONDS", 1)
-    write("main.bicep", bicep())
     ran = check("--compiler", compiler(tools, **{"template": "{}", **made}))
     assert ran.code == 2
     assert [one["message"] for one in ran.json["errors"]] == [message]

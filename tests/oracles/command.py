@@ -89,7 +89,7 @@ def _compare(expected: dict[str, Any], said: dict[str, Any], tally: Tally) -> No
     if refused:
         return
     if "outputs" in expected:
-        _leaves(expected["outputs"], deployment["outputs"], _unknown(deployment), "/outputs", name, tally)
+        _leaves(expected["outputs"], deployment["outputs"], _unknown(deployment), "/outputs", (name, tally))
     for one, other in _pairs(expected.get("exemptions", []), said["exemptions"], name, tally):
         wanted = {key: value for key, value in one.items() if key in ("id", "name", "apiVersion", "properties")}
         if other is None:
@@ -98,7 +98,7 @@ def _compare(expected: dict[str, Any], said: dict[str, Any], tally: Tally) -> No
                 tally.unknown.append(f"{name}: {one['id']}{at}: it is not listed by itself")
         else:
             for key, value in wanted.items():
-                _leaves(value, other[key], _unknown(other), f"/{key}", f"{name}: {one['id']}", tally)
+                _leaves(value, other[key], _unknown(other), f"/{key}", (f"{name}: {one['id']}", tally))
 
 
 def _pairs(
@@ -131,8 +131,12 @@ def _unknown(said: dict[str, Any]) -> set[str]:
     return {one["at"] for one in said["unknown"]}
 
 
-def _leaves(expected: Any, said: Any, unknown: set[str], at: str, name: str, tally: Tally) -> None:
-    """Compare a value with ours, leaf by leaf. What the engine does not know counts for nothing, if we do not either."""
+def _leaves(expected: Any, said: Any, unknown: set[str], at: str, where: tuple[str, Tally]) -> None:
+    """Compare a value with ours, leaf by leaf. What the engine does not know counts only if we claim to know it.
+
+    `where`: what differences begin with, and where they are counted.
+    """
+    name, tally = where
     if at in unknown:
         count = [*_each(expected, at)]
         tally.compared += len(count)
@@ -142,10 +146,10 @@ def _leaves(expected: Any, said: Any, unknown: set[str], at: str, name: str, tal
     elif isinstance(expected, dict) and isinstance(said, dict) and expected and list(expected) == list(said):
         for key, value in expected.items():
             pointer = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
-            _leaves(value, said[key], unknown, pointer, name, tally)
+            _leaves(value, said[key], unknown, pointer, where)
     elif isinstance(expected, list) and isinstance(said, list) and expected and len(expected) == len(said):
         for number, value in enumerate(expected):
-            _leaves(value, said[number], unknown, f"{at}/{number}", name, tally)
+            _leaves(value, said[number], unknown, f"{at}/{number}", where)
     else:
         tally.compared += 1
         tally.known += 1
@@ -222,7 +226,7 @@ def _compare_one(one: dict[str, Any], deployment: dict[str, Any], tally: Tally) 
         tally.known += 1
         tally.wrong.append(f"{name}: refused ({said}), and the engine has {one['value']!r}")
     else:
-        _leaves(one["value"], deployment["outputs"].get("x"), _unknown(deployment), "/outputs/x", f"{name} ", tally)
+        _leaves(one["value"], deployment["outputs"].get("x"), _unknown(deployment), "/outputs/x", (f"{name} ", tally))
 
 
 def report(folder: Path) -> int:

@@ -18,7 +18,7 @@ def test_templates_are_what_the_engine_makes_of_them() -> None:
     tally = compare_templates()
     print(f"templates: {tally}")
     assert tally.wrong == []
-    assert tally.compared > 700
+    assert tally.compared > 600
     assert tally.share >= COMPLETE
 
 
@@ -40,7 +40,13 @@ EXPECTED = {
 def said(**exemption: object) -> dict[str, object]:
     one = {"id": "/x", "name": "x", "apiVersion": "v", "deployed": True, "unknown": [{"at": "/properties/b"}]}
     one |= {"properties": {"a": 1, "b": None}} | exemption
-    deployment = {"paths": ["a.bicep"], "outcome": "deploys", "parameters": None, "outputs": {}, "unknown": []}
+    deployment: dict[str, object] = {
+        "paths": ["a.bicep"],
+        "outcome": "deploys",
+        "parameters": None,
+        "outputs": {},
+        "unknown": [],
+    }
     return {"deployments": [deployment], "exemptions": [one]}
 
 

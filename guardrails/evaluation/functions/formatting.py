@@ -43,7 +43,7 @@ def as_json(value: Value) -> Value:
 def _is_writable(value: Value) -> bool:
     """Whether this value's text is known: decimals with an exponent and objects of unknown order have none."""
     if isinstance(value, float):
-        return "e" not in repr(value)
+        return "e" not in repr(value) and abs(value) < 1e15  # beyond it .NET writes an exponent
     if isinstance(value, list):
         return all(map(_is_writable, value))
     return not isinstance(value, Loose) and all(map(_is_writable, value.values())) if isinstance(value, dict) else True

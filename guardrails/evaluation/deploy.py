@@ -27,7 +27,7 @@ def deploy(template: Template, world: World, parameters: ParameterFile | None = 
     return _Deployment(world).run(template, parameters)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Around:
     """What is around a resource: the calls that lead to it, and whether they take place."""
 
@@ -36,7 +36,7 @@ class _Around:
     depth: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Deployment:
     """One run of `deploy`."""
 
@@ -44,6 +44,7 @@ class _Deployment:
     evaluator: Evaluator = field(init=False)
     plan: Plan = field(default_factory=lambda: Plan(Outcome.DEPLOYS))
     doubtful: bool = False
+    refused: set[tuple[Place, str]] = field(default_factory=set)
 
     def run(self, template: Template, parameters: ParameterFile | None) -> Plan:
         """Deploy, and return the plan."""
@@ -95,9 +96,9 @@ class _Deployment:
 
     def _refuse(self, error: EngineError, place: Place, rule: str = "") -> None:
         at = error.place if error.place.path else place
-        found = Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE)
-        if found not in self.plan.diagnostics:
-            self.plan.diagnostics.append(found)
+        if (at, error.message) not in self.refused:
+            self.refused.add((at, error.message))
+            self.plan.diagnostics.append(Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE))
 
     def _value(self, node: ex.Node, env: Env, *, counts: bool = True) -> Value:
         """Return a node's value; Unknown where it is refused, which refuses the deployment if it `counts`."""

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
-from guardrails.evaluation.constraints import checked
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
 from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration, takes_null
+from guardrails.evaluation.template import Language, ParameterDeclaration, TypeOf, VariableDeclaration, takes_null
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -427,6 +426,18 @@ class Evaluator:
         if type(value) is dict:
             return {key: self.with_marks(one, marks) for key, one in value.items()}
         return value
+
+
+def checked(evaluator: Evaluator, frame: Frame, type_: TypeOf, value: Value, *, what: str, place: Place) -> Value:
+    """Return a value that a parameter takes; Unknown where that is not certain. Raises EngineError."""
+    if type(value) is _PLAIN.get(type_.kind) and type_.is_open:
+        return value
+    from guardrails.evaluation import constraints  # noqa: PLC0415  loaded when it is needed
+
+    return constraints.checked(evaluator, frame, type_, value, what=what, place=place)
+
+
+_PLAIN: Final = {"string": str, "bool": bool, "int": int}
 
 
 def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:

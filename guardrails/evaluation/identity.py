@@ -18,7 +18,7 @@ _EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
 _SCOPE: Final = re.compile(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Identity:
     """What a resource is called. Each part may be Unknown.
 

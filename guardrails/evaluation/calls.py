@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from guardrails.evaluation.frames import Closure, Env, Handle
+from guardrails.evaluation.expressions import Lambda
+from guardrails.evaluation.frames import Env, Handle
 from guardrails.evaluation.functions import MODULES, find, load
 from guardrails.evaluation.functions.base import FUNCTIONS, Function, is_int, kind, unsure
 from guardrails.evaluation.values import NOWHERE, EngineError, MarkedText, Partial, Unknown, Value, first_unknown
@@ -36,7 +37,7 @@ def call_function(evaluator: "Evaluator", name: str, node: "Call", env: Env) -> 
     else:  # plain texts only, as nearly always
         return _placed(evaluator, found, values, node)
     for value in values:
-        if isinstance(value, Handle | Closure):
+        if isinstance(value, Handle):
             return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
         if isinstance(value, str):
             evaluator.spend(len(value) // _LONG)
@@ -178,7 +179,10 @@ def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
     found = LAMBDAS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
-    values = [evaluator.value(argument, env) for argument in node.arguments]
+    values: list[Value] = [
+        evaluator.closure(argument, env) if isinstance(argument, Lambda) else evaluator.value(argument, env)
+        for argument in node.arguments
+    ]
     whole = values[0]
     if isinstance(whole, Unknown | Partial):
         return evaluator.unknown(whole, [whole], node.place)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
-from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch
-from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, Handle
+from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
+from guardrails.evaluation.frames import NO_SCOPE, Env, Frame
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
@@ -157,7 +157,7 @@ class _Deployment:
                     self.plan.outputs[name] = wanted
                     continue
             value = self._value(output.value, env)
-            self.plan.outputs[name] = _known(value, output.place)
+            self.plan.outputs[name] = known(value, output.place)
 
     # resources
 
@@ -260,11 +260,11 @@ class _Deployment:
     def _tolerant(self, node: ex.Node, env: Env, *, counts: bool) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
         if type(node) is not ex.Object:
-            return _known(self._value(node, env, counts=counts), node.place)
+            return known(self._value(node, env, counts=counts), node.place)
         found: dict[str, Value] = {}
         for one in node.members:
             if type(one) is not ex.Member or type(one.key) is not str:
-                return _known(self._value(node, env, counts=counts), node.place)
+                return known(self._value(node, env, counts=counts), node.place)
             value = one.value
             kind_ = type(value)
             if kind_ is ex.Literal:
@@ -272,7 +272,7 @@ class _Deployment:
             elif kind_ is ex.Object:
                 found[one.key] = self._tolerant(value, env, counts=counts)
             else:
-                found[one.key] = _known(self._value(value, env, counts=counts), value.place)
+                found[one.key] = known(self._value(value, env, counts=counts), value.place)
         return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
@@ -302,11 +302,6 @@ class _Deployment:
             self.doubtful = True
         scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place)
         self._resources(turn.env.frame, template, turn.env.moved(scope), around)
-
-
-def _known(value: Value, place: Place) -> Value:
-    """Return a value that may be sent; Unknown for a resource that is used as a value."""
-    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
 
 
 def _undecided(around: _Around) -> _Around:

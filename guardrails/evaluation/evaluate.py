@@ -196,7 +196,7 @@ class Evaluator:
     def _part(self, node: ex.Node, env: Env) -> Value:
         if type(node) is ex.Literal:
             return node.value
-        value = self.value(node, env)
+        value = known(self.value(node, env), node.place)
         if type(node) in _NOT_BUILT:
             self.charge(value)
         return value
@@ -342,8 +342,12 @@ class Evaluator:
             return test
         return self.unknown(test, [test, one, other], test.place)
 
-    def _lambda(self, node: ex.Lambda, env: Env) -> Value:
-        return Closure(self.value, node, env)
+    def _lambda(self, node: ex.Lambda, _env: Env) -> Value:
+        raise EngineError("a lambda stands where no function takes one", node.place)
+
+    def closure(self, node: ex.Lambda, env: Env) -> Closure:
+        """Return a lambda that is an argument of a function that takes one."""
+        return Closure(lambda body, inside: known(self.value(body, inside), body.place), node, env)
 
     def _comprehension(self, node: ex.Comprehension, env: Env) -> Value:
         if env.outside and node.loop.count is not None:
@@ -426,6 +430,11 @@ class Evaluator:
         if type(value) is dict:
             return {key: self.with_marks(one, marks) for key, one in value.items()}
         return value
+
+
+def known(value: Value, place: Place) -> Value:
+    """Return a value that may be part of another; Unknown for a resource that is used as a value."""
+    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
 
 
 def checked(evaluator: Evaluator, frame: Frame, type_: TypeOf, value: Value, *, what: str, place: Place) -> Value:

@@ -1,7 +1,6 @@
 """Functions of texts in other forms: base64, addresses, JSON. Pure."""
 
 import base64
-import binascii
 import re
 import urllib.parse
 from typing import Final
@@ -28,7 +27,7 @@ def _decoded(encoded: str, name: str) -> str | Unknown:
         return unsure(f"{name}() of a text with blanks")
     try:
         data = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise EngineError(f"{name}() was given a text that is not base64") from None
     try:
         return data.decode()

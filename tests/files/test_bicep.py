@@ -195,11 +195,15 @@ def test_what_the_compiler_refuses_of_resources_and_files_is_refused_with_its_co
         "<R> = if (true) { name: 'a' }\n<S> = if (1 == 2) { name: 'a' }",
         "<R> existing = { name: 'a', scope: resourceGroup('x', 'y') }\noutput o string = r.id",
         "<R> = { name: 'a', scope: tenant() }",
-        "<R> = {\n  name: 'a'\n  resource s 'd' = {\n    name: 'b'\n    resource t 'e' = { name: s.name }\n  }\n}\n"
-        "output o string = r::s::t.id",
+        (
+            "<R> = {\n  name: 'a'\n  resource s 'd' = {\n    name: 'b'\n    resource t 'e' = { name: s.name }\n  }\n}\n"
+            "output o string = r::s::t.id"
+        ),
         "module m 'm.bicep' = { params: { name: null ?? 'a', count: null } }",
-        "module m 'm.bicep' = [for (x, i) in [ 'a' ]: if (i > 0) { name: x, params: { name: x } }]\n"
-        "output o string = m[0].outputs.id",
+        (
+            "module m 'm.bicep' = [for (x, i) in [ 'a' ]: if (i > 0) { name: x, params: { name: x } }]\n"
+            "output o string = m[0].outputs.id"
+        ),
         "module m 'br/public:avm/res/a:1' = { params: { anything: 1 } }\noutput o string = m.outputs.b",
         "import { x, f } from 'br/public:avm/utl/types:0.1'\nparam p x\nvar v = f(1)",
         "import { owner as o, kind, f } from 'shared.bicep'\nparam p kind = 'x'\nvar v = f(1)",
@@ -333,6 +337,13 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     files: dict[str, str | bytes] = {"cut.json": '{"a": 1', "b.txt": b"\xe9", "bad.yaml": "a: [\n"}
     found = plan(f"output o object = {call}\n", files)
     assert isinstance(found.outputs["o"], Unknown)
+
+
+def test_a_secure_output_is_known_only_in_azure() -> None:
+    files = {"m.bicep": "@secure()\noutput s string = 'a'\noutput t string = 'b'\n"}
+    found = plan("module m 'm.bicep' = {}\noutput o array = [ m.outputs.s, m.outputs.t ]\n", files).outputs["o"]
+    assert isinstance(found[0], Unknown)
+    assert found[1] == "b"
 
 
 def test_loaded_files_take_part_in_the_plan() -> None:

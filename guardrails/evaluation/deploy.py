@@ -101,21 +101,24 @@ class _Deployment:
 
     def _value(self, node: ex.Node, env: Env, *, counts: bool = True) -> Value:
         """Return a node's value; Unknown where it is refused, which refuses the deployment if it `counts`."""
-        return self._guarded(lambda: self.evaluator.value(node, env), node.place, counts=counts)
+        try:
+            return self.evaluator.value(node, env)
+        except (EngineError, TooMuch, RecursionError) as error:
+            return self._failed(error, node.place, counts=counts)
 
     def _guarded(self, compute: Callable[[], Any], place: Place, *, counts: bool = True) -> Any:
         try:
             return compute()
-        except EngineError as error:
-            if counts:
-                self._refuse(error, place)
-            return Unknown(f"Azure refuses this: {error.message}", error.place if error.place.path else place)
-        except TooMuch:
+        except (EngineError, TooMuch, RecursionError) as error:
+            return self._failed(error, place, counts=counts)
+
+    def _failed(self, error: Exception, place: Place, *, counts: bool) -> Unknown:
+        if not isinstance(error, EngineError):
             self.doubtful = True
             return Unknown(TOO_MUCH, place)
-        except RecursionError:
-            self.doubtful = True
-            return Unknown(TOO_MUCH, place)
+        if counts:
+            self._refuse(error, place)
+        return Unknown(f"Azure refuses this: {error.message}", error.place if error.place.path else place)
 
     def _close(self) -> None:
         """Say what becomes of the whole."""
@@ -264,7 +267,13 @@ class _Deployment:
             if type(one) is not ex.Member or type(one.key) is not str:
                 return _known(self._value(node, env, counts=counts), node.place)
             value = one.value
-            found[one.key] = value.value if type(value) is ex.Literal else self._tolerant(value, env, counts=counts)
+            kind_ = type(value)
+            if kind_ is ex.Literal:
+                found[one.key] = value.value  # type: ignore[union-attr]
+            elif kind_ is ex.Object:
+                found[one.key] = self._tolerant(value, env, counts=counts)
+            else:
+                found[one.key] = _known(self._value(value, env, counts=counts), value.place)
         return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:

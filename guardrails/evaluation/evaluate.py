@@ -70,7 +70,9 @@ class Evaluator:
         """Return a node's value. Raises EngineError where it is refused, TooMuch where the work is used up."""
         if type(node) is ex.Literal:
             return node.value
-        self.spend(1)
+        self.left -= 1
+        if self.left < 0:
+            raise TooMuch
         if self._depth >= DEPTH:
             return Unknown(TOO_DEEP, node.place, doubt=True)
         self._depth += 1
@@ -233,13 +235,19 @@ class Evaluator:
     def _parameter_node(self, node: ex.Parameter, env: Env) -> Value:
         if env.arguments is not None:
             return _argument(env.arguments, node.name, node.place)
-        return self.parameter(env.frame, node.name, node.place)
+        known = env.frame.known_parameters
+        if node.name not in known:
+            known[node.name] = self.parameter(env.frame, node.name, node.place)
+        return known[node.name]
 
     def _variable_node(self, node: ex.Variable, env: Env) -> Value:
         if (env.arguments is not None or env.default) and env.frame.template.language == Language.ARM:
             where = "a function of a template" if env.arguments is not None else "the default of a parameter"
             raise EngineError(f"{where} may not use variables: {node.name!r}", node.place)
-        return self.variable(env.frame, node.name, node.place)
+        known = env.frame.known_variables
+        if node.name not in known:
+            known[node.name] = self.variable(env.frame, node.name, node.place)
+        return known[node.name]
 
     def _local(self, node: ex.Local, env: Env) -> Value:
         if node.name not in env.locals:
@@ -293,13 +301,15 @@ class Evaluator:
         return member(target, key)
 
     def _call(self, node: ex.Call, env: Env) -> Value:
-        special = CALLS.get(node.name.lower())
         functions = env.frame.template.functions
         if functions and (declared := env.frame.find("functions", functions, node.name)) is not None:
             return self._user_function(declared, node, env)
+        name = node.name.lower()
+        special = CALLS.get(name)
         if special is not None:
             return special(self, node, env)
-        return self.charge(call_function(self, node, env))
+        found = call_function(self, name, node, env)
+        return self.charge(found) if isinstance(found, list | dict) else found
 
     def _user_function(self, name: str, node: ex.Call, env: Env) -> Value:
         declared = env.frame.template.functions[name]

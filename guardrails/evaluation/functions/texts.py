@@ -238,6 +238,9 @@ def _uri(arguments: list[Value]) -> Value:
 
 @function("concat", 1, MANY, partial=True)
 def _concat(arguments: list[Value]) -> Value:
+    if all(type(argument) is str for argument in arguments):
+        found = "".join(arguments)
+        return found if len(found) <= LONGEST_TEXT else TOO_LONG
     lists = [argument for argument in arguments if isinstance(argument, list)]
     if lists:
         return _concat_lists(arguments, lists)

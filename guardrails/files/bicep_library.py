@@ -120,7 +120,7 @@ class Library:
         return lowered
 
     def name_at(self, path: str, line: int) -> str:
-        """Return the name in the broken declaration that begins at a line; "" where none can be told."""
+        """Return the name in the broken declaration that begins at a line; "" where none is found."""
         lines = self._lines.get(path, [])
         found = _NAME.match(lines[line - 1]) if 0 < line <= len(lines) else None
         return found[1] if found else ""

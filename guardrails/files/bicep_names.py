@@ -51,7 +51,7 @@ class Kind(Enum):
 
 
 class Where(Enum):
-    """Where an expression stands: it decides which names and functions there are."""
+    """Where an expression is: it decides which names and functions there are."""
 
     ANYWHERE = 0
     DEFAULT = 1
@@ -63,7 +63,7 @@ class Where(Enum):
 
 
 LOCAL: Final = ""
-"""What stands in the names of a lambda or loop for one of its variables."""
+"""In the names of a lambda or loop: one of its variables."""
 ARGUMENT: Final = "()"
 """The same for a parameter of a user function."""
 

@@ -438,7 +438,7 @@ class Parser(TypeParser):
         self.depth -= 1
 
     def _nested(self, block: Block) -> bool:
-        """Read a resource that is declared in another's body, if one stands here."""
+        """Read a resource that is declared in another's body, if one is here."""
         if self.lexeme != "@" and not (self.lexeme == "resource" and self._name_follows()):
             return False
         try:

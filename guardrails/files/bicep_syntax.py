@@ -1,4 +1,4 @@
-"""What stands in a Bicep file: declarations as they are written, their names not yet looked up. Pure data.
+"""What is in a Bicep file: declarations as they are written, their names not yet looked up. Pure data.
 
 Expressions are nodes of `evaluation`, not yet bound: every name is a `Local`, and what the language has beyond
 functions is a `Call` whose name is no name of a function: an operator (`==`, `-` with one argument or two), `METHOD`

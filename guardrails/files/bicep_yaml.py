@@ -18,7 +18,7 @@ MOST: Final = 200_000
 _WORDS: Final[dict[str, Value]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER: Final = re.compile(r"([+-]?)(?:0[xX]([0-9A-Fa-f]+)|0[oO]([0-7]+)|0[bB]([01]+)|([0-9]+))")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_ODD: Final = frozenset({"nan", "infinity", ".inf", ".nan", "∞"})
+_UNSURE: Final = frozenset({"nan", "infinity", ".inf", ".nan", "∞"})
 _TEXT: Final = "tag:yaml.org,2002:str"
 
 
@@ -121,7 +121,7 @@ def _scalar(event: Any, *, flow: bool) -> Value:
     bare = text.replace("_", "")
     if found := _INTEGER.fullmatch(bare):
         return _integer(found)
-    if bare.lower().lstrip("+-") in _ODD:
+    if bare.lower().lstrip("+-") in _UNSURE:
         return Unknown(f"what Bicep makes of {text} in YAML is not known for certain")
     return float(bare) if _DECIMAL.fullmatch(bare) else text
 

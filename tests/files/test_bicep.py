@@ -223,7 +223,7 @@ def test_imports_are_computed_in_the_file_that_they_come_from() -> None:
     assert found.outputs["o"] == ["1-ab", "a", "ab", "2-ab"]
 
 
-def test_a_resource_in_another_stands_below_it_and_only_where_it_does() -> None:
+def test_a_resource_in_another_is_below_it_and_deployed_only_with_it() -> None:
     text = (
         "param on bool = false\nresource a 'Microsoft.Storage/storageAccounts@2023-05-01' = if (on) {\n  name: 'st'\n"
         f"  resource b 'blobServices' = {{\n    name: 'default'\n  }}\n}}\nresource w '{EXEMPTION}' = {{\n"

@@ -139,7 +139,7 @@ def _text(parts: list[str | Node], place: Place) -> Literal | Interpolation | Op
             try:
                 parts[number] = part.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
             except UnicodeDecodeError:
-                return Opaque(Unknown("the text has half a code point", place))
+                return Opaque(Unknown("the text has half a code point", place, doubt=True))
     if len(parts) == 1:
         return Literal(parts[0], place)
     return Interpolation([part for part in parts if part != ""], place)

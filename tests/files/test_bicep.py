@@ -165,6 +165,7 @@ def test_a_value_of_the_wrong_kind_is_refused_though_it_is_not_known(text: str, 
         ("targetScope = 'tenant'\nmodule m 'm.bicep' = { scope: resourceGroup('a'), params: { name: '' } }", "BCP071"),
         ("module m 'm.bicep' = { params: { name: '' } }\noutput o string = m.outputs.nothing", "BCP053"),
         ("<R> existing = { name: 'k' }\nvar v = r.getSecret('s')", "BCP180"),
+        ("<R> existing = { name: 'a' }\nvar v = r.nothing()", "BCP109"),
         ("import { nothing } from 'shared.bicep'", "BCP360"),
         ("import { owner } from 'nowhere.bicep'", "BCP091"),
         ("import { owner } from 'broken.bicep'", "BCP104"),
@@ -317,10 +318,11 @@ def test_files_are_loaded_as_the_compiler_loads_them(expression: str, wanted: An
         ("loadTextContent()", "BCP071"),
         ("loadJsonContent('a.txt')", "BCP186"),
         ("loadJsonContent('a.json', 'b')", "BCP235"),
+        ("loadYamlContent('twice.yaml')", "BCP340"),
     ],
 )
 def test_a_file_that_the_compiler_does_not_load_refuses_the_deployment(call: str, wanted: str) -> None:
-    files = {"a.txt": "[1 2]", "a.json": "{}", "large.txt": "x" * 140_000}
+    files = {"a.txt": "[1 2]", "a.json": "{}", "large.txt": "x" * 140_000, "twice.yaml": "a: 1\na: 2"}
     assert errors(read(f"param p string\nvar v = {call}\n", files))[0].rule == wanted
 
 
@@ -337,6 +339,7 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     files: dict[str, str | bytes] = {"cut.json": '{"a": 1', "b.txt": b"\xe9", "bad.yaml": "a: [\n"}
     found = plan(f"output o object = {call}\n", files)
     assert isinstance(found.outputs["o"], Unknown)
+    assert found.outcome == "unknown"
 
 
 def test_a_secure_output_is_known_only_in_azure() -> None:

@@ -10,9 +10,7 @@ from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import Options
 from guardrails.check.entries import FORMATS, Entry, Parameters, makes_assignments, modules_of
-from guardrails.check.explain import Origin, explained
 from guardrails.check.judge import Candidate, depends_on_now, judge_all
-from guardrails.check.second_opinion import merge
 from guardrails.check.world import WrongScope, world_of
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.deploy import deploy
@@ -24,6 +22,7 @@ from guardrails.files.walk import Found, Repository
 from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
+    from guardrails.check.explain import Origin
     from guardrails.cli.check_compiler import Compiled
 
 
@@ -44,7 +43,7 @@ class Deployed:
     named: bool
     options: Options
     exemptions: list[Judged] = field(default_factory=list)
-    origins: list[list[tuple[str, list[Origin]]]] = field(default_factory=list)
+    origins: "list[list[tuple[str, list[Origin]]]]" = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -163,6 +162,8 @@ class Batch:
             if now is not planned:
                 judged.at_now = now.id, now.properties
             if self._args.explain:
+                from guardrails.check.explain import explained  # noqa: PLC0415 - for this option only
+
                 made.origins.append(explained(planned, template, parameters.values if parameters else {}))
             made.exemptions.append(judged)
             if planned.deployed is not False:
@@ -188,7 +189,8 @@ class Batch:
 
     def _compare(self, one: _Evaluated) -> None:
         """Fill what is unknown of a deployment by what the compiler makes of its file; note where they disagree."""
-        from guardrails.cli.check_compiler import compile_file, disagreement  # noqa: PLC0415 - for this option only
+        from guardrails.check.second_opinion import merge  # noqa: PLC0415 - for this option only
+        from guardrails.cli.check_compiler import compile_file, disagreement  # noqa: PLC0415
 
         path, problems = one.entry.template.path, one.problems
         if path not in self._compiled:

@@ -11,7 +11,7 @@ from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
 from guardrails.evaluation.resources import Table, Turn
-from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template
+from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template, is_secure
 from guardrails.evaluation.values import EngineError, Place, Unknown, Value
 from guardrails.evaluation.world import World
 
@@ -161,6 +161,8 @@ class _Deployment:
                     self.plan.outputs[name] = wanted
                     continue
             value = self._value(output.value, env)
+            if is_secure(output.type, frame.template):
+                value = Unknown("a secure output is given only in Azure", output.place)
             self.plan.outputs[name] = known(value, output.place)
 
     # resources

@@ -7,7 +7,7 @@ from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.frames import Env, Frame, Handle, Resources
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.identity import Identity, identify, scope_id, target
-from guardrails.evaluation.template import Deployment, Given, Language, Resource
+from guardrails.evaluation.template import Deployment, Given, Language, Resource, is_secure
 from guardrails.evaluation.values import EngineError, Partial, Place, Unknown, Value
 
 if TYPE_CHECKING:
@@ -231,6 +231,8 @@ class Table(Resources):
         found: dict[str, Value] = {}
         for name, output in deployment.template.outputs.items():
             found[name] = self.output(output.value, env, place)
+            if is_secure(output.type, deployment.template):
+                found[name] = Unknown("a secure output is given only in Azure", place)
         return found
 
     def output(self, node: Node, env: Env, place: Place) -> Value:

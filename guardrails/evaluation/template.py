@@ -265,6 +265,16 @@ def takes_null(type_: TypeOf, template: Template) -> bool:
     return False
 
 
+def is_secure(type_: TypeOf, template: Template) -> bool:
+    """Whether a type is secure, by what it refers to in its template too: what is given out of it is not known."""
+    for _ in range(len(template.types) + 1):
+        named = template.types.get(type_.reference) if type_.reference else None
+        if type_.secure or named is None:
+            return type_.secure
+        type_ = named
+    return False
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class ParameterFile:
     """A parameter file, read.

@@ -7,9 +7,8 @@ import codecs
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from posixpath import dirname
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from guardrails.evaluation.template import Diagnostic, Language, Level, Stage, Template, TypeOf
 from guardrails.evaluation.values import Place
@@ -41,8 +40,7 @@ class Files(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Lowered:
+class Lowered(NamedTuple):
     """One Bicep file, read.
 
     Attributes:
@@ -51,8 +49,8 @@ class Lowered:
     """
 
     template: Template
-    exported: dict[str, Declaration] = field(default_factory=dict)
-    types: dict[str, TypeOf] = field(default_factory=dict)
+    exported: dict[str, Declaration]
+    types: dict[str, TypeOf]
 
 
 class Library:
@@ -106,7 +104,7 @@ class Library:
             place = Place(path, 1, 1)
             wrong = Diagnostic(place, "the file is neither UTF-8 nor UTF-16", "encoding", Level.ERROR, Stage.READ)
             unread = Template(Language.BICEP, path, None, diagnostics=[wrong], incomplete="the file could not be read")
-            self._lowered[path] = Lowered(unread)
+            self._lowered[path] = Lowered(unread, {}, {})
             return self._lowered[path]
         self._open.append(path)
         try:
@@ -122,7 +120,7 @@ class Library:
         return lowered
 
     def name_at(self, path: str, line: int) -> str:
-        """Return the name in the broken declaration that begins at a line; "" where none can be told."""
+        """Return the name in the broken declaration that begins at a line; "" where none is found."""
         lines = self._lines.get(path, [])
         found = _NAME.match(lines[line - 1]) if 0 < line <= len(lines) else None
         return found[1] if found else ""

@@ -239,9 +239,9 @@ class Lowering:
         """Note names that are imported from a file that cannot be read."""
         for _, here, place in one.names:
             self.named.setdefault(here, Named(Kind.VARIABLE, one))
-            self.template.variables[here] = VariableDeclaration(here, Opaque(Unknown(why, place)), place)
+            self.template.variables[here] = VariableDeclaration(here, Opaque(Unknown(why, place, doubt=True)), place)
             self.imported_types[here] = UNKNOWN
-            unknown: Node = Opaque(Unknown(why, place))
+            unknown: Node = Opaque(Unknown(why, place, doubt=True))
             self.binder.unknown_functions[here] = unknown
         if not one.names:
             self.named.setdefault(one.name, Named(Kind.NAMESPACE, one, {"": Kind.ERROR}))

@@ -51,7 +51,7 @@ class Kind(Enum):
 
 
 class Where(Enum):
-    """Where an expression stands: it decides which names and functions there are."""
+    """Where an expression is: it decides which names and functions there are."""
 
     ANYWHERE = 0
     DEFAULT = 1
@@ -63,7 +63,7 @@ class Where(Enum):
 
 
 LOCAL: Final = ""
-"""What stands in the names of a lambda or loop for one of its variables."""
+"""In the names of a lambda or loop: one of its variables."""
 ARGUMENT: Final = "()"
 """The same for a parameter of a user function."""
 
@@ -365,12 +365,15 @@ class Binder:
                 return self._built_in(Call(name, node.arguments[1:], node.place), names)
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
                 return self._imported_function(target, name, node, names, named.members)
-        for argument in node.arguments:
-            self.bind(argument, names)
+        bound = [self.bind(argument, names) for argument in node.arguments]
+        if isinstance(bound[0], Impossible):
+            return bound[0]
         if name == "getSecret":
             secret = Opaque(Unknown("a secret of a key vault is known only in Azure", node.place))
             self.secrets[id(secret)] = secret
             return secret
+        if not name.startswith("list") and not isinstance(bound[0], Opaque):
+            return self.fault(node.place, f"there is no function {name} of such a value", "BCP109")
         return Opaque(Unknown(f"what {name}() of a resource gives is known only in Azure", node.place))
 
     def _imported_function(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
-from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch
-from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, Handle
+from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
+from guardrails.evaluation.frames import NO_SCOPE, Env, Frame
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
@@ -27,7 +27,7 @@ def deploy(template: Template, world: World, parameters: ParameterFile | None = 
     return _Deployment(world).run(template, parameters)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Around:
     """What is around a resource: the calls that lead to it, and whether they take place."""
 
@@ -36,7 +36,7 @@ class _Around:
     depth: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Deployment:
     """One run of `deploy`."""
 
@@ -44,6 +44,7 @@ class _Deployment:
     evaluator: Evaluator = field(init=False)
     plan: Plan = field(default_factory=lambda: Plan(Outcome.DEPLOYS))
     doubtful: bool = False
+    refused: set[tuple[Place, str]] = field(default_factory=set)
 
     def run(self, template: Template, parameters: ParameterFile | None) -> Plan:
         """Deploy, and return the plan."""
@@ -95,9 +96,9 @@ class _Deployment:
 
     def _refuse(self, error: EngineError, place: Place, rule: str = "") -> None:
         at = error.place if error.place.path else place
-        found = Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE)
-        if found not in self.plan.diagnostics:
-            self.plan.diagnostics.append(found)
+        if (at, error.message) not in self.refused:
+            self.refused.add((at, error.message))
+            self.plan.diagnostics.append(Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE))
 
     def _value(self, node: ex.Node, env: Env, *, counts: bool = True) -> Value:
         """Return a node's value; Unknown where it is refused, which refuses the deployment if it `counts`."""
@@ -158,7 +159,7 @@ class _Deployment:
             value = self._value(output.value, env)
             if is_secure(output.type, frame.template):
                 value = Unknown("a secure output is given only in Azure", output.place)
-            self.plan.outputs[name] = _known(value, output.place)
+            self.plan.outputs[name] = known(value, output.place)
 
     # resources
 
@@ -261,11 +262,11 @@ class _Deployment:
     def _tolerant(self, node: ex.Node, env: Env, *, counts: bool) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
         if type(node) is not ex.Object:
-            return _known(self._value(node, env, counts=counts), node.place)
+            return known(self._value(node, env, counts=counts), node.place)
         found: dict[str, Value] = {}
         for one in node.members:
             if type(one) is not ex.Member or type(one.key) is not str:
-                return _known(self._value(node, env, counts=counts), node.place)
+                return known(self._value(node, env, counts=counts), node.place)
             value = one.value
             kind_ = type(value)
             if kind_ is ex.Literal:
@@ -273,7 +274,7 @@ class _Deployment:
             elif kind_ is ex.Object:
                 found[one.key] = self._tolerant(value, env, counts=counts)
             else:
-                found[one.key] = _known(self._value(value, env, counts=counts), value.place)
+                found[one.key] = known(self._value(value, env, counts=counts), value.place)
         return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
@@ -303,11 +304,6 @@ class _Deployment:
             self.doubtful = True
         scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place)
         self._resources(turn.env.frame, template, turn.env.moved(scope), around)
-
-
-def _known(value: Value, place: Place) -> Value:
-    """Return a value that may be sent; Unknown for a resource that is used as a value."""
-    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
 
 
 def _undecided(around: _Around) -> _Around:

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
-from guardrails.evaluation.constraints import checked
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
 from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration, takes_null
+from guardrails.evaluation.template import Language, ParameterDeclaration, TypeOf, VariableDeclaration, takes_null
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -197,7 +196,7 @@ class Evaluator:
     def _part(self, node: ex.Node, env: Env) -> Value:
         if type(node) is ex.Literal:
             return node.value
-        value = self.value(node, env)
+        value = known(self.value(node, env), node.place)
         if type(node) in _NOT_BUILT:
             self.charge(value)
         return value
@@ -343,8 +342,12 @@ class Evaluator:
             return test
         return self.unknown(test, [test, one, other], test.place)
 
-    def _lambda(self, node: ex.Lambda, env: Env) -> Value:
-        return Closure(self.value, node, env)
+    def _lambda(self, node: ex.Lambda, _env: Env) -> Value:
+        raise EngineError("a lambda stands where no function takes one", node.place)
+
+    def closure(self, node: ex.Lambda, env: Env) -> Closure:
+        """Return a lambda that is an argument of a function that takes one."""
+        return Closure(lambda body, inside: known(self.value(body, inside), body.place), node, env)
 
     def _comprehension(self, node: ex.Comprehension, env: Env) -> Value:
         if env.outside and node.loop.count is not None:
@@ -427,6 +430,23 @@ class Evaluator:
         if type(value) is dict:
             return {key: self.with_marks(one, marks) for key, one in value.items()}
         return value
+
+
+def known(value: Value, place: Place) -> Value:
+    """Return a value that may be part of another; Unknown for a resource that is used as a value."""
+    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
+
+
+def checked(evaluator: Evaluator, frame: Frame, type_: TypeOf, value: Value, *, what: str, place: Place) -> Value:
+    """Return a value that a parameter takes; Unknown where that is not certain. Raises EngineError."""
+    if type(value) is _PLAIN.get(type_.kind) and type_.is_open:
+        return value
+    from guardrails.evaluation import constraints  # noqa: PLC0415  loaded when it is needed
+
+    return constraints.checked(evaluator, frame, type_, value, what=what, place=place)
+
+
+_PLAIN: Final = {"string": str, "bool": bool, "int": int}
 
 
 def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from guardrails.evaluation.evaluate import Evaluator
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Turn:
     """One resource of a declaration: the only one, or one of a loop. `number`: None for the only one."""
 
@@ -24,7 +24,7 @@ class Turn:
     enclosing: "Turn | None" = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Table(Resources):
     """The resources of one template, computed when they are asked for."""
 
@@ -246,7 +246,7 @@ def _other_location(place: Place) -> Unknown:
     return Unknown("the location of another resource group is known only in Azure", place)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ResourceHandle(Handle):
     """A resource or module as an expression sees it."""
 

@@ -50,12 +50,18 @@ def test_an_exemption_is_on_the_scope_of_its_deployment(scope: str, world: str, 
         ("Microsoft.Storage/storageAccounts/st", f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st"),
         ("[resourceId('A.B/c/d', 'x', 'y')]", f"{GROUP}/providers/A.B/c/x/d/y"),
         ("[subscription().id]", SUBSCRIPTION),
-        ("Microsoft.Management/managementGroups/corp", CORP),
     ],
 )
 def test_its_scope_property_says_another_scope(scope: str, expected: str) -> None:
     found = plan(template(exemption(scope=scope)))
     assert (ids(found), found.exemptions[0].scope) == ([under(expected)], expected)
+
+
+@pytest.mark.parametrize(("world", "is_known"), [("/", True), (CORP, True), (SUBSCRIPTION, False), (GROUP, False)])
+def test_a_management_group_as_a_relative_scope_is_known_from_above(world: str, *, is_known: bool) -> None:
+    found = plan(template(exemption(scope="Microsoft.Management/managementGroups/other")), World(world))
+    expected = under("/providers/Microsoft.Management/managementGroups/other")
+    assert (ids(found) == [expected], isinstance(found.exemptions[0].id, Unknown)) == (is_known, not is_known)
 
 
 def test_names_in_the_old_style() -> None:

@@ -1,4 +1,4 @@
-"""What a run of `check` is told: options, configurations and objects of Azure, for each file. It reads files only."""
+"""What a run of `check` is given: options, configurations and objects of Azure, for each file. It reads files only."""
 
 import argparse
 import os

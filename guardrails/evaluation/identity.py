@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from guardrails.evaluation.expressions import Node
 from guardrails.evaluation.frames import Handle
 from guardrails.evaluation.functions.base import kind, unsure
 from guardrails.evaluation.functions.ids import is_guid, management_group_of, typed_path, under
@@ -58,7 +59,14 @@ def scope_of(id_: Value) -> Value:
     return (found[1] or "/") if found else unsure("the scope of this id")
 
 
-def identify(resource: Resource, scope: Value, compute: Callable[[object], Value], parent: Identity | None) -> Identity:
+def identify(
+    resource: Resource,
+    scope: Value,
+    compute: Callable[[Node], Value],
+    parent: Identity | None,
+    *,
+    outside: bool = False,
+) -> Identity:
     """Return what a resource is called. Raises EngineError where a type and name do not fit.
 
     Args:
@@ -66,10 +74,13 @@ def identify(resource: Resource, scope: Value, compute: Callable[[object], Value
         scope: the id of what it is on, Unknown where that is not known.
         compute: gives the value of an expression where the resource stands.
         parent: of the resource that it is a child of, if any.
+        outside: it stands in a nested template, and is computed outside of it.
     """
     type_, last = compute(resource.type), compute(resource.name) if resource.name is not None else None
     if last is None:
         last = Unknown("it has no name", resource.place)
+    if outside and isinstance(last, str) and last[:1] == "[" and last[-1:] == "]":
+        last = Unknown("Azure computes this name in brackets once more, in the nested template", resource.place)
     if not isinstance(last, str | Unknown):
         raise EngineError(f"the name is {kind(last)}, not a text", resource.place)
     name = last

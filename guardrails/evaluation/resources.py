@@ -130,7 +130,8 @@ class Table(Resources):
         """Return what a resource is called. `id_scope`: what it is on, if not its own scope. Raises EngineError."""
         resource, env = turn.resource, turn.env
         own = self.scope_of(turn) if id_scope is None else id_scope
-        return identify(resource, own, lambda node: self.evaluator.value(node, env), self._parent(turn))  # type: ignore[arg-type]
+        parent = self._parent(turn)
+        return identify(resource, own, lambda node: self.evaluator.value(node, env), parent, outside=env.outside)
 
     def _parent(self, turn: Turn) -> Identity | None:
         resource = turn.resource

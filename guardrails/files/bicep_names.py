@@ -33,7 +33,7 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.template import Diagnostic
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_signatures import SIGNATURES
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var, as_it_is
 from guardrails.nearest import nearest
 
 
@@ -326,7 +326,7 @@ class Binder:
         if name in LOADS:
             return self._load(node)
         if name == "any":
-            return _as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
+            return as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
         if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
             return self.fault(node.place, f"{name}() may be called only in the default of a parameter", "BCP065")
         if self._where is Where.PARAMETERS and name in _OUTSIDE:
@@ -407,7 +407,7 @@ class Binder:
         part: Node = inner
         while isinstance(part, Access):
             if part.safe:
-                return _as_it_is(inner)
+                return as_it_is(inner)
             part = part.target
         return inner
 
@@ -460,11 +460,6 @@ class Binder:
         if isinstance(node, Call) and node.name == GROUP:
             return self.constant(node.arguments[0], depth - 1)
         return None
-
-
-def _as_it_is(node: Node) -> Node:
-    """Return a node with the same value: of no type that is checked, and no part of a chain of safe accesses."""
-    return Conditional(Literal(value=True, place=node.place), node, Literal(None, node.place), node.place)
 
 
 def _from_outside(call: Call) -> Node:

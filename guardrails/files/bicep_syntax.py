@@ -9,7 +9,7 @@ The classes are plain ones: to make so many dataclasses costs as much time as to
 
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal, Loop, Node, Object
+from guardrails.evaluation.expressions import Conditional, Literal, Loop, Node, Object
 from guardrails.evaluation.values import Place
 
 METHOD: Final = "."
@@ -277,3 +277,8 @@ class File:
         self.declarations: list[Declaration] = []
         self.broken: list[Place] = []
         self.shaped = False
+
+
+def as_it_is(node: Node) -> Node:
+    """Return a node with the same value: of no type that is checked, and no part of a chain of safe accesses."""
+    return Conditional(Literal(value=True, place=node.place), node, Literal(None, node.place), node.place)

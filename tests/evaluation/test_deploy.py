@@ -369,6 +369,22 @@ def test_a_fault_behind_a_false_condition_refuses_nothing() -> None:
     assert plan(template(off)).outcome == Outcome.DEPLOYS
 
 
+def test_a_fault_in_a_nested_deployment_that_does_not_take_place_refuses_nothing() -> None:
+    loop = exemption("[concat('e', copyIndex())]", copy={"name": "c", "count": "[length(parameters('p').none)]"})
+    inner = template(loop, exemption("[parameters('p').none]"), parameters={"p": {"type": "object"}})
+    given = {"p": "[createObject().none]"}
+    assert plan(template(nested(inner, condition=False, parameters=given))).outcome == Outcome.DEPLOYS
+    maybe = nested(inner, condition="[parameters('on')]", parameters=given)
+    assert plan(template(maybe, parameters={"on": {"type": "bool"}})).outcome == Outcome.UNKNOWN
+
+
+def test_a_text_in_brackets_is_computed_twice_in_a_nested_template_of_outer_scope() -> None:
+    one = exemption("[[concat('a', 'b')]", properties={"displayName": "[concat('[', 'x', ']')]", "description": "[[x"})
+    found = plan(template(nested(template(one), inner=False))).exemptions[0]
+    assert (isinstance(found.name, Unknown), isinstance(found.properties["displayName"], Unknown)) == (True, True)
+    assert found.properties["description"] == "[[x"
+
+
 def test_a_variable_that_depends_on_itself_is_refused() -> None:
     one = exemption(properties={"displayName": "[variables('a')]"})
     found = plan(template(one, variables={"a": "[variables('b')]", "b": "[variables('a')]"}))

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -222,6 +223,26 @@ def test_imports_are_computed_in_the_file_that_they_come_from() -> None:
     text = "import { f as g, owner } from 'shared.bicep'\nimport * as all from 'shared.bicep'\nvar both = 'mine'\n"
     found = plan(text + "output o array = [ g(1), owner, all.both, all.f(2) ]\n", _FILES)
     assert found.outputs["o"] == ["1-ab", "a", "ab", "2-ab"]
+
+
+def test_imports_of_a_compiled_file_are_what_it_exports() -> None:
+    compiled = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "metadata": {"__bicep_exported_variables!": [{"name": "shown"}]},
+        "definitions": {"kind": {"type": "string", "metadata": {"__bicep_export!": True}}},
+        "functions": [{"namespace": "__bicep", "members": {"f": {
+            "parameters": [{"name": "n", "type": "int"}],
+            "output": {"type": "string", "value": "[format('{0}-{1}', parameters('n'), 'x')]"},
+            "metadata": {"__bicep_export!": True},
+        }}}],
+        "variables": {"shown": "a", "hidden": "b"},
+        "resources": [],
+    }  # fmt: skip
+    files = {"c.json": json.dumps(compiled)}
+    text = "import { f, shown, kind } from 'c.json'\nparam k kind = 'y'\noutput o array = [ f(1), shown, k ]\n"
+    assert plan(text, files).outputs["o"] == ["1-x", "a", "y"]
+    assert faults(read("import { hidden } from 'c.json'\n", files)) == ["BCP360:1"]
 
 
 def test_a_resource_in_another_is_below_it_and_deployed_only_with_it() -> None:

@@ -4,34 +4,43 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from guardrails.evaluation.frames import Closure, Env, Handle
-from guardrails.evaluation.functions import FUNCTIONS, unsure
-from guardrails.evaluation.functions.base import Function, is_int, kind
-from guardrails.evaluation.functions.deployment import DEPLOYMENT
-from guardrails.evaluation.functions.lambdas import LAMBDAS
+from guardrails.evaluation.expressions import Lambda
+from guardrails.evaluation.frames import Env, Handle
+from guardrails.evaluation.functions import MODULES, find, load
+from guardrails.evaluation.functions.base import FUNCTIONS, Function, is_int, kind, unsure
 from guardrails.evaluation.values import NOWHERE, EngineError, MarkedText, Partial, Unknown, Value, first_unknown
 
 if TYPE_CHECKING:
     from guardrails.evaluation.evaluate import Evaluator
     from guardrails.evaluation.expressions import Call
 
+_LONG: Final = 1000
+"""Characters of a text from which on it costs work to compute with it."""
+
 type Special = Callable[["Evaluator", "Call", Env], Value]
 
 
-def call_function(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
-    """Return the value of a call whose arguments are all computed first. Raises EngineError."""
-    name = node.name.lower()
-    found = FUNCTIONS.get(name)
+def call_function(evaluator: "Evaluator", name: str, node: "Call", env: Env) -> Value:
+    """Return the value of a call whose arguments are all computed first. Raises EngineError.
+
+    `name`: the function's, in lower case.
+    """
+    found = find(name)
     values = [evaluator.value(argument, env) for argument in node.arguments]
     if found is None:
         return _not_in_table(evaluator, node, values)
-    _count(found.name, found.least, found.most, node)
+    if not found.least <= len(values) <= found.most:
+        _count(found.name, found.least, found.most, node)
     for value in values:
-        if isinstance(value, Handle | Closure):
+        if type(value) is not str or len(value) >= _LONG:
+            break
+    else:  # plain texts only, as nearly always
+        return _placed(evaluator, found, values, node)
+    for value in values:
+        if isinstance(value, Handle):
             return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
-    for value in values:
         if isinstance(value, str):
-            evaluator.spend(len(value) // 1000)
+            evaluator.spend(len(value) // _LONG)
         elif not found.partial:
             evaluator.charge(value)
         elif isinstance(value, list | dict):
@@ -46,6 +55,8 @@ def call_function(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 def _placed(evaluator: "Evaluator", found: Function, values: list[Value], node: "Call") -> Value:
     """Compute, and give what comes of it the place of the call and the marks of the arguments."""
     result = found.compute(values)
+    if type(result) is str and not evaluator.marked:
+        return result
     if isinstance(result, Unknown) and result.place is NOWHERE:
         result = replace(result, place=node.place)
     if isinstance(result, MarkedText):
@@ -88,6 +99,7 @@ def _coalesce(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     """Compute `and` and `or`: arguments after the one that decides are not computed."""
+    load("comparing")
     found = FUNCTIONS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
     decisive = found.name == "or"
@@ -102,7 +114,7 @@ def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
         if value is decisive:
             return decisive
         values.append(value)
-    return found.compute(values)
+    return found.compute(values) if len(values) > 1 else unsure(f"{found.name}() of one argument")
 
 
 def _parameters(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
@@ -163,9 +175,14 @@ def _fail(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 
 def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
+    from guardrails.evaluation.functions.lambdas import LAMBDAS  # noqa: PLC0415  loaded when it is needed
+
     found = LAMBDAS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
-    values = [evaluator.value(argument, env) for argument in node.arguments]
+    values: list[Value] = [
+        evaluator.closure(argument, env) if isinstance(argument, Lambda) else evaluator.value(argument, env)
+        for argument in node.arguments
+    ]
     whole = values[0]
     if isinstance(whole, Unknown | Partial):
         return evaluator.unknown(whole, [whole], node.place)
@@ -176,6 +193,8 @@ def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 
 def _of_deployment(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
+    from guardrails.evaluation.functions.deployment import DEPLOYMENT  # noqa: PLC0415  loaded when it is needed
+
     values = [evaluator.value(argument, env) for argument in node.arguments]
     found = DEPLOYMENT[node.name.lower()]
     _count(found.name, found.least, found.most, node)
@@ -195,7 +214,7 @@ CALLS: Final[dict[str, Special]] = {
     "copyindex": _copy_index,
     "lambdavariables": _lambda_variables,
     "fail": _fail,
-    **dict.fromkeys(LAMBDAS, _with_lambda),
-    **dict.fromkeys(DEPLOYMENT, _of_deployment),
+    **{name.lower(): _with_lambda for name in MODULES["lambdas"]},
+    **{name.lower(): _of_deployment for name in MODULES["deployment"]},
 }
 """Functions that are more than a computation over the values of their arguments, by name in lower case."""

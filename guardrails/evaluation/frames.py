@@ -15,7 +15,7 @@ UNSET: Final[Any] = object()
 """Stands for a parameter that is not given, and for a value that is being computed."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Frame:
     """One deployment of a template: a file that is checked, or one call of a module.
 
@@ -27,6 +27,7 @@ class Frame:
         memo: parameters and variables computed so far; UNSET for one that is being computed.
         resources: finds the template's resources and modules; None where there are none.
         outer: the frame around a nested template or module.
+        known_parameters, known_variables: values by the names that expressions use.
         names, homes: look-ups made once.
     """
 
@@ -36,6 +37,8 @@ class Frame:
     location: Value
     given: "Mapping[str, tuple[Given, Env | None]]" = field(default_factory=dict)
     memo: dict[tuple[str, str], Value] = field(default_factory=dict)
+    known_parameters: dict[str, Value] = field(default_factory=dict)
+    known_variables: dict[str, Value] = field(default_factory=dict)
     resources: "Resources | None" = None
     outer: "Frame | None" = None
     names: "dict[str, dict[str, str]]" = field(default_factory=dict)
@@ -52,7 +55,7 @@ class Frame:
         return self.names[kind].get(name.lower())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Env:
     """What names mean where an expression stands.
 

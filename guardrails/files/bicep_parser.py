@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal, Node, Object
+from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_expressions import NEXT, ExpressionParser
 from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault
@@ -241,7 +241,7 @@ class Parser(TypeParser):
                 self.recover(fault, _NOTHING, 0, start)
                 self.depth, self.complex = 0, True
                 continue
-            if self.lexeme not in {LINE, END}:
+            if self.lexeme not in {LINE, END} and not (self.start > start and self.at_declaration()):
                 self._end_of_line(start)
         made.shaped = self.shaped
         return made
@@ -253,9 +253,9 @@ class Parser(TypeParser):
         place = Place(self.path, self.line, column)
         at = Place(self.path, self.line, column + line.start(3) - line.start() - 1)
         self.jump(line.end(), line.start(4))
-        made = Block(name, [], place, keyword, Literal(target, at), False, None, None, Object([], place), [])  # noqa: FBT003
+        made = Block(name, [], place, keyword, Literal(target, at), existing=False)
         made.body = self._members(made.body, lambda: self._nested(made) if keyword == "resource" else False)
-        if self.lexeme not in {LINE, END}:
+        if self.lexeme not in {LINE, END} and not self.at_declaration():
             self._end_of_line(-1)
         return made
 
@@ -293,12 +293,12 @@ class Parser(TypeParser):
 
     def _other(self, decorators: list[Decorator], place: Place) -> Declaration:
         keyword = self.lexeme
-        name = self._head("the declaration", "BCP266")
+        name = self._head("the declaration", "BCP266" if keyword == "metadata" else "BCP344")
         return Other(name, decorators, place, keyword, self._value())
 
     def _test(self, decorators: list[Decorator], place: Place) -> Declaration:
-        name = self._head("a test", "BCP291")
-        self._text("BCP292", "the path of a file")
+        name = self._head("a test", "BCP346")
+        self._text("BCP347", "the path of a file")
         return Other(name, decorators, place, "test", self._value())
 
     def _param(self, decorators: list[Decorator], place: Place) -> Declaration:
@@ -317,7 +317,7 @@ class Parser(TypeParser):
         return Var(name, decorators, place, type_, self._value())
 
     def _type(self, decorators: list[Decorator], place: Place) -> Declaration:
-        name = self._head("a type", "BCP294")
+        name = self._head("a type", "BCP325")
         self.expect("=")
         return Type(name, decorators, place, self.declared_type())
 
@@ -340,7 +340,9 @@ class Parser(TypeParser):
         output = self.declared_type()
         if self.lexeme != "=>":
             raise self.fault('"=>" is expected here', "BCP018")
-        return Func(name, decorators, place, arguments, output, self._lambda([], place).body)
+        made = Func(name, decorators, place, arguments, output=output)
+        made.body = self._lambda([], place).body
+        return made
 
     def _output(self, decorators: list[Decorator], place: Place) -> Declaration:
         name = self._head("an output", "BCP016")
@@ -358,7 +360,7 @@ class Parser(TypeParser):
             self.expect("as", "BCP012")
             name = self.expect_name("the import", "BCP356")
         else:
-            self.expect("{", "BCP353")
+            self.expect("{", "BCP354")
             self.skip_breaks()
             while self.lexeme not in {"}", END}:
                 names.append(self._imported())
@@ -377,7 +379,7 @@ class Parser(TypeParser):
             original = text.value if isinstance(text, Literal) else ""
             if self.lexeme != "as":
                 raise self.fault("a name is expected here: as NAME", "BCP375")
-        return original, self.expect_name("the import", "BCP294") if self._has("as") else original, place
+        return original, self.expect_name("the import", "BCP325") if self._has("as") else original, place
 
     def _extension(self, decorators: list[Decorator], place: Place) -> Declaration:
         self.advance()
@@ -402,7 +404,7 @@ class Parser(TypeParser):
         name = self._head(f"a {keyword}", "BCP017" if keyword == "resource" else "BCP096")
         target = self._text("BCP068" if keyword == "resource" else "BCP097", "its type or path")
         existing = keyword == "resource" and self._has("existing")
-        made = Block(name, decorators, place, keyword, target, existing, None, None, Object([], place), [])
+        made = Block(name, decorators, place, keyword, target, existing=existing)
         self.expect("=")
         if self.lexeme == LINE and self._if_follows():
             self.advance()
@@ -436,7 +438,7 @@ class Parser(TypeParser):
         self.depth -= 1
 
     def _nested(self, block: Block) -> bool:
-        """Read a resource that is declared in another's body, if one stands here."""
+        """Read a resource that is declared in another's body, if one is here."""
         if self.lexeme != "@" and not (self.lexeme == "resource" and self._name_follows()):
             return False
         try:

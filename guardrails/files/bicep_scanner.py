@@ -38,7 +38,8 @@ _DECLARATION: Final = re.compile(
     r"@[a-z]|targetScope[ \t]*=|import[ \t]"
     r"|(?:metadata|param|var|type|func|resource|module|output|assert)[ \t]+[A-Za-z_]"
 ).match
-_STRAY_TEXT: Final = re.compile(r"\$*'''.*?(?:'''+|\Z)|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
+_LINES: Final = r"'''.*?(?:'''+|\Z)"
+_STRAY_TEXT: Final = re.compile(rf"\$++(?:{_LINES})?|{_LINES}|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
 
 
 new_place: Final = tuple.__new__
@@ -67,7 +68,7 @@ class Scanner:
         self._before_break = 1, 0
         self.lexeme, self.kind, self.start, self.end = LINE, BREAK, 0, 0
         self.holes = 0
-        """In how many `${...}` the current token stands: no line may end there."""
+        """In how many `${...}` the current token is: no line may end there."""
         self.faults: list[Diagnostic] = []
         start = _START(text)
         if start is not None:

@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from guardrails.evaluation.functions import MODULES, load
+from guardrails.evaluation.functions.base import FUNCTIONS
+from guardrails.evaluation.functions.deployment import DEPLOYMENT
+from guardrails.evaluation.functions.lambdas import LAMBDAS
 from tests.evaluation.arm import GUID, SUBSCRIPTION, is_refused, is_unknown, value
 
 
@@ -16,6 +20,8 @@ from tests.evaluation.arm import GUID, SUBSCRIPTION, is_refused, is_unknown, val
         ("[toUpper('straße')]", "STRAßE"),
         ("[toUpper('ıŉᾳ')]", "ıŉᾼ"),
         ("[toLower('İÄ')]", "İä"),
+        ("[toLower('\u212a')]", "k"),
+        ("[contains(createObject('\u017f', 1), 's')]", False),
         ("[trim('\u00a0\u2003x\u200b')]", "x\u200b"),
         ("[startsWith('abc', 'AB')]", True),
         ("[startsWith('e\u0301a', 'É')]", True),
@@ -175,6 +181,12 @@ def test_what_the_engine_refuses_is_refused(expression: str) -> None:
     "expression",
     [
         "[less('ß', 'ss')]",
+        "[toUpper('\u017f')]",
+        "[toUpper('\u10d0')]",
+        "[json('1e400')]",
+        "[string(json('[1e15]'))]",
+        "[and(true())]",
+        "[max(1)]",
         "[less('æ', 'b')]",
         "[startsWith('ß', 's')]",
         "[startsWith('a\r\nb', 'a')]",
@@ -227,3 +239,13 @@ def test_what_is_known_around_an_unknown_stays_known() -> None:
     assert is_unknown("[union(createObject('a', 1), reference('x')).a]")
     assert is_unknown("[union(createObject('a', reference('x')), createObject('a', createObject())).a]")
     assert is_unknown("[if(equals(reference('x').y, 1), 'a', fail('b'))]")
+
+
+def test_every_function_is_in_the_module_that_is_loaded_for_it() -> None:
+    for module in MODULES:
+        load(module)
+    tables: dict[str, Any] = {**FUNCTIONS, **LAMBDAS, **DEPLOYMENT}
+    named = {name.lower(): name for names in MODULES.values() for name in names}
+    assert {name: one.name for name, one in tables.items()} == named
+    homes = {name: one.compute.__module__.rpartition(".")[2] for name, one in tables.items()}
+    assert homes == {name.lower(): module for module, names in MODULES.items() for name in names}

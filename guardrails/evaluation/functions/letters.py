@@ -5,8 +5,7 @@ compare by *culture*, as ICU's root collation does: that is computed here for pr
 with one accent. Other texts raise `Uncertain`.
 """
 
-import unicodedata
-from typing import Final
+from typing import Final, Literal
 
 
 class Uncertain(Exception):
@@ -15,6 +14,16 @@ class Uncertain(Exception):
 
 _UNCHANGED: Final = "\u0130\u0131"
 """Dotted and dotless i: the invariant culture leaves both as they are."""
+_LONG_S: Final = "\u017f"
+"""It has no upper case where keys are compared; whether it has one in `toUpper` is not certain."""
+_USUAL: Final = (
+    ("\0", "\u024f"),
+    ("\u0370", "\u052f"),
+    ("\u1e00", "\u1fff"),
+    ("\u2126", "\u212b"),
+    ("\uff21", "\uff5a"),
+)
+"""Latin, Greek and Cyrillic letters, and their compatible forms."""
 _ORDER: Final = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
 """Printable ASCII before the letters, in the order of the root collation; the blank comes before all of them."""
 _WEIGHTS: Final = {character: weight for weight, character in enumerate(" " + _ORDER)} | {
@@ -27,17 +36,24 @@ BLANKS: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".j
 
 
 def lower(text: str) -> str:
-    """Return a text in lower case, as `ToLowerInvariant`: letter by letter."""
-    if text.isascii():
-        return text.lower()
-    return "".join(map(_lower, text))
+    """Return a text in lower case, as `ToLowerInvariant`: letter by letter. Raises Uncertain for rare letters."""
+    return text.lower() if text.isascii() else "".join(_sure(letter, _lower(letter)) for letter in text)
 
 
 def upper(text: str) -> str:
-    """Return a text in upper case, as `ToUpperInvariant`: letter by letter."""
+    """Return a text in upper case, as `ToUpperInvariant`: letter by letter. Raises Uncertain for rare letters."""
     if text.isascii():
         return text.upper()
-    return "".join(map(_upper, text))
+    if _LONG_S in text:
+        raise Uncertain
+    return "".join(_sure(letter, _upper(letter)) for letter in text)
+
+
+def _sure(letter: str, changed: str) -> str:
+    """Return a changed letter of the usual alphabets; of others, releases of Unicode differ. Raises Uncertain."""
+    if letter != changed and not any(first <= letter <= last for first, last in _USUAL):
+        raise Uncertain
+    return changed
 
 
 def _lower(letter: str) -> str:
@@ -55,14 +71,20 @@ def _upper(letter: str) -> str:
     return changed if len(changed) == 1 else letter
 
 
+def _ordinal(text: str) -> str:
+    if text.isascii():
+        return text.upper()
+    return "".join(letter if letter == _LONG_S else _upper(letter) for letter in text)
+
+
 def ordinal_key(text: str) -> bytes:
     """Return the key by which the engine sorts and finds keys of objects: ordinal, letter case ignored."""
-    return upper(text).encode("utf-16-be", "surrogatepass")
+    return _ordinal(text).encode("utf-16-be", "surrogatepass")
 
 
 def same_key(one: str, other: str) -> bool:
     """Whether two texts are the same key of an object."""
-    return one == other or (len(one) == len(other) and upper(one) == upper(other))
+    return one == other or (len(one) == len(other) and _ordinal(one) == _ordinal(other))
 
 
 def compare(one: str, other: str) -> int:
@@ -105,10 +127,16 @@ def _parts(character: str) -> tuple[str, int]:
     """Split a letter with one accent into its base letter and accent. Raises Uncertain for what is none."""
     if character.isascii():
         return character, 0
-    parts = unicodedata.normalize("NFD", character)
+    parts = _normalized("NFD", character)
     if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and "\u0300" <= parts[1] <= "\u036f":
         return parts[0], ord(parts[1])
     raise Uncertain
+
+
+def _normalized(form: Literal["NFC", "NFD"], text: str) -> str:
+    from unicodedata import normalize  # noqa: PLC0415  nearly all texts are ASCII
+
+    return normalize(form, text)
 
 
 def folded(text: str) -> str:
@@ -118,7 +146,7 @@ def folded(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text.lower()
-    text = unicodedata.normalize("NFC", text)
+    text = _normalized("NFC", text)
     for character in text:
         base, _ = _parts(character)
         if base not in "\t\n" and not base.isprintable():
@@ -130,9 +158,9 @@ def index_of(whole: str, part: str) -> int:
     """Return where `part` first stands in `whole` by culture, letter case ignored; -1 for nowhere. Raises Uncertain."""
     seen = without_ignorable(whole)
     found = folded(seen).find(folded(without_ignorable(part)))
-    if found < 0 or seen == whole == unicodedata.normalize("NFC", whole):
+    if found < 0 or whole.isascii() or seen == whole == _normalized("NFC", whole):
         return found
-    if found == 0 or seen != unicodedata.normalize("NFC", seen):
+    if found == 0 or seen != _normalized("NFC", seen):
         raise Uncertain
     kept = [number for number, character in enumerate(whole) if character not in IGNORABLE]
     return kept[found]
@@ -141,7 +169,7 @@ def index_of(whole: str, part: str) -> int:
 def last_index_of(whole: str, part: str) -> int:
     """Return where `part` last stands in `whole`, as `index_of`. Raises Uncertain."""
     found = folded(without_ignorable(whole)).rfind(folded(without_ignorable(part)))
-    if found >= 0 and (without_ignorable(whole) != whole or whole != unicodedata.normalize("NFC", whole)):
+    if found >= 0 and not whole.isascii() and (without_ignorable(whole) != whole or whole != _normalized("NFC", whole)):
         raise Uncertain
     return found
 

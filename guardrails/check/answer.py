@@ -52,6 +52,7 @@ class Judged:
         parameters: the path of the parameter file; None where there is none.
         findings: what the rules say of it, ordered by code; () where it is not deployed.
         excluded: why the ruleset leaves it alone; "" where it does not.
+        at_now: its id and properties if it were deployed now; None where they are the same.
         unknown: what of it is not known, with JSON pointers into it.
     """
 
@@ -68,6 +69,7 @@ class Judged:
     properties: Value
     findings: tuple[Placed, ...] = ()
     excluded: str = ""
+    at_now: tuple[Value, Value] | None = None
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:

@@ -1,113 +1,123 @@
 """What the exemptions of checked code repeat or complete: of one another across files, and of those in Azure. Pure.
 
-Of two that overlap, the later one in the code is reported; those in Azure were there before. The same
-exemption, by its id, is compared once however many deployments make it.
+Of two that overlap, the later one in the code is reported; those in Azure were there before. The same exemption, by its
+id, is compared once however many deployments make it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects, key_of
-from guardrails.check.partial import comparable
-from guardrails.evaluation.values import Place
-from guardrails.exemption.applies import outside
-from guardrails.exemption.expiry import is_expired
-from guardrails.exemption.facts import NOBODY_LOOKED, Assignment, Outside, Overlap, Together, Unread
+from guardrails.check.partial import comparable, seen
+from guardrails.decisions.assess import assess
+from guardrails.errors import Permanent
+from guardrails.evaluation.values import Place, Value
+from guardrails.exemption.facts import Facts, Overlap, Planned, Together, Unread
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.ruleset.model import Ruleset
 
+RULE = "duplicate"
+
 
 @dataclass(slots=True)
-class Listed:
-    """An exemption in the code, its place, and what is known of Azure there."""
+class _Listed:
+    """An exemption of the code: where its finding goes, itself, and why it cannot be compared; "" where it can."""
 
+    judged: Judged
     exemption: Exemption
-    place: Place
-    azure: AzureObjects
+    doubt: str
 
 
-def compare(listed: Sequence[Listed], ruleset: Ruleset, now: datetime, *, makes_assignments: bool) -> list[Together]:
-    """Return what a look at all of them, and at the tree, finds of each, in their order."""
-    doubts = [_doubt(one) for one in listed]
-    overlaps: dict[int, Overlap | Unread] = {}
-    if ruleset.judges("duplicate"):
-        overlaps = _overlaps(listed, doubts, ruleset, now, makes_assignments=makes_assignments)
-    places = ruleset.judges("assignment-not-applicable")
-    found = []
-    for number, one in enumerate(listed):
-        place = _outside(one, makes_assignments=makes_assignments) if places else None
-        overlap = overlaps.get(number)
-        found.append(Together(overlap, place) if overlap or place else NOBODY_LOOKED)
-    return found
+def add_duplicates(
+    judged: Sequence[tuple[Judged, AzureObjects]], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
+) -> None:
+    """Add the findings of the rule `duplicate`, which looks at all exemptions together.
 
-
-def _outside(one: Listed, *, makes_assignments: bool) -> Outside | Unread | None:
-    """Return why the assignment does not apply at the scope; None where it does, Unread where that is unknown."""
-    try:
-        identity, named = one.exemption.id, one.exemption.assignment_id
-    except NotReturned as lacking:
-        return Unread(str(lacking))
-    assignment = one.azure.assignment(named, makes_assignments=makes_assignments)
-    if not isinstance(assignment, Assignment):
-        return assignment if isinstance(assignment, Unread) else None
-    return _worded(outside(identity.key[: len(identity.scope)], identity.container, assignment, one.azure.above))
-
-
-def _overlaps(
-    listed: Sequence[Listed], doubts: Sequence[str], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
-) -> dict[int, Overlap | Unread]:
-    """Return what overlaps, by the number of an exemption."""
-    there = {id(one.azure): one.azure for one in listed}
+    `makes_assignments`: see AzureObjects.assignment.
+    """
+    some = [(one, azure) for one, azure in judged if one.deployed is not False and not one.excluded]
+    there = {id(azure): azure for _, azure in some}
     others = {one.id.key: one for azure in there.values() for one in azure.exemptions}
-    if len(listed) + len(others) < 2:
-        return {}
-    found: dict[int, Overlap | Unread] = {n: Unread(doubt) for n, doubt in enumerate(doubts) if doubt}
-    some = [one.exemption for one, doubt in zip(listed, doubts, strict=True) if not doubt]
-    if not _may_overlap([*others.values(), *some], now):
-        return found
-    known: dict[str, tuple[int, Exemption]] = {}
-    for number, one in enumerate(listed):
-        if not doubts[number] and one.exemption.id.key not in known:
-            copy = comparable(one.exemption, now + timedelta(microseconds=number + 1))
-            known[copy.id.key] = number, copy
-    every = [*(one for key, one in others.items() if key not in known), *(one for _, one in known.values())]
+    if not ruleset.judges(RULE) or len(some) + len(others) < 2:
+        return
     azure = next(iter(there.values())) if len(there) == 1 else AzureObjects()
-    places = {one.id.text: listed[number].place for number, one in known.values()}
+    listed = [*_listed([one for one, _ in some], others.values(), ruleset)]
+    for one in listed:
+        if one.doubt:
+            _add(one, Unread(one.doubt), azure, ruleset, now)
+    known: dict[str, tuple[_Listed, Exemption]] = {}
+    for number, one in enumerate(listed):
+        if not one.doubt and one.exemption.id.key not in known:
+            copy = comparable(one.exemption, now + timedelta(microseconds=number + 1))
+            known[copy.id.key] = one, copy
+    every = [*(one for key, one in others.items() if key not in known), *(copy for _, copy in known.values())]
+    places = {copy.id.text: one.judged.place for one, copy in known.values()}
     for exemption, together in _looked(every, azure, ruleset, now, makes_assignments=makes_assignments):
         entry = known.get(exemption.id.key)
         if entry and together.overlap:
-            found[entry[0]] = _with_places(together.overlap, places)
-    return found
+            _add(entry[0], _with_places(together.overlap, places), azure, ruleset, now)
 
 
-def _doubt(one: Listed) -> str:
-    """Return why an exemption cannot be compared; "" where it can."""
-    if type(one.exemption) is Exemption:  # all of it is known
+def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Ruleset) -> Iterator[_Listed]:
+    """Yield those that may repeat another: of one assignment with it, or not known whole. Quick for all others."""
+    named = [_assignment(one) for one in some]
+    counts = Counter(key for key in named if key)
+    counts.update(key_of(one.assignment_id) for one in others)
+    for one, key in zip(some, named, strict=True):
+        if key is None or counts[key] > 1:
+            identity, properties = one.at_now or (one.id, one.properties)
+            try:
+                exemption = seen(identity, properties, ruleset.names).exemption
+            except Permanent:  # it is no exemption at all, which was said
+                continue
+            yield _Listed(one, exemption, _doubt(exemption))
+
+
+def _assignment(one: Judged) -> str | None:
+    """Return the assignment's id in lower case; None where it, or what else is compared, may not be known."""
+    _, properties = one.at_now or (one.id, one.properties)
+    said = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
+    return key_of(said) if isinstance(said, str) and isinstance(one.id, str) and _is_text(properties) else None
+
+
+def _is_text(properties: Mapping[str, Value]) -> bool:
+    end = properties.get("expiresOn")
+    listed = properties.get("policyDefinitionReferenceIds")
+    plain = isinstance(listed, list) and all(isinstance(name, str) for name in listed)
+    return (end is None or isinstance(end, str)) and (listed is None or plain) and "resourceSelectors" not in properties
+
+
+def _doubt(exemption: Exemption) -> str:
+    if type(exemption) is Exemption:  # all of it is known
         return ""
     for field in ("id", "assignment_id", "reference_ids", "selectors", "expires_on"):
         try:
-            getattr(one.exemption, field)
+            getattr(exemption, field)
         except NotReturned as lacking:
             return str(lacking)
     return ""
 
 
-def _may_overlap(some: Sequence[Exemption], now: datetime) -> bool:
-    """Whether any two that have not ended exempt from one assignment. Quick."""
-    seen: set[str] = set()
-    for one in some:
-        if not is_expired(one.expires_on, now):
-            key = key_of(one.assignment_id)
-            if key in seen:
-                return True
-            seen.add(key)
-    return False
+def _add(one: _Listed, overlap: Overlap | Unread, azure: AzureObjects, ruleset: Ruleset, now: datetime) -> None:
+    """Put what the rule says of an overlap among the findings, by its code."""
+    try:
+        assignment = azure.assignment(one.exemption.assignment_id, makes_assignments=True)
+    except NotReturned as lacking:
+        assignment = Unread(str(lacking))
+    facts = Facts(now, now, assignment, together=Together(overlap), planned=Planned())
+    found = [each for each in assess(one.exemption, facts, ruleset).findings if each.rule == RULE]
+    placed = [Placed(each, "/id" if each.change else "", one.judged.place) for each in found]
+    one.judged.findings = tuple(sorted((*one.judged.findings, *placed), key=lambda each: each.finding.code))
 
 
 def _looked(
     some: Sequence[Exemption], azure: AzureObjects, ruleset: Ruleset, now: datetime, *, makes_assignments: bool
 ) -> Sequence[tuple[Exemption, Together]]:
+    if len(some) < 2:
+        return ()
     from guardrails.ports import Surroundings  # noqa: PLC0415 - most code has no two exemptions to compare
     from guardrails.report.overlaps import PendingOverlaps  # noqa: PLC0415
 
@@ -128,7 +138,7 @@ def _looked(
 def _with_places(overlap: Overlap | Unread, places: Mapping[str, Place]) -> Overlap | Unread:
     """Return what overlaps, with the places of those in the code."""
     if isinstance(overlap, Unread):
-        return _worded(overlap)
+        return worded(overlap)
     others = tuple(
         replace(one, written=None, place=f"{place.path}:{place.line}") if (place := places.get(one.id)) else one
         for one in overlap.others
@@ -136,7 +146,7 @@ def _with_places(overlap: Overlap | Unread, places: Mapping[str, Place]) -> Over
     return replace(overlap, others=others)
 
 
-def _worded[T](said: T | Unread) -> T | Unread:
+def worded[T](said: T | Unread) -> T | Unread:
     """Return what was found, with a reason that names the option which helps."""
     if isinstance(said, Unread):
         return Unread(said.reason.replace("Resource Graph does not show", "no file of --azure holds"))

@@ -4,7 +4,7 @@ A template that another checked one uses as a module is deployed by that one, so
 parameter file says so.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from guardrails.evaluation.template import Language, ParameterFile, Template
@@ -12,46 +12,52 @@ from guardrails.evaluation.template import Language, ParameterFile, Template
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A template that is deployed, with its parameter file; None where there is none."""
+    """A template that is deployed, with its parameter file; None where there is none.
+
+    `named`: a parameter file names the template, or lies next to it; else it is deployed only if nothing else uses it.
+    """
 
     template: Template
     parameters: ParameterFile | None = None
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """What was read of the checked files.
+class Parameters:
+    """The parameter files of a run.
 
     Attributes:
-        templates: path -> template.
-        parameters: path -> parameter file; those of the checked files, and those beside a checked template.
-        given: the paths of parameter files that an option names; they go before what lies beside a template.
+        files: path -> parameter file; those of the checked files, and those next to a checked template.
+        given: the paths of those that an option names; they go before what lies next to a template.
     """
 
-    templates: Mapping[str, Template]
-    parameters: Mapping[str, ParameterFile]
+    files: Mapping[str, ParameterFile]
     given: tuple[str, ...] = ()
 
+    def entries_of(self, template: Template) -> list[Entry]:
+        """Return how a template is deployed: once for each of its parameter files, or without one."""
+        given = [one for path in self.given if (one := self.files.get(path))]
+        if found := [Entry(template, one, bool(one.using)) for one in given if _fits(one, template)]:
+            return found
+        others = [one for path, one in self.files.items() if path not in self.given]
+        own = [one for one in others if one.using == template.path]
+        own = own or [one for one in others if not one.using and one.path in companions_of(template.path)]
+        return [Entry(template, one, named=True) for one in own] or [Entry(template)]
 
-def entries_of(sources: Sources) -> tuple[list[Entry], list[str]]:
-    """Return what is deployed, in the order of the files, and the given parameter files that fit no template."""
-    used = {path: modules_of(template) for path, template in sources.templates.items()}
-    inner = set().union(*used.values()) if used else set()
-    roots = [path for path in sources.templates if path not in inner]
+
+def roots_of(used: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return the templates that are deployed by themselves. `used`: path -> the modules of that template.
+
+    Of templates that use one another, and that nothing else uses, the first one is.
+    """
+    inner = {module for modules in used.values() for module in modules}
+    roots = {path for path in used if path not in inner}
     reached = _reached(roots, used)
-    for path in sources.templates:  # those of a cycle that nothing outside it uses
+    for path in used:
         if path not in reached:
-            roots.append(path)
+            roots.add(path)
             reached |= _reached([path], used)
-    found: list[Entry] = []
-    fitting: set[str] = set()
-    for path, template in sources.templates.items():
-        some = [*_parameters_of(template, sources, alone=path in roots)]
-        fitting.update(one.path for one in some)
-        found += [Entry(template, one) for one in some]
-        if not some and path in roots:
-            found.append(Entry(template))
-    return found, [path for path in sources.given if path not in fitting and path in sources.parameters]
+    return roots
 
 
 def modules_of(template: Template) -> set[str]:
@@ -73,7 +79,7 @@ def _collect(template: Template, found: set[str], own: str, seen: set[int]) -> N
             _collect(inner, found, own, seen)
 
 
-def _reached(roots: Iterable[str], used: Mapping[str, set[str]]) -> set[str]:
+def _reached(roots: Iterable[str], used: Mapping[str, Iterable[str]]) -> set[str]:
     found: set[str] = set()
     left = [*roots]
     while left:
@@ -84,37 +90,23 @@ def _reached(roots: Iterable[str], used: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
-def _parameters_of(template: Template, sources: Sources, *, alone: bool) -> Iterator[ParameterFile]:
-    """Yield the parameter files that a template is deployed with. `alone`: whether nothing else deploys it."""
-    given = [
-        one for path in sources.given if (one := sources.parameters.get(path)) and _fits(one, template, alone=alone)
-    ]
-    if given:
-        yield from given
-        return
-    others = [one for path, one in sources.parameters.items() if path not in sources.given]
-    using = [one for one in others if one.using == template.path]
-    yield from using or [one for one in others if not one.using and one.path in companions_of(template.path)]
-
-
 def companions_of(path: str) -> tuple[str, ...]:
     """Return the path of the parameter file that is taken for a template without being named."""
     stem = path.rpartition(".")[0]
     return (f"{stem}.parameters.json",)
 
 
-def _fits(one: ParameterFile, template: Template, *, alone: bool) -> bool:
+def _fits(one: ParameterFile, template: Template) -> bool:
     """Whether a parameter file that an option names is a template's: it names it, or gives only what it declares."""
     if one.using:
         return one.using == template.path
     declared = {name.lower() for name in template.parameters}
-    return alone and {name.lower() for name in one.values} <= declared
+    return {name.lower() for name in one.values} <= declared
 
 
-def makes_assignments(templates: Sequence[Template]) -> bool:
-    """Whether any of these templates may deploy policy assignments."""
-    seen: set[int] = set()
-    return any(_makes(template, seen) for template in templates)
+def makes_assignments(template: Template) -> bool:
+    """Whether a template may deploy policy assignments."""
+    return _makes(template, set())
 
 
 def _makes(template: Template, seen: set[int]) -> bool:

@@ -6,13 +6,24 @@ from datetime import datetime, timedelta
 
 from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects
-from guardrails.check.duplicates import Listed, compare
+from guardrails.check.duplicates import worded
 from guardrails.check.partial import PROPERTIES, Seen, seen
-from guardrails.decisions.assess import Assessment, Finding, Verdict, assess_all
+from guardrails.decisions.assess import Finding, Verdict, assess_all
 from guardrails.errors import Permanent
 from guardrails.evaluation.plan import PlannedExemption
-from guardrails.evaluation.values import Cause, MarkedText, Place, Unknown, Value, escaped, first_unknown, marks_of
-from guardrails.exemption.facts import NO_POLICIES, NOBODY_LOOKED, Facts, Planned, Together, Unread
+from guardrails.evaluation.values import Cause, MarkedText, Unknown, Value, escaped, first_unknown, marks_of
+from guardrails.exemption.applies import outside
+from guardrails.exemption.facts import (
+    NO_POLICIES,
+    NOBODY_LOOKED,
+    Assignment,
+    Facts,
+    Gone,
+    Outside,
+    Planned,
+    Together,
+    Unread,
+)
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.nearest import nearest
 from guardrails.rules import all_rules
@@ -58,34 +69,35 @@ def skipped_rules(ruleset: Ruleset) -> tuple[str, ...]:
 
 
 def judge_all(
-    candidates: Sequence[Candidate], ruleset: Ruleset, now: datetime, *, makes_assignments: bool
-) -> list[tuple[Place, str]]:
-    """Put the findings into what was judged; return what is no exemption at all, each with its place.
+    candidates: Sequence[Candidate], ruleset: Ruleset, *, makes_assignments: bool
+) -> list[tuple[Judged, str]]:
+    """Put the findings into what was judged; return those that are no exemption at all, and why.
+
+    The rule `duplicate`, which needs all of them, is guardrails.check.duplicates'.
 
     `makes_assignments`: see AzureObjects.assignment.
     """
-    problems: list[tuple[Place, str]] = []
+    problems: list[tuple[Judged, str]] = []
     looked_at: list[tuple[Candidate, Seen]] = []
     for one in candidates:
         try:
             looked_at.append((one, seen(one.now_id, one.now_properties, ruleset.names)))
         except Permanent as error:
-            problems.append((one.planned.place, error.message))
-    together: Sequence[Together] = [NOBODY_LOOKED] * len(looked_at)
-    if ruleset.judges("duplicate") or ruleset.judges("assignment-not-applicable"):
-        listed = [Listed(found.exemption, one.planned.place, one.azure) for one, found in looked_at]
-        together = compare(listed, ruleset, now, makes_assignments=makes_assignments)
-    left: list[Candidate] = []
+            problems.append((one.judged, error.message))
+    places = ruleset.judges("assignment-not-applicable")
+    left: list[tuple[Candidate, bool]] = []
     known: list[tuple[Exemption, Facts]] = []
-    for (one, found), what in zip(looked_at, together, strict=True):
+    for one, found in looked_at:
         if ruleset.exclusions and (why := _excluded(found.exemption, ruleset, one.now)):
             one.judged.excluded = why
-        else:
-            left.append(one)
-            known.append((found.exemption, _facts(one, found, ruleset, what, makes_assignments=makes_assignments)))
-    for one, assessment in zip(left, assess_all(known, ruleset), strict=True):
+            continue
+        facts = _facts(one, found, ruleset, places=places, makes_assignments=makes_assignments)
+        left.append((one, found.plain and not one.judged.at_now))
+        known.append((found.exemption, facts))
+    for (one, plain), assessment in zip(left, assess_all(known, ruleset), strict=True):
         if assessment.findings:
-            one.judged.findings = _placed(assessment, one, ruleset)
+            reasons = {} if plain else {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
+            one.judged.findings = tuple([_place(finding, one, ruleset, reasons) for finding in assessment.findings])
     return problems
 
 
@@ -97,7 +109,7 @@ def _excluded(exemption: Exemption, ruleset: Ruleset, now: datetime) -> str:
     return exclusion.reason if exclusion else ""
 
 
-def _facts(one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *, makes_assignments: bool) -> Facts:
+def _facts(one: Candidate, found: Seen, ruleset: Ruleset, *, places: bool, makes_assignments: bool) -> Facts:
     exemption, policies = found.exemption, NO_POLICIES
     try:
         assignment = one.azure.assignment(exemption.assignment_id, makes_assignments=makes_assignments)
@@ -105,10 +117,26 @@ def _facts(one: Candidate, found: Seen, ruleset: Ruleset, together: Together, *,
             policies = one.azure.policies(policies_of(exemption, assignment))
     except NotReturned as lacking:
         assignment = Unread(str(lacking))
+    together = NOBODY_LOOKED
+    if places and (place := _outside(exemption, assignment, one.azure)):
+        together = Together(outside=place)
     return Facts(
         one.now, one.now, assignment, _AUTHOR, approved=ruleset.approved, policies=policies, together=together,
         planned=planned_of(one, found),
     )  # fmt: skip
+
+
+def _outside(
+    exemption: Exemption, assignment: Assignment | Gone | Unread, azure: AzureObjects
+) -> Outside | Unread | None:
+    """Return why the assignment does not apply at the scope; None where it does, Unread where that is unknown."""
+    if not isinstance(assignment, Assignment):
+        return assignment if isinstance(assignment, Unread) else None
+    try:
+        identity = exemption.id
+    except NotReturned as lacking:
+        return Unread(str(lacking))
+    return worded(outside(identity.key[: len(identity.scope)], identity.container, assignment, azure.above))
 
 
 def planned_of(one: Candidate, found: Seen) -> Planned:
@@ -135,11 +163,6 @@ def _causes(value: Value) -> frozenset[Cause]:
 
 def _functions(causes: frozenset[Cause]) -> tuple[str, ...]:
     return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
-
-
-def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[Placed, ...]:
-    reasons = {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
-    return tuple([_place(finding, one, ruleset, reasons) for finding in assessment.findings])
 
 
 def _place(finding: Finding, one: Candidate, ruleset: Ruleset, reasons: Mapping[str, str]) -> Placed:

@@ -115,14 +115,29 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
         found.append([])
         rules = ruleset.limits.rules_for(exemption, facts)  # one tuple for all that have the same rules
         groups.setdefault(id(rules), (rules, []))[1].append((found[-1], exemption, facts))
+    shared = _Shared()
     for rules, some in groups.values():
         for bound in rules:
             for findings, exemption, facts in some:
                 if isinstance(bound, Alternatives):
                     findings.extend(_finding(*one) for one in _strictest(bound, exemption, facts))
                 elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
-                    findings.append(_finding(bound, outcome))
+                    findings.append(_finding(bound, outcome) if type(outcome) is not Unknown else shared(bound, outcome))
     return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]
+
+
+class _Shared:
+    """Findings that are unknown for one reason: one object for all of them, of which there may be ten thousand."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], Finding] = {}
+
+    def __call__(self, bound: BoundRule, outcome: Unknown) -> Finding:
+        key = id(bound), outcome.reason
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = _finding(bound, outcome)
+        return found
 
 
 def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:

@@ -82,6 +82,9 @@ class MarkedText(str):
         made.marks = marks
         return made
 
+    def __getnewargs__(self) -> tuple[str, Marks]:  # type: ignore[override]  # what a copy is made of
+        return str(self), self.marks
+
 
 class MarkedNumber(int):
     """An integer with marks."""
@@ -93,6 +96,9 @@ class MarkedNumber(int):
         made = super().__new__(cls, number)
         made.marks = marks
         return made
+
+    def __getnewargs__(self) -> tuple[int, Marks]:  # type: ignore[override]  # what a copy is made of
+        return int(self), self.marks
 
 
 class EngineError(Exception):

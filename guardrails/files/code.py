@@ -29,11 +29,14 @@ class Code:
             return self._library.read(found.path, found.data).template
         return self._arm(found.path, found.data, named=found.named)
 
-    def named(self, path: str) -> Template | None:
-        """Return the template that a parameter file names, by its path from the root. Raises Unreadable."""
+    def found(self, path: str) -> Found | None:
+        """Return the template that a parameter file names, by its path from the root; None for what is none.
+
+        Raises Unreadable.
+        """
         data = self._repository.read(path)
         kind = kind_of(path[path.rfind(".") :].lower(), data)
-        return self.template(Found(path, kind, data, named=True)) if kind in (Kind.ARM, Kind.BICEP) else None
+        return Found(path, kind, data, named=True) if kind in (Kind.ARM, Kind.BICEP) else None
 
     def parameters(self, path: str, data: bytes | None = None) -> ParameterFile | None:
         """Return a parameter file; None where it only looks like one. `data`: its bytes, where they were read."""

@@ -6,6 +6,7 @@ import pytest
 
 from guardrails.check.answer import Judged
 from guardrails.check.azure_objects import AzureObjects, azure_objects
+from guardrails.check.duplicates import add_duplicates
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.evaluation.plan import PlannedExemption
 from guardrails.evaluation.values import Place, Unknown
@@ -39,7 +40,8 @@ def entry(number: int, identity: Any, azure: AzureObjects, **properties: Any) ->
 
 
 def found(*some: Candidate, makes_assignments: bool = False) -> list[dict[str, str]]:
-    judge_all(some, RULESET, NOW, makes_assignments=makes_assignments)
+    judge_all(some, RULESET, makes_assignments=makes_assignments)
+    add_duplicates([(one.judged, one.azure) for one in some], RULESET, NOW, makes_assignments=makes_assignments)
     return [
         {placed.finding.rule: f"{placed.finding.status}: {placed.finding.text}" for placed in one.judged.findings}
         for one in some
@@ -112,7 +114,7 @@ def test_what_does_not_exist_is_gone_only_where_nothing_is_missing_and_the_code_
 
     def said(azure: AzureObjects, *, makes: bool) -> list[str]:
         one = entry(1, f"{GROUP}{AT}1", azure)
-        judge_all([one], ruleset, NOW, makes_assignments=makes)
+        judge_all([one], ruleset, makes_assignments=makes)
         return [str(placed.finding.status) for placed in one.judged.findings]
 
     assert said(objects(), makes=False) == ["unknown"]

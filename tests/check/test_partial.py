@@ -33,7 +33,7 @@ def judged(properties: Any, ruleset: Ruleset = RULESET, identity: Any = BODY["id
     one = Judged("bicep", HERE, (), deployed=True, entry=None, parameters=None, id=identity, scope="", name=name,
                  api_version="", properties=properties)  # fmt: skip
     candidate = Candidate(one, planned, properties, identity, more.get("next_run"), AzureObjects(), NOW)
-    assert judge_all([candidate], ruleset, NOW, makes_assignments=False) == []
+    assert judge_all([candidate], ruleset, makes_assignments=False) == []
     return one
 
 

@@ -14,6 +14,7 @@ from tests.oracles.epac import CORP, OWNER, TENANT, TEST, WEB, run
 from tests.oracles.test_epac_command import written_out
 
 BASELINE: Final = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/baseline"
+HTTPS: Final = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/https"
 ENTRY: Final[Mapping[str, Any]] = {
     "name": "drop", "displayName": "Partner drop", "exemptionCategory": "Waiver", "scope": WEB,
     "policyAssignmentId": BASELINE,
@@ -78,7 +79,7 @@ def test_what_is_deployed_is_updated_left_or_deleted() -> None:
     assert actions(run(file({}), there)) == [Action.UNCHANGED]
     changed = run(file({"displayName": "Other"}), there)
     assert [(one.action, one.because) for one in changed.items] == [(Action.UPDATE, ("displayName", "metadata"))]
-    moved = run(file({"policyAssignmentId": BASELINE.replace("baseline", "https")}), there)
+    moved = run(file({"policyAssignmentId": HTTPS}), there)
     assert actions(moved) == [Action.REPLACE]
     assert run([("a.json", '{"exemptions": []}')], there).deletes == [there["deployed"][0]["id"]]
 
@@ -158,7 +159,7 @@ def found(tmp_path: Path, files: Sequence[tuple[str, str]], case: Mapping[str, A
         (file({"scope": "/subscriptions/subscriptionsPattern/prod*/resourceGroups/*"}), {"scope-wider-than-written"}),
         ([("a.csv", f"{HEADER}\n{ROW},{{}},")], {"value-ignored"}),
         (file({"approvalTicket": "SEC-1"}), {"value-ignored"}),
-        (file({"policyAssignmentId": BASELINE[:-8] + "https", "policyDefinitionReferenceIds": ["x"]}), {"value-ignored"}),
+        (file({"policyAssignmentId": HTTPS, "policyDefinitionReferenceIds": ["x"]}), {"value-ignored"}),
         (file({"metadata": {"note": None}}), {"never-settles"}),
         (file({}, {"name": "b", "exemptionCategory": "no"}), {"one-file-stops-all"}),
         (file({"metadata": {"": 1}}), {"one-file-stops-all"}),

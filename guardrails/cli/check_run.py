@@ -22,12 +22,13 @@ from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.template import ParameterFile
 from guardrails.files.code import Code, Unreadable
-from guardrails.files.walk import Found, Kind, Repository, Trouble, root_of
+from guardrails.files.walk import EPAC_FOLDER, Found, Kind, Repository, Trouble, root_of
 from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
     from guardrails.check.azure_objects import AzureObjects
     from guardrails.check.explain import Origin
+    from guardrails.cli.check_epac import Planned
 
 _TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
 _AT_ONCE: Final = 50
@@ -62,7 +63,12 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     """Check what the arguments name. Raises Misconfigured for options that make no sense."""
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
-    repository = Repository(root_of(paths, here))
+    definitions = [Path(str(path).partition(EPAC_FOLDER)[0]) for path in paths if EPAC_FOLDER in str(path)]
+    repository = Repository(root_of([*paths, *definitions], here))
+    if args.pac_selector or args.epac_settings:
+        from guardrails.cli.check_epac import folders_given  # noqa: PLC0415 - many runs have none
+
+        repository.epac = folders_given(paths, args)
     inputs = Inputs(args, repository, ruleset.names)
     run = Run(repository)
     files = _Files(repository, inputs, run.answer)
@@ -76,7 +82,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     makes = asked and deploys_assignments(repository, files.templates)
     present = datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes)
-    _put_together(run, checked_by(job, files.templates), job)
+    _put_together(run, checked_by(job, files.templates), job, _epac(job, files.epac, paths))
     return run
 
 
@@ -89,6 +95,7 @@ class _Files:
         self._errors = answer.errors
         self._code = Code(repository)
         self.templates: list[Found] = []
+        self.epac: list[Found] = []
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
 
@@ -99,6 +106,8 @@ class _Files:
                 self._errors.append(Problem(*found))
             elif found.kind in _TEMPLATES:
                 self.templates.append(found)
+            elif found.kind is Kind.EPAC:
+                self.epac.append(found)
             else:
                 self._keep(self._code.parameters(found.path, found.data))
         self.given = tuple(filter(None, map(self._given, self._named())))
@@ -207,7 +216,16 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _put_together(run: Run, checked: Sequence[Checked], job: Job) -> None:
+def _epac(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Planned | None":
+    """Return what EPAC plans; None where there is none of its files."""
+    if not (found or job.repository.epac or job.repository.epac_seen):
+        return None
+    from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
+
+    return EpacRun(job, paths).plan(found)
+
+
+def _put_together(run: Run, checked: Sequence[Checked], job: Job, epac: "Planned | None") -> None:
     """Put what became of the templates into the answer: what others deploy is not there by itself."""
     answer, inputs = run.answer, job.inputs
     roots = roots_of({one.path: one.modules for one in checked})
@@ -226,6 +244,12 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job) -> None:
                 judged.append((exemption, inputs.azure(each.options)))
         if some and one.incomplete:
             answer.notes.append(f"{one.path}: {one.incomplete}")
+    if epac:
+        answer.deployments += epac.deployments
+        answer.errors += epac.errors
+        answer.notes += epac.notes
+        answer.exemptions += [one for one, _ in epac.judged]
+        judged += epac.judged
     for path in job.parameters.given:
         if path not in fitting:
             answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))

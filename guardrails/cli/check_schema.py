@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from guardrails.check.answer import SCHEMA
+from guardrails.check.epac import FORMAT as EPAC
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
+from guardrails.epac.plan import Action
+from guardrails.epac.schema import Verdict as SchemaVerdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Language, Level, Stage
 from guardrails.exemption.severity import Severity
@@ -14,7 +17,8 @@ ADDRESS: Final = "urn:exemption-guardrails:check.schema.1.json"
 
 _LINE: Final = {"type": "integer", "minimum": 0}
 _MAYBE: Final = {"type": ["string", "null"]}
-_FORMAT: Final = {"enum": [str(one) for one in Language]}
+_FORMAT: Final = {"enum": [*map(str, Language), EPAC]}
+_NUMBER: Final = {"type": ["integer", "null"], "minimum": 0}
 _ANY: Final = {"type": ["null", "boolean", "number", "string", "array", "object"]}
 
 
@@ -74,9 +78,14 @@ def _definitions() -> dict[str, Any]:
                 "findings": _array(_closed(finding, ""), "By code; none: it passes, or is not deployed."),
                 "excluded": {**_MAYBE, "description": "Why the ruleset leaves it alone."},
                 "explained": _array({"$ref": "#/$defs/explained"}, "With --explain: where each value comes from."),
+                "action": {
+                    "enum": [*map(str, Action), None],
+                    "description": "What EPAC does with it; null: unknown, or nothing as the run is refused.",
+                },
+                "because": _texts("In what the deployed exemption differs."),
             },
             "",
-            optional=("explained",),
+            optional=("explained", "action", "because"),
         ),
         "explained": _closed(
             {
@@ -102,6 +111,29 @@ def _definitions() -> dict[str, Any]:
                     ),
                     "",
                 ),
+                "deletes": {"anyOf": [_texts("Ids of exemptions that EPAC deletes."), {"type": "null"}]},
+                "counts": _closed(dict.fromkeys(("unchanged", "orphans", "expired"), _NUMBER), ""),
+                "second_run": {"anyOf": [{"$ref": "#/$defs/second_run"}, {"type": "null"}]},
+                "files": _array({"$ref": "#/$defs/file"}, "What becomes of each file."),
+            },
+            "",
+            optional=("deletes", "counts", "second_run", "files"),
+        ),
+        "second_run": _closed(
+            {
+                "outcome": {"enum": [str(one) for one in Outcome]},
+                "unchanged": _NUMBER,
+                **dict.fromkeys(("new", "update", "replace", "delete"), _texts("Ids.")),
+            },
+            "What a run after this one plans.",
+        ),
+        "file": _closed(
+            {
+                "path": {"type": "string"},
+                "schema": {"enum": [*map(str, SchemaVerdict), None]},
+                "faults": _array(_closed({"at": {"type": "string"}, "rule": {"type": "string"}}, ""), ""),
+                "checks": {"type": ["object", "null"]},
+                "build": _MAYBE,
             },
             "",
         ),

@@ -191,6 +191,25 @@ NOBODY_LOOKED: Final = Together()
 
 
 @dataclass(frozen=True, slots=True)
+class Risk:
+    """What a deployer silently does other than its file says.
+
+    Attributes:
+        rule: the name of the rule that reports it.
+        text: what happens, one sentence without a full stop.
+        deployer: which deployer does it, with the version that it was seen in.
+        correction: what to write instead, a phrase.
+        evidence: the values that show it; strangers' texts, unescaped.
+    """
+
+    rule: str
+    text: str
+    deployer: str
+    correction: str
+    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """What a check of code found of an exemption that the code would deploy: how its values come about.
 
@@ -201,6 +220,7 @@ class Planned:
         strange: names of properties that exemptions do not have -> the one that may be meant, "" for none.
         absent: names of properties that must be there and are not.
         next_run: until when the code is deployed again, UTC; None where nobody said.
+        risks: what its deployer silently does.
     """
 
     end_by: tuple[str, ...] = ()
@@ -209,6 +229,7 @@ class Planned:
     strange: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     absent: tuple[str, ...] = ()
     next_run: datetime | None = None
+    risks: tuple[Risk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

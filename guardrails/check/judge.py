@@ -8,7 +8,7 @@ from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.duplicates import worded
 from guardrails.check.partial import PROPERTIES, Seen, seen
-from guardrails.decisions.assess import Assessment, Finding, Verdict, assess_all
+from guardrails.decisions.assess import Finding, Verdict, assess_all
 from guardrails.errors import Permanent
 from guardrails.evaluation.plan import PlannedExemption
 from guardrails.evaluation.values import Cause, MarkedText, Unknown, Value, escaped, first_unknown, marks_of
@@ -85,18 +85,19 @@ def judge_all(
         except Permanent as error:
             problems.append((one.judged, error.message))
     places = ruleset.judges("assignment-not-applicable")
-    left: list[Candidate] = []
+    left: list[tuple[Candidate, bool]] = []
     known: list[tuple[Exemption, Facts]] = []
     for one, found in looked_at:
         if ruleset.exclusions and (why := _excluded(found.exemption, ruleset, one.now)):
             one.judged.excluded = why
             continue
         facts = _facts(one, found, ruleset, places=places, makes_assignments=makes_assignments)
-        left.append(one)
+        left.append((one, found.plain and not one.judged.at_now))
         known.append((found.exemption, facts))
-    for one, assessment in zip(left, assess_all(known, ruleset), strict=True):
+    for (one, plain), assessment in zip(left, assess_all(known, ruleset), strict=True):
         if assessment.findings:
-            one.judged.findings = _placed(assessment, one, ruleset)
+            reasons = {} if plain else {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
+            one.judged.findings = tuple([_place(finding, one, ruleset, reasons) for finding in assessment.findings])
     return problems
 
 
@@ -162,11 +163,6 @@ def _causes(value: Value) -> frozenset[Cause]:
 
 def _functions(causes: frozenset[Cause]) -> tuple[str, ...]:
     return tuple(text for cause, text in _FUNCTIONS.items() if cause in causes)
-
-
-def _placed(assessment: Assessment, one: Candidate, ruleset: Ruleset) -> tuple[Placed, ...]:
-    reasons = {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
-    return tuple([_place(finding, one, ruleset, reasons) for finding in assessment.findings])
 
 
 def _place(finding: Finding, one: Candidate, ruleset: Ruleset, reasons: Mapping[str, str]) -> Placed:

@@ -79,11 +79,13 @@ class Seen(NamedTuple):
         exemption: reads as any other; where a value is not known, it raises NotReturned.
         absent: properties that must be there and are not.
         strange: properties that Azure does not have.
+        plain: whether all of it is known.
     """
 
     exemption: Exemption
     absent: tuple[str, ...]
     strange: tuple[str, ...]
+    plain: bool = False
 
 
 def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
@@ -96,7 +98,7 @@ def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
     Raises Permanent (not-an-exemption) for an id that no exemption can have, or values of a wrong kind.
     """
     if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties):
-        return Seen(_read(ExemptionId.parse(exemption_id), properties, names), (), ())
+        return Seen(_read(ExemptionId.parse(exemption_id), properties, names), (), (), plain=True)
     reasons: dict[str, str] = {}
     if isinstance(properties, Unknown):
         reasons.update({field: properties.reason for fields_of in _ASKED.values() for field in fields_of})

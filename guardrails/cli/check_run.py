@@ -5,6 +5,7 @@ read of them can be let go of.
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -68,9 +69,11 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     files.read(paths)
     parameters = Parameters(files.parameters, files.given)
     options = [inputs.options(one.path) for one in files.templates]
-    makes = any(one.azure_complete or one.online for one in options) and deploys_assignments(
-        repository, files.templates
-    )
+    options += [inputs.options(one.using or one.path, one.path) for one in files.parameters.values()]
+    for one in options:  # what is wrong with their files is noted here, once
+        inputs.azure(one)
+    asked = any(one.azure_complete or one.online for one in options)
+    makes = asked and deploys_assignments(repository, files.templates)
     present = datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes)
     _put_together(run, checked_by(job, files.templates), job)
@@ -164,7 +167,7 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
     if workers > 1 and large and sys.platform == "linux":
         return [one for some in _in_processes(job, parts, workers) for one in some]
-    return [one for part in parts for one in Batch(job).check(part)]
+    return [one for part in parts for one in _checked(job, part)]
 
 
 def _in_processes(job: Job, parts: Sequence[Sequence[Found]], workers: int) -> Iterator[list[Checked]]:
@@ -173,7 +176,7 @@ def _in_processes(job: Job, parts: Sequence[Sequence[Found]], workers: int) -> I
     from multiprocessing import get_context  # noqa: PLC0415
 
     _Work.job, _Work.parts = job, parts
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=gc.freeze) as pool:
         yield from pool.map(_Work.check, range(len(parts)))
 
 
@@ -186,7 +189,18 @@ class _Work:
     @classmethod
     def check(cls, number: int) -> list[Checked]:
         """Check one part."""
-        return Batch(cls.job).check(cls.parts[number])
+        return _checked(cls.job, cls.parts[number])
+
+
+def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
+    """Check one part, and let go of what was read: it goes by itself, so nothing is to be collected."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return Batch(job).check(part)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _processors() -> int:

@@ -15,23 +15,33 @@ if TYPE_CHECKING:
     from guardrails.evaluation.evaluate import Evaluator
     from guardrails.evaluation.expressions import Call
 
+_LONG: Final = 1000
+"""Characters of a text from which on it costs work to compute with it."""
+
 type Special = Callable[["Evaluator", "Call", Env], Value]
 
 
-def call_function(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
-    """Return the value of a call whose arguments are all computed first. Raises EngineError."""
-    name = node.name.lower()
+def call_function(evaluator: "Evaluator", name: str, node: "Call", env: Env) -> Value:
+    """Return the value of a call whose arguments are all computed first. Raises EngineError.
+
+    `name`: the function's, in lower case.
+    """
     found = FUNCTIONS.get(name)
     values = [evaluator.value(argument, env) for argument in node.arguments]
     if found is None:
         return _not_in_table(evaluator, node, values)
-    _count(found.name, found.least, found.most, node)
+    if not found.least <= len(values) <= found.most:
+        _count(found.name, found.least, found.most, node)
+    for value in values:
+        if type(value) is not str or len(value) >= _LONG:
+            break
+    else:  # plain texts only, as nearly always
+        return _placed(evaluator, found, values, node)
     for value in values:
         if isinstance(value, Handle | Closure):
             return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
-    for value in values:
         if isinstance(value, str):
-            evaluator.spend(len(value) // 1000)
+            evaluator.spend(len(value) // _LONG)
         elif not found.partial:
             evaluator.charge(value)
         elif isinstance(value, list | dict):
@@ -46,6 +56,8 @@ def call_function(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 def _placed(evaluator: "Evaluator", found: Function, values: list[Value], node: "Call") -> Value:
     """Compute, and give what comes of it the place of the call and the marks of the arguments."""
     result = found.compute(values)
+    if type(result) is str and not evaluator.marked:
+        return result
     if isinstance(result, Unknown) and result.place is NOWHERE:
         result = replace(result, place=node.place)
     if isinstance(result, MarkedText):
@@ -102,7 +114,7 @@ def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
         if value is decisive:
             return decisive
         values.append(value)
-    return found.compute(values)
+    return found.compute(values) if len(values) > 1 else unsure(f"{found.name}() of one argument")
 
 
 def _parameters(evaluator: "Evaluator", node: "Call", env: Env) -> Value:

@@ -75,9 +75,10 @@ class _Deployment:
 
     def _read(self, template: Template) -> None:
         if template.path not in self.plan.paths:
-            self.plan.paths.append(template.path)
+            self.plan.paths += [one for one in (template.path, *template.loaded) if one not in self.plan.paths]
             self.plan.diagnostics += template.diagnostics
-            self.doubtful = self.doubtful or bool(template.incomplete)
+            unsure = any(one.stage == Stage.READ and one.level == Level.WARNING for one in template.diagnostics)
+            self.doubtful = self.doubtful or unsure or bool(template.incomplete)
 
     def _give(self, frame: Frame, parameters: ParameterFile) -> None:
         home = Env(Frame(parameters.home, NO_SCOPE, frame.name, frame.location)) if parameters.home else None
@@ -100,21 +101,24 @@ class _Deployment:
 
     def _value(self, node: ex.Node, env: Env, *, counts: bool = True) -> Value:
         """Return a node's value; Unknown where it is refused, which refuses the deployment if it `counts`."""
-        return self._guarded(lambda: self.evaluator.value(node, env), node.place, counts=counts)
+        try:
+            return self.evaluator.value(node, env)
+        except (EngineError, TooMuch, RecursionError) as error:
+            return self._failed(error, node.place, counts=counts)
 
     def _guarded(self, compute: Callable[[], Any], place: Place, *, counts: bool = True) -> Any:
         try:
             return compute()
-        except EngineError as error:
-            if counts:
-                self._refuse(error, place)
-            return Unknown(f"Azure refuses this: {error.message}", error.place if error.place.path else place)
-        except TooMuch:
+        except (EngineError, TooMuch, RecursionError) as error:
+            return self._failed(error, place, counts=counts)
+
+    def _failed(self, error: Exception, place: Place, *, counts: bool) -> Unknown:
+        if not isinstance(error, EngineError):
             self.doubtful = True
             return Unknown(TOO_MUCH, place)
-        except RecursionError:
-            self.doubtful = True
-            return Unknown(TOO_MUCH, place)
+        if counts:
+            self._refuse(error, place)
+        return Unknown(f"Azure refuses this: {error.message}", error.place if error.place.path else place)
 
     def _close(self) -> None:
         """Say what becomes of the whole."""
@@ -169,6 +173,9 @@ class _Deployment:
         if env.outside and resource.loop is not None:
             message = "a loop may not stand in a nested template whose expressions are computed outside of it"
             self._refuse(EngineError(message, resource.loop.place), resource.place)
+        around_it = resource.enclosing
+        if around_it is not None and (resource.loop is not None or around_it.loop is not None):
+            self.doubtful = True  # the documents do not allow loops of and around child resources
         turns = self._guarded(lambda: table.turns(resource, env), resource.place)
         if not isinstance(turns, Unknown):
             for turn in turns:
@@ -258,7 +265,13 @@ class _Deployment:
             if type(one) is not ex.Member or type(one.key) is not str:
                 return _known(self._value(node, env, counts=counts), node.place)
             value = one.value
-            found[one.key] = value.value if type(value) is ex.Literal else self._tolerant(value, env, counts=counts)
+            kind_ = type(value)
+            if kind_ is ex.Literal:
+                found[one.key] = value.value  # type: ignore[union-attr]
+            elif kind_ is ex.Object:
+                found[one.key] = self._tolerant(value, env, counts=counts)
+            else:
+                found[one.key] = _known(self._value(value, env, counts=counts), value.place)
         return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:

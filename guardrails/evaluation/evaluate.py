@@ -15,7 +15,7 @@ from guardrails.evaluation.functions.base import is_int, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration
+from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration, takes_null
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -32,7 +32,7 @@ from guardrails.evaluation.values import (
 )
 from guardrails.evaluation.world import World
 
-WORK: Final = 500_000
+WORK: Final = 300_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
@@ -70,7 +70,9 @@ class Evaluator:
         """Return a node's value. Raises EngineError where it is refused, TooMuch where the work is used up."""
         if type(node) is ex.Literal:
             return node.value
-        self.spend(1)
+        self.left -= 1
+        if self.left < 0:
+            raise TooMuch
         if self._depth >= DEPTH:
             return Unknown(TOO_DEEP, node.place, doubt=True)
         self._depth += 1
@@ -233,12 +235,19 @@ class Evaluator:
     def _parameter_node(self, node: ex.Parameter, env: Env) -> Value:
         if env.arguments is not None:
             return _argument(env.arguments, node.name, node.place)
-        return self.parameter(env.frame, node.name, node.place)
+        known = env.frame.known_parameters
+        if node.name not in known:
+            known[node.name] = self.parameter(env.frame, node.name, node.place)
+        return known[node.name]
 
     def _variable_node(self, node: ex.Variable, env: Env) -> Value:
-        if env.arguments is not None and env.frame.template.language == Language.ARM:
-            raise EngineError(f"a function of a template may not use its variables: {node.name!r}", node.place)
-        return self.variable(env.frame, node.name, node.place)
+        if (env.arguments is not None or env.default) and env.frame.template.language == Language.ARM:
+            where = "a function of a template" if env.arguments is not None else "the default of a parameter"
+            raise EngineError(f"{where} may not use variables: {node.name!r}", node.place)
+        known = env.frame.known_variables
+        if node.name not in known:
+            known[node.name] = self.variable(env.frame, node.name, node.place)
+        return known[node.name]
 
     def _local(self, node: ex.Local, env: Env) -> Value:
         if node.name not in env.locals:
@@ -292,13 +301,15 @@ class Evaluator:
         return member(target, key)
 
     def _call(self, node: ex.Call, env: Env) -> Value:
-        special = CALLS.get(node.name.lower())
         functions = env.frame.template.functions
         if functions and (declared := env.frame.find("functions", functions, node.name)) is not None:
             return self._user_function(declared, node, env)
+        name = node.name.lower()
+        special = CALLS.get(name)
         if special is not None:
             return special(self, node, env)
-        return self.charge(call_function(self, node, env))
+        found = call_function(self, name, node, env)
+        return self.charge(found) if isinstance(found, list | dict) else found
 
     def _user_function(self, name: str, node: ex.Call, env: Env) -> Value:
         declared = env.frame.template.functions[name]
@@ -426,7 +437,7 @@ def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:
 
 
 def _without_value(declared: ParameterDeclaration, frame: Frame, *, given: bool) -> tuple[Value, Place]:
-    if declared.type.nullable or given:
+    if given or takes_null(declared.type, frame.template):
         return None, declared.place
     if frame.outer is not None:
         raise EngineError(f"the parameter {declared.name!r} is given no value", declared.place)

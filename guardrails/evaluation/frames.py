@@ -27,6 +27,7 @@ class Frame:
         memo: parameters and variables computed so far; UNSET for one that is being computed.
         resources: finds the template's resources and modules; None where there are none.
         outer: the frame around a nested template or module.
+        known_parameters, known_variables: values by the names that expressions use.
         names, homes: look-ups made once.
     """
 
@@ -36,6 +37,8 @@ class Frame:
     location: Value
     given: "Mapping[str, tuple[Given, Env | None]]" = field(default_factory=dict)
     memo: dict[tuple[str, str], Value] = field(default_factory=dict)
+    known_parameters: dict[str, Value] = field(default_factory=dict)
+    known_variables: dict[str, Value] = field(default_factory=dict)
     resources: "Resources | None" = None
     outer: "Frame | None" = None
     names: "dict[str, dict[str, str]]" = field(default_factory=dict)

@@ -13,6 +13,7 @@ from guardrails.evaluation.values import NOWHERE, EngineError, Place, Unknown, V
 
 _AT_TENANT: Final = frozenset({"microsoft.management/managementgroups", "microsoft.subscription/aliases"})
 _GROUPS: Final = "microsoft.resources/resourcegroups"
+_EXEMPTION: Final = "Microsoft.Authorization/policyExemptions"
 _EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
 _SCOPE: Final = re.compile(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
 
@@ -39,6 +40,8 @@ def is_exemption(type_: str, name: Value) -> bool:
 
     `name`: the whole name. The old style has the provider in it; where that is not known, the type decides.
     """
+    if type_ == _EXEMPTION:
+        return True
     provider, *types = type_.lower().split("/")
     if (provider, *types) == _EXEMPTIONS:
         return True

@@ -247,6 +247,18 @@ class Template:
     place: Place = NOWHERE
 
 
+def takes_null(type_: TypeOf, template: Template) -> bool:
+    """Whether null is a value of a type, by what it refers to in its template too: then nothing need be given."""
+    for _ in range(len(template.types) + 1):
+        if type_.nullable:
+            return True
+        named = template.types.get(type_.reference) if type_.reference else None
+        if named is None:
+            return False
+        type_ = named
+    return False
+
+
 @dataclass(slots=True)
 class ParameterFile:
     """A parameter file, read.

@@ -11,6 +11,7 @@ from guardrails.evaluation.values import Place, Unknown
 DEEPEST: Final = 60
 """Levels of calls within calls that are read."""
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|-?\d+\.\d+|-?\d+(?!\w)|[A-Za-z_]\w*|[()\[\],.]|\S", re.A)
+_NAMED: Final = frozenset({"parameters", "variables", "lambdavariables", "lambda"})
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.A)
 _SIMPLE: Final = re.compile(r"\[(parameters|variables)\('([^'\n]+)'\)\]")
 """The commonest expressions, read at once."""
@@ -150,6 +151,8 @@ def _broken_line(place: Place) -> Unknown:
 def _lowered(name: str, arguments: list[Node], place: Place) -> Node:
     """Return a call, or what it stands for: a parameter, a variable, a lambda."""
     folded = name.lower()
+    if folded not in _NAMED:
+        return Call(name, arguments, place)
     texts = [one.value for one in arguments if isinstance(one, Literal) and isinstance(one.value, str)]
     if len(texts) == len(arguments) == 1:
         if folded == "parameters":

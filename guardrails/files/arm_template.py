@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from guardrails.evaluation.expressions import Array, Comprehension, Literal, Node, Object, Opaque
+from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.template import (
     Deployment,
     Diagnostic,
@@ -77,7 +79,7 @@ def template_of(document: JsonText, path: str, linked: Linked | None = None) -> 
     root = document.root if document.root is not None else Object([], Place(path, 1, 1))
     found = _Reader(lowering, path, linked).template(root, 0)
     found.diagnostics = lowering.diagnostics
-    if document.faults:
+    if any(fault.fatal for fault in document.faults):
         found.incomplete = "parts of the file could not be read"
     if not isinstance(root, Object):
         lowering.wrong(root.place, "a template is a JSON object", "shape")
@@ -95,6 +97,9 @@ def parameter_file_of(document: JsonText, path: str) -> ParameterFile:
     found.diagnostics = [_diagnostic(fault) for fault in document.faults]
     for one in members(member(document.root, "parameters")):
         value = _given(one.value)
+        text = text_of(value)
+        if text is not None and text[:1] == "[" and text[-1:] == "]":
+            value = Opaque(replace(unsure("a text in brackets in a parameter file"), place=one.place))
         if value is None:
             found.diagnostics.append(
                 Diagnostic(one.place, f"{str(one.key)[:60]!r} has neither a value nor a reference", "shape")

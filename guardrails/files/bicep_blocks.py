@@ -3,8 +3,19 @@
 import re
 from typing import TYPE_CHECKING, Final
 
-from guardrails.evaluation.expressions import Access, Call, Literal, Member, Node, Object, Opaque, Spread, Symbol
-from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template
+from guardrails.evaluation.expressions import (
+    Access,
+    Call,
+    Conditional,
+    Literal,
+    Member,
+    Node,
+    Object,
+    Opaque,
+    Spread,
+    Symbol,
+)
+from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template, takes_null
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
 from guardrails.files.bicep_checks import Checks, Placed, at_run_time
@@ -93,6 +104,9 @@ class Blocks:
 
     def check(self) -> None:
         """Note what the compiler refuses of all resources and modules together."""
+        for secret in self._binder.secrets.values():
+            said = "getSecret() gives a value only to a parameter of a module"
+            self._binder.fault(secret.place, said, "BCP180")
         if not self.extended:
             Checks(self._template, self._placed, self._binder.constant, self._binder.fault).run()
 
@@ -129,18 +143,17 @@ class Blocks:
 
     def _at_start(self, resource: Resource) -> None:
         """Note what must be known before the deployment starts, and is not."""
-        variables = self._template.variables
-
-        def variable(name: str) -> Node | None:
-            return variables[name].value if name in variables and variables[name].home is None else None
-
         items = resource.loop.items if resource.loop is not None else None
         for node, what, rule in (
             (resource.name, "a name", "BCP120"),
             (resource.condition, "a condition", "BCP177"),
             (items, "what a loop runs over", "BCP178"),
         ):
-            if node is not None and not isinstance(node, Literal) and at_run_time(node, variable) is not None:
+            if (
+                node is not None
+                and not isinstance(node, Literal)
+                and at_run_time(node, self._template.variables, self._binder.constant) is not None
+            ):
                 said = f"{what} must be known before the deployment starts, and this is not"
                 self._binder.fault(node.place, said, rule)
 
@@ -222,6 +235,8 @@ class Blocks:
                 self._binder.fault(member.place, f"a module has no {key}", "BCP037")
         if "params" in members:
             self._params(deployment, members["params"].value)
+        if "extensionConfigs" in members:
+            self._take_secrets(members["extensionConfigs"].value, deep=True)
         if "scope" in members:
             deployment.scope = members["scope"].value
         if deployment.template is not None and deployment.parameters_node is None:
@@ -237,6 +252,7 @@ class Blocks:
             for one in node.members:
                 if isinstance(one, Member) and isinstance(one.key, str):
                     deployment.parameters[one.key] = Given(one.value, one.place)
+                    self._take_secrets(one.value)
             return
         deployment.parameters_node = node
         if not isinstance(node, Object | Opaque):
@@ -245,6 +261,15 @@ class Blocks:
             for one in node.members:
                 if isinstance(one, Spread) and not isinstance(one.value, Opaque):
                     self._binder.fault(one.place, "nothing can be spread here", "BCP401")
+
+    def _take_secrets(self, node: Node, *, deep: bool = False) -> None:
+        """Note that a value may be a secret, directly or by a condition; `deep`: in an object too."""
+        self._binder.secrets.pop(id(node), None)
+        inner = [node.yes, node.no] if isinstance(node, Conditional) else []
+        if deep and isinstance(node, Object):
+            inner += [one.value for one in node.members]
+        for one in inner:
+            self._take_secrets(one, deep=deep)
 
     def _deployment(self, block: Block) -> Deployment:
         """Return a module's template, or why it is not read."""
@@ -278,7 +303,7 @@ class Blocks:
         missing = [
             name
             for name, one in template.parameters.items()
-            if one.default is None and not one.type.nullable and name not in deployment.parameters
+            if one.default is None and not takes_null(one.type, template) and name not in deployment.parameters
         ]
         if missing:
             said = f"the module needs {', '.join(missing[:5])}, which {'is' if len(missing) == 1 else 'are'} not given"

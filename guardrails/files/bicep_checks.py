@@ -26,7 +26,7 @@ from guardrails.evaluation.expressions import (
     Symbol,
     Variable,
 )
-from guardrails.evaluation.template import Resource, ScopeKind, Template
+from guardrails.evaluation.template import Resource, ScopeKind, Template, VariableDeclaration
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_azure import scopes_of
 from guardrails.files.bicep_syntax import GROUP, METHOD, Block
@@ -362,10 +362,12 @@ _AT_START: Final = frozenset({"id", "name", "type", "apiVersion"})
 """The properties of a resource that are known before a deployment starts."""
 
 
-def at_run_time(node: Node, variable: Callable[[str], Node | None]) -> Node | None:
+def at_run_time(
+    node: Node, variables: Mapping[str, VariableDeclaration], constant: Callable[[Node | None], str | None]
+) -> Node | None:
     """Return the part of a value that is known only while a deployment runs; None where there is none.
 
-    `variable`: gives a variable's value.
+    `constant`: gives the text that the compiler knows an expression to be.
     """
     seen: set[str] = set()
     stack = [node]
@@ -376,13 +378,14 @@ def at_run_time(node: Node, variable: Callable[[str], Node | None]) -> Node | No
         if isinstance(one, Variable):
             if one.name not in seen:
                 seen.add(one.name)
-                value = variable(one.name)
-                stack += [value] if value is not None else []
+                declared = variables.get(one.name)
+                stack += [declared.value] if declared is not None and declared.home is None else []
             continue
         if isinstance(one, Access):
             base = one.target.target if isinstance(one.target, Access) and _is_index(one.target) else one.target
-            if isinstance(base, Symbol) and isinstance(one.key, Literal) and isinstance(one.key.value, str):
-                if one.key.value not in _AT_START:
+            if isinstance(base, Symbol) and not (isinstance(one.key, Literal) and isinstance(one.key.value, int)):
+                name = constant(one.key)
+                if name is not None and name not in _AT_START:
                     return one
                 stack += [one.target.key] if base is not one.target and isinstance(one.target, Access) else []
                 continue
@@ -391,6 +394,7 @@ def at_run_time(node: Node, variable: Callable[[str], Node | None]) -> Node | No
 
 
 def _is_index(node: Access) -> bool:
+    """Whether an access chooses one resource of a loop."""
     return isinstance(node.target, Symbol) and not (isinstance(node.key, Literal) and isinstance(node.key.value, str))
 
 

@@ -241,7 +241,7 @@ class ExpressionParser(TextParser):
             elif self.lexeme == LINE and self.after_breaks() == ")":
                 self.advance()
             elif self.lexeme != ")":
-                raise self.fault('"," or ")" is expected here', "BCP236" if self.lexeme == LINE else "BCP018")
+                raise self.fault('"," or ")" is expected here', "BCP237" if self.lexeme == LINE else "BCP236")
         self.advance()
         self.depth -= 1
         return arguments
@@ -318,7 +318,8 @@ class ExpressionParser(TextParser):
         """Return whether a list or object ends here without its bracket: at the end, or before a declaration."""
         if self.lexeme != END and not self.at_declaration():
             return False
-        self.faults.append(self.fault(f'"{close}" is expected here', "BCP018").diagnostic)
+        if not self.faults or self.faults[-1].place != self.place:  # said once for all that is open
+            self.faults.append(self.fault(f'"{close}" is expected here', "BCP018").diagnostic)
         return True
 
     def loop_head(self) -> Loop:
@@ -352,8 +353,8 @@ class ExpressionParser(TextParser):
             self.advance()
             if self.lexeme == LINE:
                 self.faults.append(self.fault("a line ends after a comma; leave the comma out", "BCP238").diagnostic)
-        elif self.lexeme not in {close, LINE, END}:
-            self.faults.append(self.fault("a new line or a comma is expected here", "BCP237").diagnostic)
+        elif self.lexeme not in {close, LINE, END} and not self.at_declaration():
+            self.faults.append(self.fault("a new line or a comma is expected here", "BCP236").diagnostic)
 
     def _unread(self, fault: SyntaxFault) -> Opaque:
         """Return what stands for a value that cannot be read."""
@@ -385,7 +386,8 @@ class ExpressionParser(TextParser):
             if self.lexeme == "}":
                 self.advance()
                 return made
-            if nested is not None and nested():
+            indented = members and members[0].place.column > 1 and self.at_declaration()
+            if nested is not None and not indented and nested():
                 self._separator("}")
                 continue
             if self._is_unclosed("}"):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from guardrails.evaluation.expressions import Call, Literal, Node, Opaque
+from guardrails.evaluation.expressions import Call, Comprehension, Literal, Node, Opaque
 from guardrails.evaluation.template import (
     FunctionDeclaration,
     Language,
@@ -17,7 +17,7 @@ from guardrails.evaluation.template import (
 )
 from guardrails.evaluation.values import Unknown
 from guardrails.files.bicep_blocks import Blocks
-from guardrails.files.bicep_checks import Loops, cycles, shapes
+from guardrails.files.bicep_checks import Loops, at_run_time, cycles, shapes
 from guardrails.files.bicep_decorators import check_decorators
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, Lowered
@@ -38,7 +38,7 @@ from guardrails.files.bicep_syntax import (
     TypeSyntax,
     Var,
 )
-from guardrails.files.bicep_types import TypeReader
+from guardrails.files.bicep_types import UNKNOWN, TypeReader
 from guardrails.files.walk import Unreadable
 
 _SCOPES: Final = {kind.value: kind for kind in ScopeKind}
@@ -84,6 +84,7 @@ class Lowering:
             self.blocks.lower(block, around, symbol)
             self.uses.setdefault(symbol, set()).update(self.binder.used)
         self.blocks.check()
+        self._run_time()
         kinds = Kinds(self.template, self.binder.fault)
         kinds.run(self.typed)
         self.blocks.check_kinds(kinds)
@@ -119,6 +120,22 @@ class Lowering:
             shapes(one.default, Loops.WHOLE if one.type is None else Loops.NOWHERE, self.binder.fault)
         elif isinstance(one, Func):
             shapes(one.body, Loops.NOWHERE, self.binder.fault)
+
+    def _run_time(self) -> None:
+        """Note what only a deployment knows, in the loop of a variable or in a function."""
+        template = self.template
+        for variable in template.variables.values():
+            loop = variable.value
+            if isinstance(loop, Comprehension) and variable.home is None:
+                for part, rule in ((loop.loop.items, "BCP178"), (loop.body, "BCP182")):
+                    if part is not None and at_run_time(part, template.variables, self.binder.constant) is not None:
+                        self.binder.fault(part.place, "a loop of a variable is computed before the deployment", rule)
+        for function in template.functions.values():
+            if (
+                function.home is None
+                and at_run_time(function.body, template.variables, self.binder.constant) is not None
+            ):
+                self.binder.fault(function.body.place, "a function is computed before the deployment", "BCP341")
 
     def _finished(self) -> Template:
         """Return the template with all that was found."""
@@ -223,12 +240,12 @@ class Lowering:
         for _, here, place in one.names:
             self.named.setdefault(here, Named(Kind.VARIABLE, one))
             self.template.variables[here] = VariableDeclaration(here, Opaque(Unknown(why, place)), place)
-            self.imported_types[here] = TypeOf(nullable=True, place=place)
+            self.imported_types[here] = UNKNOWN
             unknown: Node = Opaque(Unknown(why, place))
             self.binder.unknown_functions[here] = unknown
         if not one.names:
             self.named.setdefault(one.name, Named(Kind.NAMESPACE, one, {"": Kind.ERROR}))
-            self.imported_types[f"{one.name}."] = TypeOf(nullable=True, place=one.place)
+            self.imported_types[f"{one.name}."] = UNKNOWN
 
     def _take(self, other: Lowered, name: str, here: str) -> Kind:
         """Take an exported name from another file into this one; return what it is."""
@@ -257,6 +274,8 @@ class Lowering:
         if type_.nullable and one.default is not None and type_.kind:
             self.binder.fault(one.place, f"{one.name} may be null, so it has no other default", "BCP326")
         default = None if one.default is None else self.binder.value(one.default, {}, Where.DEFAULT)
+        if default is None and type_ is UNKNOWN:
+            default = Opaque(Unknown(f"the type of {one.name} is not known here, so it may be null", one.place))
         self.template.parameters.setdefault(one.name, ParameterDeclaration(one.name, type_, default, one.place))
 
     def _decorators(self, one: Declaration) -> None:

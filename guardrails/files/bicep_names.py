@@ -138,6 +138,8 @@ class Binder:
         """The outputs of each module whose template was read."""
         self.loops: set[str] = set()
         """The resources and modules that are loops."""
+        self.secrets: dict[int, Opaque] = {}
+        """The calls of getSecret(), until one is found to be a module's parameter."""
         self._where = Where.ANYWHERE
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
@@ -366,7 +368,9 @@ class Binder:
         for argument in node.arguments:
             self.bind(argument, names)
         if name == "getSecret":
-            return Opaque(Unknown("a secret of a key vault is known only in Azure", node.place))
+            secret = Opaque(Unknown("a secret of a key vault is known only in Azure", node.place))
+            self.secrets[id(secret)] = secret
+            return secret
         return Opaque(Unknown(f"what {name}() of a resource gives is known only in Azure", node.place))
 
     def _imported_function(

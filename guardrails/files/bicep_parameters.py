@@ -7,7 +7,16 @@ variable: they may refer to each other.
 from typing import Final
 
 from guardrails.evaluation.expressions import Literal, Opaque, Variable
-from guardrails.evaluation.template import Diagnostic, Given, Level, ParameterFile, Stage, Template, VariableDeclaration
+from guardrails.evaluation.template import (
+    Diagnostic,
+    Given,
+    Level,
+    ParameterFile,
+    Stage,
+    Template,
+    VariableDeclaration,
+    takes_null,
+)
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_library import REMOTE, Library, text_of
 from guardrails.files.bicep_lower import Lowering
@@ -151,7 +160,7 @@ class _Parameters(Lowering):
         missing = [
             name
             for name, declared in template.parameters.items()
-            if declared.default is None and not declared.type.nullable and name not in self.made.values
+            if declared.default is None and not takes_null(declared.type, template) and name not in self.made.values
         ]
         if missing and not self._unread and not template.incomplete:
             self._wrong(

@@ -241,7 +241,7 @@ class Parser(TypeParser):
                 self.recover(fault, _NOTHING, 0, start)
                 self.depth, self.complex = 0, True
                 continue
-            if self.lexeme not in {LINE, END}:
+            if self.lexeme not in {LINE, END} and not (self.start > start and self.at_declaration()):
                 self._end_of_line(start)
         made.shaped = self.shaped
         return made
@@ -255,7 +255,7 @@ class Parser(TypeParser):
         self.jump(line.end(), line.start(4))
         made = Block(name, [], place, keyword, Literal(target, at), False, None, None, Object([], place), [])  # noqa: FBT003
         made.body = self._members(made.body, lambda: self._nested(made) if keyword == "resource" else False)
-        if self.lexeme not in {LINE, END}:
+        if self.lexeme not in {LINE, END} and not self.at_declaration():
             self._end_of_line(-1)
         return made
 
@@ -293,12 +293,12 @@ class Parser(TypeParser):
 
     def _other(self, decorators: list[Decorator], place: Place) -> Declaration:
         keyword = self.lexeme
-        name = self._head("the declaration", "BCP266")
+        name = self._head("the declaration", "BCP266" if keyword == "metadata" else "BCP344")
         return Other(name, decorators, place, keyword, self._value())
 
     def _test(self, decorators: list[Decorator], place: Place) -> Declaration:
-        name = self._head("a test", "BCP291")
-        self._text("BCP292", "the path of a file")
+        name = self._head("a test", "BCP346")
+        self._text("BCP347", "the path of a file")
         return Other(name, decorators, place, "test", self._value())
 
     def _param(self, decorators: list[Decorator], place: Place) -> Declaration:
@@ -317,7 +317,7 @@ class Parser(TypeParser):
         return Var(name, decorators, place, type_, self._value())
 
     def _type(self, decorators: list[Decorator], place: Place) -> Declaration:
-        name = self._head("a type", "BCP294")
+        name = self._head("a type", "BCP325")
         self.expect("=")
         return Type(name, decorators, place, self.declared_type())
 
@@ -358,7 +358,7 @@ class Parser(TypeParser):
             self.expect("as", "BCP012")
             name = self.expect_name("the import", "BCP356")
         else:
-            self.expect("{", "BCP353")
+            self.expect("{", "BCP354")
             self.skip_breaks()
             while self.lexeme not in {"}", END}:
                 names.append(self._imported())
@@ -377,7 +377,7 @@ class Parser(TypeParser):
             original = text.value if isinstance(text, Literal) else ""
             if self.lexeme != "as":
                 raise self.fault("a name is expected here: as NAME", "BCP375")
-        return original, self.expect_name("the import", "BCP294") if self._has("as") else original, place
+        return original, self.expect_name("the import", "BCP325") if self._has("as") else original, place
 
     def _extension(self, decorators: list[Decorator], place: Place) -> Declaration:
         self.advance()

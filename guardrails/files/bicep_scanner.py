@@ -38,7 +38,8 @@ _DECLARATION: Final = re.compile(
     r"@[a-z]|targetScope[ \t]*=|import[ \t]"
     r"|(?:metadata|param|var|type|func|resource|module|output|assert)[ \t]+[A-Za-z_]"
 ).match
-_STRAY_TEXT: Final = re.compile(r"\$*'''.*?(?:'''+|\Z)|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
+_LINES: Final = r"'''.*?(?:'''+|\Z)"
+_STRAY_TEXT: Final = re.compile(rf"\$++(?:{_LINES})?|{_LINES}|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
 
 
 new_place: Final = tuple.__new__

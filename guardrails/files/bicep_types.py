@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from guardrails.evaluation.expressions import Array, Literal, Node
 from guardrails.evaluation.template import TypeOf
-from guardrails.evaluation.values import NOWHERE, Place
+from guardrails.evaluation.values import Place
 from guardrails.files.bicep_syntax import (
     Decorator,
     TypeList,
@@ -15,7 +15,6 @@ from guardrails.files.bicep_syntax import (
     TypeName,
     TypeNullable,
     TypeObject,
-    TypeOpaque,
     TypeSyntax,
     TypeTuple,
     TypeUnion,
@@ -25,6 +24,10 @@ _AMBIENT: Final = frozenset({"string", "int", "bool", "array", "object"})
 _NUMBERS: Final = {"minValue": "least", "maxValue": "most", "minLength": "shortest", "maxLength": "longest"}
 _FIELDS: Final = tuple(one.name for one in fields(TypeOf))
 _MOST_MEMBERS: Final = 10_000
+
+
+UNKNOWN: Final = TypeOf()
+"""A type that could not be read: null may be a value of it."""
 
 
 class TypeReader:
@@ -67,7 +70,7 @@ class TypeReader:
             for item in type_.items:
                 self.of(item)
             return TypeOf(kind="array", longest=len(type_.items), place=type_.place)
-        return TypeOf(place=type_.place if isinstance(type_, TypeOpaque) else NOWHERE)
+        return UNKNOWN
 
     def named(self, name: str) -> TypeOf:
         """Return a type that the file declares. A type may refer to itself."""
@@ -93,10 +96,10 @@ class TypeReader:
         elif name in _AMBIENT or name == "any":
             found = _ambient(name, type_.place)
         elif any(one.startswith(f"{name}.") for one in self._imported):
-            return TypeOf(nullable=True, place=type_.place)
+            return UNKNOWN
         else:
             self._fault(type_.place, f"there is no type {name}", "BCP302")
-            return TypeOf(nullable=True, place=type_.place)
+            return UNKNOWN
         for part in rest:
             found = _part(found, part)
         return found
@@ -168,7 +171,7 @@ class TypeReader:
 
 def _ambient(name: str, place: Place) -> TypeOf:
     """Return a type of the language itself."""
-    return TypeOf(nullable=True, place=place) if name == "any" else TypeOf(kind=name, place=place)
+    return TypeOf(place=place) if name == "any" else TypeOf(kind=name, place=place)
 
 
 def _kind(value: str | int | None) -> str:
@@ -201,5 +204,5 @@ def _is_nullable(type_: TypeSyntax) -> bool:
 def _part(of: TypeOf, part: str) -> TypeOf:
     """Return the type of a part of another: of a property, of all others, of an item."""
     if part == "*":
-        return of.items or of.additional or TypeOf(nullable=True)
-    return of.properties.get(part) or TypeOf(nullable=True)
+        return of.items or of.additional or UNKNOWN
+    return of.properties.get(part) or UNKNOWN

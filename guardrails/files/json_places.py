@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object, Opaque
@@ -37,6 +38,7 @@ _ITEM: Final = re.compile(r"[ \t\r\n]*+" + _SCALAR)
 """One item of a list, with its comma: the usual case, at once."""
 _MEMBER: Final = re.compile(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
 """One member of an object, with its comma: the usual case, at once."""
+_ODD: Final = ("", None, None, None, "")
 _BEHIND: Final = re.compile(r"[ \t\r\n]*+([,}\]])")
 _JUNK: Final = re.compile(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
 _CONSTANTS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
@@ -65,14 +67,13 @@ class Lines:
     """Line and column of an offset in a text."""
 
     def __init__(self, text: str, path: str) -> None:
-        self._path = path
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+        self.path = path
+        self.starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
 
     def place(self, offset: int) -> Place:
         """Return the place of an offset."""
-        starts = self._starts
-        line = bisect_right(starts, offset)
-        return _new(Place, (self._path, line, offset - starts[line - 1] + 1))
+        line = bisect_right(self.starts, offset)
+        return _new(Place, (self.path, line, offset - self.starts[line - 1] + 1))
 
 
 def decoded(data: bytes, path: str) -> str | Fault:
@@ -141,7 +142,8 @@ class _Reader:
 
     def __init__(self, text: str, path: str) -> None:
         self._text = text
-        self._place = Lines(text, path).place
+        self._lines = Lines(text, path)
+        self._place = self._lines.place
         self._at = 0
         self._kind = 0
         self._word = ""
@@ -169,18 +171,20 @@ class _Reader:
         found = Object([], place)
         members, seen = found.members, dict[str, Member]()
         self._deep(depth)
-        text, place_of = self._text, self._place
+        text, path, starts = self._text, self._lines.path, self._lines.starts
         while True:
             one = _MEMBER.match(text, self._at)
-            if one is None or (one[4] and one[5]) or one[1] in seen:
+            key, plain, constant, bracket, comma = one.groups() if one is not None else _ODD
+            if one is None or (bracket and comma) or key in seen:
                 if self._odd_member(found, seen, depth):
                     return found
                 continue
-            key, plain, constant, bracket, comma = one.groups()
-            at = place_of(one.start(1) - 1)
+            start = one.start(1) - 1
+            line = bisect_right(starts, start)
+            at = _new(Place, (path, line, start - starts[line - 1] + 1))
             self._at = one.end()
             if plain is not None:
-                value: Node = Literal(plain, place_of(one.start(2) - 1) if plain[:1] == "[" else at)
+                value: Node = Literal(plain, self._place(one.start(2) - 1) if plain[:1] == "[" else at)
             elif constant is not None:
                 value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
             else:
@@ -399,7 +403,9 @@ class _Reader:
         while self._text[before] in " \t\r\n":
             before -= 1
         if self._text[before] == ",":
-            self._fault("there is a comma behind the last item", self._place(before))
+            self._fault(
+                "there is a comma behind the last item, which not every tool reads", self._place(before), fatal=False
+            )
         return True
 
     def _deep(self, depth: int) -> None:

@@ -27,7 +27,7 @@ _MONTHS: Final = (
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CLOCK: Final = r"""(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d{1,7}))?)?
     (?:\ ?(?P<half>[AaPp][Mm]))?"""
-_ZONE: Final = r"(?:\ ?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?|\ ?GMT))?"
+_ZONE: Final = r"(?P<zone>[Zz]|\ ?[+-]\d{2}(?::?\d{2})?|\ GMT)?"
 _NAME: Final = r"(?P<name>[A-Za-z]+)"
 _FORMS: Final = tuple(
     re.compile(rf"{date}(?:{between}{_CLOCK}{_ZONE})?", re.X)
@@ -109,7 +109,8 @@ def _hour(parts: dict[str, str | None], text: str) -> int:
 
 
 def _offset(zone: str | None, text: str) -> timedelta:
-    if zone is None or zone.strip() in ("Z", "z", "GMT"):
+    zone = zone.strip() if zone else zone
+    if zone is None or zone in ("Z", "z", "GMT"):
         return timedelta()
     sign, digits = zone[0], zone[1:].replace(":", "")
     hours, minutes = (int(digits), 0) if len(digits) <= 2 else (int(digits[:-2]), int(digits[-2:]))

@@ -16,7 +16,9 @@ from guardrails.evaluation.functions.ids import (
     typed_path,
     under,
 )
+from guardrails.evaluation.template import ScopeKind
 from guardrails.evaluation.values import (
+    NOWHERE,
     Cause,
     EngineError,
     Mark,
@@ -30,6 +32,8 @@ from guardrails.evaluation.values import (
 
 if TYPE_CHECKING:
     from guardrails.evaluation.evaluate import Evaluator
+
+_GROUPS: Final = "microsoft.resources/resourcegroups"
 
 type _Compute = Callable[["Evaluator", Env, list[Value], Place], Value]
 
@@ -225,21 +229,30 @@ def _resource_id(_evaluator: "Evaluator", env: Env, values: list[Value], _place:
         return parts
     before, type_, names = parts
     path = typed_path(type_, names)
+    if type_.lower() == _GROUPS:
+        return unsure("resourceId() of a resource group")
+    if before:
+        return _elsewhere(env.frame, before, path)
     scope = env.frame.scope
-    if len(before) == 2:
-        if not is_guid(before[0]):
-            return unsure("resourceId() with a subscription that is no GUID")
-        return under(f"/subscriptions/{before[0]}/resourceGroups/{before[1]}", path)
     if isinstance(scope, Unknown):
         return scope
-    subscription = subscription_of(scope)
-    if before and is_guid(before[0]):
-        return unsure("resourceId() with a subscription and no resource group")
-    if before:
-        if subscription is None:
-            return unsure("resourceId() with a resource group, outside of a subscription")
-        return under(f"/subscriptions/{subscription}/resourceGroups/{before[0]}", path)
-    return under(scope if subscription is not None else "/", path)
+    return under(scope if subscription_of(scope) is not None else "/", path)
+
+
+def _elsewhere(frame: Frame, before: list[str], path: str) -> Value:
+    """Return an id in another group or subscription. What may come before the type depends on the scope."""
+    scope = frame.scope
+    in_group = frame.template.scope == ScopeKind.RESOURCE_GROUP if isinstance(scope, Unknown) else bool(group_of(scope))
+    subscription = before[0] if len(before) == 2 or not in_group else _own_subscription(frame, NOWHERE)
+    if isinstance(subscription, Unknown):
+        return subscription
+    if not is_guid(subscription):
+        return unsure("resourceId() with a subscription that is no GUID")
+    if in_group and not is_guid(before[-1]):
+        return under(f"/subscriptions/{subscription}/resourceGroups/{before[-1]}", path)
+    if len(before) == 1 and not in_group and isinstance(scope, str) and subscription_of(scope) is not None:
+        return under(f"/subscriptions/{subscription}", path)
+    return unsure("resourceId() with these arguments at this scope")
 
 
 @_reads("subscriptionResourceId", 2, MANY)
@@ -255,7 +268,7 @@ def _subscription_resource_id(_evaluator: "Evaluator", env: Env, values: list[Va
     subscription = before[0] if before else _own_subscription(env.frame, place)
     if isinstance(subscription, Unknown):
         return subscription
-    if type_.lower() == "microsoft.resources/resourcegroups":
+    if type_.lower() == _GROUPS:
         return f"/subscriptions/{subscription}/resourceGroups/{names[0]}"
     return under(f"/subscriptions/{subscription}", path)
 
@@ -292,7 +305,7 @@ def _extension_resource_id(_evaluator: "Evaluator", _env: Env, values: list[Valu
     parts = split_arguments(texts[1:], 0, "extensionResourceId")
     if isinstance(parts, Unknown):
         return parts
-    if not base.startswith("/") or not base.strip("/") or "//" in base:
+    if not base.startswith("/") or not base.strip("/") or "//" in base or parts[1].lower() == _GROUPS:
         return unsure("extensionResourceId() on such an id")
     return under(base, typed_path(parts[1], parts[2]))
 

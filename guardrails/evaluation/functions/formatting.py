@@ -3,6 +3,7 @@
 import json
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Final
 
 from guardrails.evaluation.functions import units
@@ -43,7 +44,7 @@ def as_json(value: Value) -> Value:
 def _is_writable(value: Value) -> bool:
     """Whether this value's text is known: decimals with an exponent and objects of unknown order have none."""
     if isinstance(value, float):
-        return "e" not in repr(value)
+        return "e" not in repr(value) and abs(value) < 1e15  # beyond it .NET writes an exponent
     if isinstance(value, list):
         return all(map(_is_writable, value))
     return not isinstance(value, Loose) and all(map(_is_writable, value.values())) if isinstance(value, dict) else True
@@ -57,24 +58,38 @@ def _format(arguments: list[Value]) -> Value:
 def composite(pattern: str, values: list[Value]) -> Value:
     """Fill a pattern as .NET's composite formatting does. Raises EngineError for a pattern that is none."""
     parts: list[str] = []
-    end = 0
-    for found in _HOLE.finditer(pattern):
-        parts.append(pattern[end : found.start()])
-        end = found.end()
-        if found[0] in ("{{", "}}"):
-            parts.append(found[0][0])
+    for text_, number, width, specifier in _holes(pattern):
+        parts.append(text_)
+        if number is None:
             continue
-        if found[1] is None:
-            raise EngineError("format() was given a pattern with a brace that is not closed or has no number")
-        if int(found[1]) >= len(values):
-            raise EngineError(f"format() was given no value for {{{found[1]}}}")
-        filled = formatted(values[int(found[1])], found[3] or "")
+        if number >= len(values):
+            raise EngineError(f"format() was given no value for {{{number}}}")
+        filled = formatted(values[number], specifier)
         if isinstance(filled, Unknown):
             return filled
-        parts.append(_padded(filled, int(found[2] or 0)))
-    parts.append(pattern[end:])
+        parts.append(_padded(filled, width) if width else filled)
     whole = "".join(parts)
     return whole if len(whole) <= LONGEST_TEXT else TOO_LONG
+
+
+@lru_cache(256)
+def _holes(pattern: str) -> tuple[tuple[str, int | None, int, str], ...]:
+    """Return a pattern's texts, each with the hole behind it: number, width and specifier; None for no hole.
+
+    Raises EngineError for a pattern that is none.
+    """
+    holes: list[tuple[str, int | None, int, str]] = []
+    end = 0
+    for found in _HOLE.finditer(pattern):
+        text_ = pattern[end : found.start()]
+        end = found.end()
+        if found[0] in ("{{", "}}"):
+            holes.append((text_ + found[0][0], None, 0, ""))
+        elif found[1] is None:
+            raise EngineError("format() was given a pattern with a brace that is not closed or has no number")
+        else:
+            holes.append((text_, int(found[1]), int(found[2] or 0), found[3] or ""))
+    return (*holes, (pattern[end:], None, 0, ""))
 
 
 def _padded(filled: str, width: int) -> str:
@@ -84,6 +99,8 @@ def _padded(filled: str, width: int) -> str:
 
 def formatted(value: Value, specifier: str) -> str | Unknown:
     """Return a value as `{0:specifier}` shows it."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, list | dict):

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from guardrails.evaluation.functions.base import unsure
-from guardrails.evaluation.values import EngineError, Unknown, Value
+from guardrails.evaluation.values import EngineError, Value
 
 _DEEPEST: Final = 60
 _TOKEN: Final = re.compile(
@@ -29,7 +29,7 @@ def parse(text: str, name: str) -> Value:
     if not text.strip():
         raise EngineError(f"{name}() was given an empty text")
     try:
-        value = json.loads(text, parse_constant=_odd, parse_int=_integer)
+        value = json.loads(text, parse_constant=_odd, parse_int=_integer, parse_float=_decimal)
     except RecursionError:
         return unsure(f"{name}() of JSON that is nested so deep")
     except (ValueError, _Odd):
@@ -47,6 +47,13 @@ def _integer(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
         raise _Odd(digits)
     return int(digits)
+
+
+def _decimal(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")) or len(digits) > 25:
+        raise _Odd(digits)
+    return number
 
 
 def is_encodable(value: Value) -> bool:
@@ -173,6 +180,4 @@ def _number(token: str) -> Value:
         if len(digits) > 2 or digits[1] in "89":  # read as octal, or refused
             raise _Odd
         return int(token)
-    value = json.loads(token, parse_int=_integer)
-    assert not isinstance(value, Unknown)  # noqa: S101  for the type checker
-    return value
+    return json.loads(token, parse_int=_integer, parse_float=_decimal)

@@ -15,6 +15,16 @@ class Uncertain(Exception):
 
 _UNCHANGED: Final = "\u0130\u0131"
 """Dotted and dotless i: the invariant culture leaves both as they are."""
+_LONG_S: Final = "\u017f"
+"""It has no upper case where keys are compared; whether it has one in `toUpper` is not certain."""
+_USUAL: Final = (
+    ("\0", "\u024f"),
+    ("\u0370", "\u052f"),
+    ("\u1e00", "\u1fff"),
+    ("\u2126", "\u212b"),
+    ("\uff21", "\uff5a"),
+)
+"""Latin, Greek and Cyrillic letters, and their compatible forms."""
 _ORDER: Final = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
 """Printable ASCII before the letters, in the order of the root collation; the blank comes before all of them."""
 _WEIGHTS: Final = {character: weight for weight, character in enumerate(" " + _ORDER)} | {
@@ -27,17 +37,24 @@ BLANKS: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".j
 
 
 def lower(text: str) -> str:
-    """Return a text in lower case, as `ToLowerInvariant`: letter by letter."""
-    if text.isascii():
-        return text.lower()
-    return "".join(map(_lower, text))
+    """Return a text in lower case, as `ToLowerInvariant`: letter by letter. Raises Uncertain for rare letters."""
+    return text.lower() if text.isascii() else "".join(_sure(letter, _lower(letter)) for letter in text)
 
 
 def upper(text: str) -> str:
-    """Return a text in upper case, as `ToUpperInvariant`: letter by letter."""
+    """Return a text in upper case, as `ToUpperInvariant`: letter by letter. Raises Uncertain for rare letters."""
     if text.isascii():
         return text.upper()
-    return "".join(map(_upper, text))
+    if _LONG_S in text:
+        raise Uncertain
+    return "".join(_sure(letter, _upper(letter)) for letter in text)
+
+
+def _sure(letter: str, changed: str) -> str:
+    """Return a changed letter of the usual alphabets; of others, releases of Unicode differ. Raises Uncertain."""
+    if letter != changed and not any(first <= letter <= last for first, last in _USUAL):
+        raise Uncertain
+    return changed
 
 
 def _lower(letter: str) -> str:
@@ -55,14 +72,20 @@ def _upper(letter: str) -> str:
     return changed if len(changed) == 1 else letter
 
 
+def _ordinal(text: str) -> str:
+    if text.isascii():
+        return text.upper()
+    return "".join(letter if letter == _LONG_S else _upper(letter) for letter in text)
+
+
 def ordinal_key(text: str) -> bytes:
     """Return the key by which the engine sorts and finds keys of objects: ordinal, letter case ignored."""
-    return upper(text).encode("utf-16-be", "surrogatepass")
+    return _ordinal(text).encode("utf-16-be", "surrogatepass")
 
 
 def same_key(one: str, other: str) -> bool:
     """Whether two texts are the same key of an object."""
-    return one == other or (len(one) == len(other) and upper(one) == upper(other))
+    return one == other or (len(one) == len(other) and _ordinal(one) == _ordinal(other))
 
 
 def compare(one: str, other: str) -> int:

@@ -132,7 +132,7 @@ def _flatten(arguments: list[Value]) -> Value:
     return found
 
 
-@function("union", 1, MANY, partial=True)
+@function("union", 2, MANY, partial=True)
 def _union(arguments: list[Value]) -> Value:
     return _combined(arguments, "union")
 

@@ -48,7 +48,9 @@ _arithmetic("mod", _remainder)
 def _extreme(name: str, choose: Callable[[list[int]], int]) -> None:
     @function(name, 1, MANY)
     def _choose(arguments: list[Value]) -> Value:
-        numbers = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
+        if len(arguments) == 1 and not isinstance(arguments[0], list):
+            return unsure(f"{name}() of one argument that is no array")
+        numbers = arguments[0] if len(arguments) == 1 else arguments
         if not numbers or any(isinstance(number, float | list) for number in numbers):
             return unsure(f"{name}() of nothing, of decimals or of lists")
         return choose([integer(number, name) for number in numbers])

@@ -31,12 +31,18 @@ _RELATIVE_URI: Final = re.compile(r"/?(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)*(?:\?
 
 @function("toLower", 1)
 def _to_lower(arguments: list[Value]) -> Value:
-    return letters.lower(text(arguments[0], "toLower"))
+    try:
+        return letters.lower(text(arguments[0], "toLower"))
+    except letters.Uncertain:
+        return unsure("toLower() of these letters")
 
 
 @function("toUpper", 1)
 def _to_upper(arguments: list[Value]) -> Value:
-    return letters.upper(text(arguments[0], "toUpper"))
+    try:
+        return letters.upper(text(arguments[0], "toUpper"))
+    except letters.Uncertain:
+        return unsure("toUpper() of these letters")
 
 
 @function("trim", 1)
@@ -232,6 +238,9 @@ def _uri(arguments: list[Value]) -> Value:
 
 @function("concat", 1, MANY, partial=True)
 def _concat(arguments: list[Value]) -> Value:
+    if all(type(argument) is str for argument in arguments):
+        found = "".join(arguments)
+        return found if len(found) <= LONGEST_TEXT else TOO_LONG
     lists = [argument for argument in arguments if isinstance(argument, list)]
     if lists:
         return _concat_lists(arguments, lists)

@@ -1,0 +1,170 @@
+"""Exemptions in Azure as EPAC reads them, and in what an entry differs from one of them. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, text_date
+from guardrails.epac.powershell import blank, equal, same
+from guardrails.epac.uncertain import Uncertain
+from guardrails.epac.world import Environment, World, is_builtin, like_any, scope_of
+
+CLEARED: Final = "expiresOn (to be cleared)"
+_SYSTEM: Final = ("createdBy", "createdOn", "updatedBy", "updatedOn", "lastSyncedToArgOn")
+"""Keys of metadata that EPAC takes for Azure's own, if deployed."""
+OWNER: Final = "pacOwnerId"
+
+
+class Owner(StrEnum):
+    """Whose an exemption is, for EPAC."""
+
+    OURS = "ours"
+    OTHER = "other"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """An exemption in Azure. `body`: its properties, with dates as PowerShell reads them."""
+
+    id: str
+    assignment: str
+    owner: Owner
+    body: Mapping[str, Any]
+
+
+def managed(world: World) -> tuple[dict[str, Deployed], bool]:
+    """Return the exemptions that EPAC compares with its files, by key, and whether PowerShell has an error on them.
+
+    Whether one is compared depends on the scope of its assignment alone. Raises Uncertain.
+    """
+    settings = world.settings
+    found: dict[str, Deployed] = {}
+    error = False
+    for body in world.deployed:
+        tenant = body.get("tenantId")
+        if not settings.other_tenant and tenant not in (None, "") and not equal(tenant, settings.tenant):
+            continue
+        properties = body.get("properties") or body
+        assignment = properties.get("policyAssignmentId")
+        if not isinstance(assignment, str) or not isinstance(body.get("id"), str):
+            raise Uncertain("a deployed exemption has no assignment")
+        if not _is_managed(assignment, world):
+            continue
+        error = error or _reads_with_error(properties.get("expiresOn"))
+        found[body["id"].lower()] = Deployed(body["id"], assignment, _owner(properties, settings), properties)
+    return found, error
+
+
+def _is_managed(assignment: str, world: World) -> bool:
+    if is_builtin(assignment):
+        return True
+    scope = world.find_scope(scope_of(assignment))
+    if scope is None or world.is_excluded(scope):
+        return False
+    return not like_any(world.settings.excluded_assignments, assignment)
+
+
+def _owner(properties: Mapping[str, Any], settings: Environment) -> Owner:
+    metadata = properties.get("metadata")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise Uncertain("a deployed exemption has metadata that is no object")
+    said = (metadata or {}).get(OWNER)
+    if said is None:
+        return Owner.NOBODY
+    return Owner.OURS if equal(settings.owner, said) else Owner.OTHER
+
+
+def _reads_with_error(said: Any) -> bool:
+    return isinstance(said, str) and said != ""
+
+
+def deployed_end(said: Any, runner: Runner) -> int | None:
+    """Return the ticks that EPAC compares a deployed end by; None for none. Raises Uncertain."""
+    if said is None or said == "":
+        return None
+    if isinstance(said, NetDate):
+        return runner.from_local(said.utc) if said.kind is Kind.UNSPECIFIED else said.utc
+    if not isinstance(said, str):
+        raise Uncertain("what EPAC makes of a deployed end that is no text is not known")
+    try:
+        made = text_date(said, Runner(runner.zone, "invariant"))
+    except NoDate:
+        raise Uncertain("what EPAC makes of this deployed end is not known") from None
+    zoned = said.rstrip()[-1:] in ("Z", "z") or "+" in said
+    return made.utc if zoned else runner.from_local(made.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What an entry makes, as EPAC compares it with what is deployed."""
+
+    display_name: str
+    description: str | None
+    category: str
+    expires: NetDate | None
+    references: list[Any]
+    selectors: Any
+    validation: str
+    validated: bool
+    metadata: Mapping[str, Any]
+
+
+def differences(one: Deployed, now: Now, runner: Runner) -> tuple[str, ...]:
+    """Return in what a deployed exemption differs, in EPAC's order. Raises Uncertain."""
+    said = one.body
+    metadata, owner = _metadata(said.get("metadata"), now.metadata)
+    end = deployed_end(said.get("expiresOn"), runner)
+    wanted = now.expires.ticks if now.expires else None
+    validation = said.get("assignmentScopeValidation")
+    found = {
+        "displayName": equal(said.get("displayName") or None, now.display_name),
+        "description": _description(said.get("description"), now.description),
+        "policyDefinitionReferenceIds": same(_listed(said.get("policyDefinitionReferenceIds")), now.references),
+        "owner": owner,
+        "metadata": metadata,
+        "exemptionCategory": equal(said.get("exemptionCategory"), now.category),
+        "expiresOn" if wanted is not None else CLEARED: end == wanted,
+        "assignmentScopeValidation": (validation is None and now.validated) or equal(validation, now.validation),
+        "resourceSelectors": same(said.get("resourceSelectors"), now.selectors),
+    }
+    return tuple(name for name, matches in found.items() if not matches)
+
+
+def _description(one: Any, other: str | None) -> bool:
+    return (blank(one) and blank(other)) or equal(one or None, other)
+
+
+def _listed(value: Any) -> Any:
+    if value is None or value == []:
+        return None
+    return value if isinstance(value, list) else [value]
+
+
+def _metadata(deployed: Any, wanted: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Return whether the metadata matches, and whether the owner does."""
+    if deployed is None:
+        return False, False
+    left = {key: value for key, value in deployed.items() if key not in _SYSTEM}
+    owner = equal(left.pop(OWNER, None), wanted.get(OWNER))
+    right = {key: value for key, value in wanted.items() if key != OWNER}
+    return len(left) == len(right) and same(left, right), owner
+
+
+RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "pstypenames"))
+"""Names in lower case that an object of PowerShell cannot give to a property."""
+
+
+def unreadable(values: Iterable[Any]) -> bool:
+    """Whether EPAC's deploy step cannot read back a plan with these values: a key in them is empty or reserved."""
+    for value in values:
+        if isinstance(value, dict):
+            lower = [key.lower() for key in value]
+            if "" in lower or RESERVED.intersection(lower) or len(set(lower)) < len(lower):
+                return True
+            if unreadable(value.values()):
+                return True
+        elif isinstance(value, list) and unreadable(value):
+            return True
+    return False

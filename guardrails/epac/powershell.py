@@ -1,0 +1,229 @@
+"""What PowerShell's operators make of values: equal, like, and texts of JSON. Pure.
+
+A value is None, bool, int, float, str, NetDate, list or dict, as ConvertFrom-Json -AsHashtable makes them.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, Final
+
+from guardrails.epac.instants import NetDate
+from guardrails.epac.uncertain import Uncertain
+
+type Value = Any
+
+SYSTEM_NAMES: Final = frozenset(("keys", "count"))
+"""Keys in lower case that stand in for an object's own properties, where EPAC reads these."""
+
+
+def blank(value: Value) -> bool:
+    """Whether [string]::IsNullOrWhiteSpace says so: a list is its items with spaces between."""
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return not value.strip()
+    return isinstance(value, list) and all(blank(item) for item in value)
+
+
+def length(text: str) -> int:
+    """Return a text's length as .NET counts it: in units of UTF-16."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether PowerShell's -eq takes two texts for equal: without letter case. Raises Uncertain for rare characters."""
+    if one == other or (lower := one.lower()) == other.lower():
+        return True
+    if one.isascii() and other.isascii() and one.isprintable() and other.isprintable():
+        return False
+    plain, wanted = _plain(lower), _plain(other.lower())
+    if plain == wanted or any(mark in plain + wanted for mark in _LIGATURES):
+        raise Uncertain("whether EPAC takes these texts for equal depends on their rare characters")
+    return False
+
+
+_LIGATURES: Final = frozenset("ßœæĳǆǉǌﬀﬁﬂﬃﬄﬅﬆıİ")
+
+
+def _plain(text: str) -> str:
+    """Return a text without the characters that a comparison of texts passes over."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(one for one in composed if one.isspace() or unicodedata.category(one) not in ("Cc", "Cf"))
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Whether `left -eq right` for values that are no lists: the left one says what the right one is turned into."""
+    if left is None or right is None:
+        return left is right
+    if isinstance(left, str):
+        return same_text(left, as_text(right))
+    if isinstance(left, bool):
+        return left == (right != "" if isinstance(right, str) else bool(right))
+    if isinstance(left, int | float):
+        if isinstance(right, str):
+            return _is_number(right, left)
+        return isinstance(right, int | float) and left == right
+    if isinstance(left, NetDate):
+        if isinstance(right, NetDate):
+            return left.ticks == right.ticks
+        raise Uncertain("EPAC compares a date with what is none")
+    return False
+
+
+def _is_number(text: str, number: float) -> bool:
+    if re.fullmatch(r"-?\d{1,15}", text.strip(), re.ASCII):
+        return int(text) == number
+    if re.fullmatch(r"[A-Za-z_]*", text):
+        if text.strip() == "":
+            return number == 0
+        return False
+    raise Uncertain("EPAC compares a number with a text that may be one")
+
+
+def as_text(value: Value) -> str:
+    """Return the text that PowerShell turns a value into. Raises Uncertain for what is rare."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, dict):
+        return "System.Management.Automation.OrderedHashtable"
+    raise Uncertain("EPAC compares values of different kinds")
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether EPAC's own deep comparison takes two values for equal: lists in any order, null as nothing."""
+    if one is None or other is None:
+        return _empty(other if one is None else one)
+    if isinstance(one, list) or isinstance(other, list):
+        return _same_lists(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return _same_objects(one, other)
+    if isinstance(one, dict) or isinstance(other, dict):
+        if isinstance(one, NetDate) or isinstance(other, NetDate):
+            raise Uncertain("EPAC compares a date with what is none")
+        return isinstance(one, str) and equal(one, other)
+    return equal(one, other)
+
+
+def _empty(value: Value) -> bool:
+    if isinstance(value, dict):
+        if "Count" in value:
+            raise Uncertain("a key called Count stands in for the number of keys")
+        return not value
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _same_lists(one: Value, other: Value) -> bool:
+    if not isinstance(one, list):
+        one = _as_list(one)
+    elif not isinstance(other, list):
+        other = _as_list(other)
+        if len(other) == 1 and len(one) == 1:
+            raise Uncertain("EPAC compares a list of one with a text")
+    if len(one) != len(other):
+        return False
+    left = [*other]
+    for item in one:
+        found = next((number for number, wanted in enumerate(left) if same(item, wanted)), None)
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+def _as_list(value: Value) -> list[Value]:
+    """Return what EPAC makes of one value that it compares with a list: the JSON that a text holds, else itself."""
+    if isinstance(value, str):
+        try:
+            said = json.loads(value)
+        except ValueError:
+            if value.lstrip()[:1] in ("[", "{", "'", "/", '"'):
+                raise Uncertain("EPAC compares a list with a text that may be JSON") from None
+            return [value]
+        if said is None:
+            raise Uncertain("EPAC compares a list with a text of null")
+        return said if isinstance(said, list) else [said]
+    if isinstance(value, NetDate):
+        raise Uncertain("EPAC compares a list with a date")
+    return [value]
+
+
+def _same_objects(one: dict[str, Value], other: dict[str, Value]) -> bool:
+    if "Keys" in one or "Keys" in other:
+        raise Uncertain("a key called Keys stands in for the keys of an object that EPAC compares")
+    for key in {name.lower(): name for name in (*other, *one)}.values():
+        if not same(_member(one, key), _member(other, key)):
+            return False
+    return True
+
+
+def _member(value: dict[str, Value], key: str) -> Value:
+    found = value.get(key)
+    if found is None:
+        near = [name for name in value if name.lower() == key.lower()]
+        found = value[near[0]] if near else None
+    return found
+
+
+def like(pattern: str) -> re.Pattern[str]:
+    """Return what a pattern of -like matches. Raises Uncertain for brackets that make no sense."""
+    found, at = "", 0
+    while at < len(pattern):
+        one = pattern[at]
+        if one == "`" and at + 1 < len(pattern):
+            at += 1
+            found += re.escape(pattern[at])
+        elif one == "*":
+            found += ".*" if not found.endswith(".*") else ""
+        elif one == "?":
+            found += "."
+        elif one == "[":
+            end = pattern.find("]", at + 2)
+            inner = pattern[at + 1 : end]
+            if end < 0 or not re.fullmatch(r"(?:[\w .]-[\w .]|[\w .])+", inner):
+                raise Uncertain("what EPAC makes of these brackets in a pattern is not known")
+            found += f"[{inner}]"
+            at = end
+        else:
+            found += re.escape(one)
+        at += 1
+    try:
+        return re.compile(found, re.IGNORECASE | re.DOTALL)
+    except re.error:
+        raise Uncertain("what EPAC makes of these brackets in a pattern is not known") from None
+
+
+def json_text(value: Value) -> str:
+    """Return the text that ConvertTo-Json makes of a text or a list of texts, on Linux."""
+    if isinstance(value, list):
+        if not value:
+            return "[]"
+        return "[\n" + ",\n".join(f"  {_quoted(item)}" for item in value) + "\n]"
+    return _quoted(value)
+
+
+def _quoted(text: Value) -> str:
+    if not isinstance(text, str) or not text.isprintable():
+        raise Uncertain("how EPAC writes this reference id is not known")
+    return json.dumps(text, ensure_ascii=False)
+
+
+_ORDER: Final = {mark: at for at, mark in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
+
+
+def sort_key(text: str) -> tuple[tuple[int, int], ...]:
+    """Return a key that sorts texts as Sort-Object does: marks, then digits, then letters, without letter case."""
+    return tuple((0, _ORDER[one]) if one in _ORDER else (1, ord(one)) for one in text.lower())
+
+
+def collides(keys: Iterable[str]) -> bool:
+    """Whether two keys differ in letter case alone."""
+    seen = [key.lower() for key in keys]
+    return len(set(seen)) < len(seen)

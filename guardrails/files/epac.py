@@ -1,0 +1,98 @@
+"""Files of exemptions of Enterprise Azure Policy as Code (EPAC): JSON, JSONC and CSV. Pure."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from guardrails.epac.entries import FIRST_OF_TABLE, Entry, EpacFile, Fault
+from guardrails.epac.instants import NetDate, Runner, json_date
+from guardrails.epac.uncertain import Uncertain
+from guardrails.evaluation.values import Place
+from guardrails.files.epac_json import BrokenJson, Object, read_json
+from guardrails.files.epac_table import BrokenTable, Cell, read_table
+from guardrails.files.json_places import Lines, decoded
+
+ENDINGS: Final = (".json", ".jsonc", ".csv")
+"""The endings of the files that EPAC reads, in the order in which it reads them."""
+
+
+def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
+    """Return what EPAC reads of a file.
+
+    Args:
+        runner: where EPAC runs: its reader turns texts with a day and a time into dates at once.
+    """
+    text = decoded(data, path)
+    if not isinstance(text, str):
+        return EpacFile(path, uncertain=text.message, notes=(Fault(text.place, text.message),))
+    if path.lower().endswith(".csv"):
+        return _table(text, path)
+    return _json(text, path, lambda plain: json_date(plain, runner))
+
+
+def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> EpacFile:
+    lines = Lines(text, path)
+    try:
+        root = read_json(text, date_of)
+    except BrokenJson as error:
+        return EpacFile(path, broken=Fault(lines.place(error.at), str(error)))
+    except Uncertain as doubt:
+        return EpacFile(path, uncertain=str(doubt))
+    listed = root.get("exemptions") if isinstance(root, dict) else None
+    notes = tuple(
+        Fault(lines.place(at), f"the key {key[:60]!r} is there twice; the last one counts")
+        for one in (root, *(listed if isinstance(listed, list) else ()))
+        if isinstance(one, Object)
+        for key, at in one.doubled
+    )
+    if isinstance(root, list) and any(isinstance(one, dict | list) and "exemptions" in one for one in root):
+        return EpacFile(path, uncertain="its root is a list that holds `exemptions`", root=root)
+    if isinstance(listed, dict):
+        return _keys_for_entries(listed, path, root, lines)
+    if isinstance(listed, list) and any(isinstance(one, list) for one in listed):
+        return EpacFile(path, uncertain="an entry of its `exemptions` is a list", root=root, notes=notes)
+    if listed is None or isinstance(listed, list):
+        some = [_entry(number, one, lines) for number, one in enumerate(listed or ())]
+        return EpacFile(path, tuple(some), root=root, notes=notes)
+    return EpacFile(path, uncertain="its `exemptions` is no list", root=root, notes=notes)
+
+
+def _entry(number: int, value: Any, lines: Lines) -> Entry:
+    if not isinstance(value, Object):
+        return Entry(number, lines.place(0), None)
+    places = {key: lines.place(at) for key, at in value.offsets.items()}
+    return Entry(number, lines.place(value.at), value, places)
+
+
+def _keys_for_entries(listed: dict[str, Any], path: str, root: Any, lines: Lines) -> EpacFile:
+    """Return the entries of an object in place of the list: EPAC takes each key for an entry with that name alone."""
+    if "Count" in listed:
+        return EpacFile(path, uncertain="its `exemptions` is an object with a key called Count", root=root)
+    at = lines.place(listed.at) if isinstance(listed, Object) else lines.place(0)
+    some = [Entry(number, at, {"name": key}, {}) for number, key in enumerate(listed)]
+    return EpacFile(path, tuple(some), root=root)
+
+
+def _table(text: str, path: str) -> EpacFile:
+    try:
+        table = read_table(text, path)
+    except BrokenTable as error:
+        return EpacFile(path, is_table=True, broken=Fault(error.place, str(error)))
+    except Uncertain as doubt:
+        return EpacFile(path, is_table=True, uncertain=str(doubt))
+    names = [cell.text for cell in table.header]
+    entries: list[Entry] = []
+    notes: list[Fault] = []
+    for number, record in enumerate(table.records, FIRST_OF_TABLE):
+        entries.append(_row(number, names, record))
+        notes += [Fault(cell.place, "a quote is never closed") for cell in record if cell.open]
+    columns = {cell.text: cell.place for cell in table.header}
+    return EpacFile(path, tuple(entries), is_table=True, columns=columns, notes=tuple(notes))
+
+
+def _row(number: int, names: list[str], record: tuple[Cell, ...]) -> Entry:
+    keys = [name.lower() for name in names]
+    fields = dict.fromkeys(keys) | {key: cell.text for key, cell in zip(keys, record, strict=False)}
+    places = {key: cell.place for key, cell in zip(keys, record, strict=False)}
+    first = record[0].place
+    extra = record[len(names)].place if len(record) > len(names) else None
+    return Entry(number, Place(first.path, first.line, 1), fields, places, is_table=True, extra=extra)

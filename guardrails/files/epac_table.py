@@ -1,0 +1,134 @@
+"""CSV as PowerShell's ConvertFrom-Csv reads it, with the line and column of every cell. Pure.
+
+A quote in the midst of a cell is plain text; text behind a closing quote belongs to the cell; blanks before a cell are
+dropped; a record of one empty cell, which a blank line is, is skipped.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from guardrails.epac.uncertain import Uncertain
+from guardrails.evaluation.values import Place
+from guardrails.files.json_places import Lines
+
+_BLANKS: Final = " \t"
+
+
+class BrokenTable(ValueError):
+    """PowerShell refuses the table. `place`: of what is wrong."""
+
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell's text and place. `open`: its quote is never closed."""
+
+    text: str
+    place: Place
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header and the records below it; cells that a record lacks are simply not there."""
+
+    header: tuple[Cell, ...]
+    records: tuple[tuple[Cell, ...], ...]
+
+
+def read_table(text: str, path: str) -> Table:
+    """Return a table. Raises BrokenTable, and Uncertain for what PowerShell may read otherwise."""
+    if not text.strip():
+        raise Uncertain("what EPAC makes of an empty table is not known")
+    if text.startswith("#"):
+        raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
+    records = _records(text, Lines(text, path))
+    header = list(next(records, ()))
+    while len(header) > 1 and not header[-1].text:
+        header.pop()
+    seen: dict[str, Cell] = {}
+    for cell in header:
+        key = cell.text.lower()
+        if key and key in seen:
+            raise BrokenTable(f"two columns are called {cell.text[:60]!r}", cell.place)
+        seen[key] = cell
+    found = []
+    for record in records:
+        if len(record) == 1 and not record[0].text and len(header) > 1:
+            continue
+        found.append(tuple(record))
+    return Table(tuple(header), tuple(found))
+
+
+def _records(text: str, lines: Lines) -> Iterator[list[Cell]]:
+    at, end = 0, len(text)
+    while at < end:
+        record: list[Cell] = []
+        done = False
+        while not done:
+            cell, at, done = _cell(text, at, lines)
+            record.append(cell)
+            if done and at >= end and not cell.text and len(record) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
+                record.pop()  # nothing behind the last comma of the file
+        if at >= end and len(record) == 1 and not record[0].text:
+            return
+        yield record
+
+
+def _cell(text: str, at: int, lines: Lines) -> tuple[Cell, int, bool]:
+    """Return the cell that begins at an offset, the offset behind it, and whether its record ends with it."""
+    end = len(text)
+    while at < end and text[at] in _BLANKS:
+        at += 1
+    start = at
+    if at < end and text[at] == '"':
+        return _quoted(text, at, lines)
+    while at < end and text[at] not in ",\r\n":
+        if text[at] in _BLANKS:
+            stop = _stop(text, at)
+            said = text[start : at + 1]
+            rest = text[at + 1 : stop]
+            said += rest.strip() if not rest.strip(_BLANKS) else rest
+            return _finish(Cell(said, lines.place(start)), text, stop)
+        if text[at] == '"':
+            at = _stop(text, at)
+            break
+        at += 1
+    return _finish(Cell(text[start:at], lines.place(start)), text, at)
+
+
+def _quoted(text: str, start: int, lines: Lines) -> tuple[Cell, int, bool]:
+    pieces, at = [], start + 1
+    while True:
+        quote = text.find('"', at)
+        if quote < 0:
+            pieces.append(text[at:])
+            return Cell("".join(pieces), lines.place(start), open=True), len(text), True
+        pieces.append(text[at:quote])
+        if text[quote + 1 : quote + 2] != '"':
+            break
+        pieces.append('"')
+        at = quote + 2
+    stop = _stop(text, quote + 1)
+    rest = text[quote + 1 : stop]
+    pieces.append(rest if rest.strip(_BLANKS) else rest.strip())
+    return _finish(Cell("".join(pieces), lines.place(start)), text, stop)
+
+
+def _stop(text: str, at: int) -> int:
+    """Return the offset of the next comma or line end."""
+    while at < len(text) and text[at] not in ",\r\n":
+        at += 1
+    return at
+
+
+def _finish(cell: Cell, text: str, at: int) -> tuple[Cell, int, bool]:
+    if at >= len(text):
+        return cell, at, True
+    if text[at] == ",":
+        return cell, at + 1, False
+    return cell, at + (2 if text.startswith("\r\n", at) else 1), True

@@ -1,0 +1,340 @@
+from typing import Any
+
+import pytest
+
+from guardrails.evaluation.values import Unknown
+from tests.files.bicep import EXEMPTION, GROUP, errors, faults, plan, read, value
+
+_MODULE = "param name string\nparam ends string = ''\nparam count int?\noutput id string = name\n"
+_FILES = {
+    "m.bicep": _MODULE,
+    "sub.bicep": "targetScope = 'subscription'\n",
+    "shared.bicep": (
+        "@export()\nvar owner = 'a'\nvar hidden = 'b'\n@export()\nvar both = '${owner}${hidden}'\n"
+        "@export()\ntype kind = 'x' | 'y'\n@export()\nfunc f(n int) string => '${n}-${both}'\n"
+    ),
+    "broken.bicep": "var x = \n@export()\nvar y = 1\n",
+    "data.json": '{"a": 1}',
+}
+_SHORT = {
+    "<R>": "resource r 'A.B/c@2020-01-01'",
+    "<S>": "resource s 'A.B/c@2020-01-01'",
+    "<M>": "module m 'm.bicep' = { name: 'a', params: { name: '' } }",
+    "<D>": "resource s 'A.B/c/d@2020-01-01'",
+}
+
+
+def _full(text: str) -> str:
+    """Return a text with resources in it for their short forms."""
+    for short, long in _SHORT.items():
+        text = text.replace(short, long)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("var x = nothing", "BCP057"),
+        ("var x = nothing()", "BCP057"),
+        ("var x = a\nvar a = b\nvar b = a", "BCP080"),
+        ("var x = 1\nvar x = 2", "BCP028"),
+        ("var x = 1\nvar X = 2", "BCP353"),
+        ("var copy = 1", "BCP239"),
+        ("var az = 1", "BCP084"),
+        ("var x = { a: 1, a: 2 }", "BCP025"),
+        ("output a string = ''\noutput a string = ''", "BCP145"),
+        ("output a string = ''\noutput A string = ''", "BCP353"),
+        ("targetScope = 'group'", "BCP033"),
+        ("targetScope = 'tenant'\ntargetScope = 'tenant'", "BCP112"),
+        ("var v = 1\nparam p int = v", "BCP072"),
+        ("var v = utcNow()", "BCP065"),
+        ("param p string = '${sys.utcNow()}${newGuid()}'\nvar v = sys.newGuid()", "BCP065"),
+        ("type t = string\nvar v = t", "BCP063"),
+        ("var v = 1\nvar x = v()", "BCP059"),
+        ("var v = createObject('a', 1)", "BCP069"),
+        ("func f(a int, a int) string => ''", "BCP028"),
+        ("param p string\nfunc f() string => p", "BCP057"),
+        ("var v = map([ 1 ], (a, a) => a)", "BCP028"),
+        ("var v = [for (a, a) in []: a]", "BCP028"),
+        ("var v = x => x", "BCP242"),
+        ("var v = { a: [for i in []: i] }", "BCP138"),
+        ("param p array = [for i in []: i]", "BCP138"),
+        ("var v = nameof(1)", "BCP408"),
+        ("var v = resourceGroup('a').id\ntargetScope = 'tenant'", "BCP071"),
+        ("targetScope = 'managementGroup'\nvar v = subscription().id", "BCP071"),
+        ("param p nothing", "BCP302"),
+        ("@minLength(1)\nparam p int", "BCP124"),
+        ("@nothing()\nparam p int", "BCP057"),
+        ("@allowed([ 1 ])\nvar v = 1", "BCP126"),
+        ("@secure()\n@secure()\nparam p string", "BCP166"),
+        ("@description()\nparam p string", "BCP071"),
+        ("@batchSize(1)\nmodule m 'm.bicep' = { params: { name: '' } }", "BCP155"),
+        ("@batchSize(0)\nmodule m 'm.bicep' = [for i in []: { params: { name: '' } }]", "BCP154"),
+        ("@onlyIfNotExists()\nmodule m 'm.bicep' = { params: { name: '' } }", "BCP128"),
+        ("param p string? = 'a'", "BCP326"),
+        ("assert a = true", "BCP349"),
+        ("type t = { a: string, a: int }", "BCP025"),
+    ],
+)
+def test_what_the_compiler_refuses_of_names_is_refused_with_its_code(text: str, wanted: str) -> None:
+    found = errors(read(_full(text), _FILES))
+    assert [one.rule for one in found][:1] == [wanted]
+    assert plan(_full(text), _FILES).outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("param p string = 1", "BCP033"),
+        ("param p int[] = [ 'a' ]", "BCP034"),
+        ("param p { a: string } = { a: 1 }", "BCP036"),
+        ("param p { a: string } = {}", "BCP035"),
+        ("param p 'a' | 'b' = 'c'", "BCP033"),
+        ("param p string\noutput o int = p", "BCP033"),
+        ("param p string\nvar v int = '${p}'", "BCP033"),
+        ("func f() int => 'a'", "BCP033"),
+        ("func f(a int) int => a\nvar v = f('a')", "BCP070"),
+        ("func f(a int) int => a\nvar v = f()", "BCP071"),
+        ("param p string\nvar v = p + 1", "BCP045"),
+        ("param p string\nvar v = -p", "BCP045"),
+        ("param p int\nvar v = !p", "BCP044"),
+        ("param p int\nvar v = p < 'a'", "BCP045"),
+        ("param p int\nvar v = p ? 1 : 2", "BCP046"),
+        ("param p int\nvar v = toLower(p)", "BCP070"),
+        ("var v = toLower('a', 'b')", "BCP071"),
+        ("param p object\nvar v = filter(p, x => true)", "BCP070"),
+        ("param p array\nvar v = filter(p, true)", "BCP070"),
+        ("param p array\nvar v = filter(p, x => 1)", "BCP070"),
+        ("param p array\nvar v = sort(p, x => true)", "BCP244"),
+        ("param p array\nparam q object\nvar v = union(p, q)", "BCP048"),
+        ("var v = join([ 'a', null ], '')", "BCP070"),
+        ("param p string\nvar v = p.a", "BCP055"),
+        ("param p { a: string }\nvar v = p.b", "BCP053"),
+        ("param p array\nvar v = p['a']", "BCP074"),
+        ("param p object\nvar v = p[1]", "BCP075"),
+        ("param p string\nvar v = [for i in p: i]", "BCP137"),
+        ("param p string\nvar v = [ ...p ]", "BCP402"),
+        ("module m 'm.bicep' = { params: { name: 1 } }", "BCP036"),
+        ("param p int\n<R> = if (p) { name: 'a' }", "BCP046"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_though_it_is_not_known(text: str, wanted: str) -> None:
+    assert errors(read(_full(text), _FILES))[0].rule == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("resource r 'A.B/c' = { name: 'a' }", "BCP029"),
+        ("resource r 'A@1' = { name: 'a' }", "BCP029"),
+        ("resource r '${1}' = { name: 'a' }", "BCP047"),
+        ("<R> = {}", "BCP035"),
+        ("<R> = { name: 'a/b' }", "BCP169"),
+        ("resource r 'A.B/c/d@2020-01-01' = { name: 'a' }", "BCP169"),
+        ("<R> = { name: 'a', ...{ tags: {} } }", "BCP401"),
+        ("<R> = { name: 'a', properties: { ...{}, b: [for i in []: i] } }", "BCP417"),
+        ("<R> = { name: 'a', scope: tenant() }\n<S> = { name: 'b', scope: subscription() }", "BCP139"),
+        ("resource g 'Microsoft.Resources/resourceGroups@2024-03-01' = { name: 'a', location: 'b' }", "BCP135"),
+        ("<R> = { name: 'a', scope: 'b' }", "BCP036"),
+        ("<R> = { name: 'a', parent: 'b' }", "BCP240"),
+        ("<R> existing = { name: 'a', scope: subscription() }\n<D> = { name: 'b', parent: r }", "BCP165"),
+        ("<R> existing = { name: 'a' }\n<D> = { name: 'b/c', parent: r }", "BCP170"),
+        ("<R> existing = { name: 'a' }\nresource s 'A.C/c/d@2020-01-01' = { name: 'b', parent: r }", "BCP171"),
+        ("<R> = { name: 'a' }\nvar v = r::b.id", "BCP159"),
+        ("<R> = [for i in range(0, 2): { name: 'a${i}' }]\nvar v = r.id", "BCP055"),
+        ("<R> = [for i in range(0, 2): {\n  name: 'a${i}'\n  resource s 'd' = { name: 'b' }\n}]", "BCP160"),
+        ("<R> = { name: 'a' }\n<S> = { name: r.properties.b }", "BCP120"),
+        ("<R> = { name: 'a' }\nvar v = r.location\n<S> = { name: v }", "BCP120"),
+        ("<R> = { name: 'a' }\n<S> = if (r.properties.b) { name: 'c' }", "BCP177"),
+        ("<R> = { name: 'a' }\n<S> = [for i in r.properties.b: { name: i }]", "BCP178"),
+        ("<R> = { name: 'a' }\nvar v = [for i in []: r.properties.b]", "BCP182"),
+        ("<R> = { name: 'a' }\n<S> = { name: 'a' }", "BCP121"),
+        ("var n = 'a'\n<R> = { name: '${n}b' }\n<S> = { name: 'ab' }", "BCP121"),
+        ("<M>\nmodule n 'm.bicep' = { name: 'a', params: { name: '' } }", "BCP122"),
+        ("module m 'm.bicep' = {}", "BCP035"),
+        ("module m 'm.bicep' = { params: { name: '', b: 1 } }", "BCP037"),
+        ("module m 'm.bicep' = { params: { name: '' }, location: 'a' }", "BCP037"),
+        ("module m 'm.bicep' = { params: any({}) }", "BCP183"),
+        ("module m 'nowhere.bicep' = {}", "BCP091"),
+        ("module m 'main.bicep' = {}", "BCP095"),
+        ("module m '/m.bicep' = {}", "BCP051"),
+        ("module m 'broken.bicep' = {}", "BCP104"),
+        ("module m 'sub.bicep' = {}", "BCP134"),
+        ("module m 'm.bicep' = { scope: subscription(), params: { name: '' } }", "BCP134"),
+        ("targetScope = 'subscription'\nmodule m 'm.bicep' = { params: { name: '' } }", "BCP134"),
+        ("targetScope = 'tenant'\nmodule m 'm.bicep' = { scope: resourceGroup('a'), params: { name: '' } }", "BCP071"),
+        ("module m 'm.bicep' = { params: { name: '' } }\noutput o string = m.outputs.nothing", "BCP053"),
+        ("<R> existing = { name: 'k' }\nvar v = r.getSecret('s')", "BCP180"),
+        ("import { nothing } from 'shared.bicep'", "BCP360"),
+        ("import { owner } from 'nowhere.bicep'", "BCP091"),
+        ("import { owner } from 'broken.bicep'", "BCP104"),
+        ("import * as s from 'shared.bicep'\nvar v = s.hidden", "BCP052"),
+        ("import * as s from 'shared.bicep'\nvar v = s.g()", "BCP107"),
+    ],
+)  # fmt: skip
+def test_what_the_compiler_refuses_of_resources_and_files_is_refused_with_its_code(text: str, wanted: str) -> None:
+    assert wanted in [one.rule for one in errors(read(_full(text), _FILES))]
+    assert plan(_full(text), _FILES).outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "param p string = null ?? 'a'",
+        "param p string?\nvar v = p ?? 'a'\noutput o string = toUpper(p!)",
+        "param p object\nvar v = p.a.b[0]\noutput o string = v",
+        "param p any\noutput o int = p\nvar v = p.a + p[1]",
+        "param p array\nvar v = map(p, x => x.a)\noutput o string = v[0]",
+        "output o string = any(1)",
+        "param p { a: string, *: int }\nvar v = p.b + 1",
+        "type t = { next: t? }\nparam p t?\nvar v = p.?next.?next",
+        "type t = string\nparam p t[]\nvar v = toUpper(p[0])",
+        "param p 'a' | 1 | null",
+        "param p resourceInput<'A.B/c@2020-01-01'>.properties\nvar v = p.a",
+        "var owner = 'x'\n<R> = [for owner in [ 'a' ]: { name: owner }]\n<S> = [for owner in [ 'a' ]: { name: owner }]",
+        "<R> = if (true) { name: 'a' }\n<S> = if (1 == 2) { name: 'a' }",
+        "<R> existing = { name: 'a', scope: resourceGroup('x', 'y') }\noutput o string = r.id",
+        "<R> = { name: 'a', scope: tenant() }",
+        "<R> = {\n  name: 'a'\n  resource s 'd' = {\n    name: 'b'\n    resource t 'e' = { name: s.name }\n  }\n}\n"
+        "output o string = r::s::t.id",
+        "module m 'm.bicep' = { params: { name: null ?? 'a', count: null } }",
+        "module m 'm.bicep' = [for (x, i) in [ 'a' ]: if (i > 0) { name: x, params: { name: x } }]\n"
+        "output o string = m[0].outputs.id",
+        "module m 'br/public:avm/res/a:1' = { params: { anything: 1 } }\noutput o string = m.outputs.b",
+        "import { x, f } from 'br/public:avm/utl/types:0.1'\nparam p x\nvar v = f(1)",
+        "import { owner as o, kind, f } from 'shared.bicep'\nparam p kind = 'x'\nvar v = f(1)",
+        "metadata a = { b: 'c' }\n@description('d')\nvar x = 1",
+        "#disable-next-line no-unused-vars\nvar x = 1\n#disable-diagnostics BCP081\nvar y = 2",
+        "extension microsoftGraph\nresource g 'Microsoft.Graph/groups@v1.0' = { displayName: 'a' }",
+        "var subscription = 'a'\nvar v = '${subscription}${az.subscription().id}'",
+    ],
+)
+def test_what_the_compiler_takes_is_taken(text: str) -> None:
+    assert faults(read(_full(text), _FILES)) == []
+
+
+def test_imports_are_computed_in_the_file_that_they_come_from() -> None:
+    text = "import { f as g, owner } from 'shared.bicep'\nimport * as all from 'shared.bicep'\nvar both = 'mine'\n"
+    found = plan(text + "output o array = [ g(1), owner, all.both, all.f(2) ]\n", _FILES)
+    assert found.outputs["o"] == ["1-ab", "a", "ab", "2-ab"]
+
+
+def test_a_resource_in_another_stands_below_it_and_only_where_it_does() -> None:
+    text = (
+        "param on bool = false\nresource a 'Microsoft.Storage/storageAccounts@2023-05-01' = if (on) {\n  name: 'st'\n"
+        f"  resource b 'blobServices' = {{\n    name: 'default'\n  }}\n}}\nresource w '{EXEMPTION}' = {{\n"
+        "  scope: a::b\n  name: 'w'\n  properties: {}\n}\n"
+    )
+    found = plan(text)
+    (one,) = found.exemptions
+    assert one.id == (
+        f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st/blobServices/default"
+        "/providers/Microsoft.Authorization/policyExemptions/w"
+    )
+    template = read(text)
+    assert [type(resource.condition).__name__ for resource in template.resources] == [
+        "Parameter",
+        "Parameter",
+        "NoneType",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("type_", "wanted"),
+    [
+        ("microsoft.storage/storageaccounts@2023-05-01", "Microsoft.Storage/storageAccounts"),
+        ("Microsoft.Unheard/ofs@2023-05-01", "Microsoft.Unheard/ofs"),
+        ("microsoft.unheard/ofs@2023-05-01", None),
+        ("microsoft.storage/storageaccounts@2015-06-15", None),
+    ],
+)
+def test_types_are_spelled_in_ids_as_the_compiler_spells_them(type_: str, wanted: str | None) -> None:
+    found = plan(f"resource r '{type_}' existing = {{ name: 'a' }}\noutput o string = r.id\n").outputs["o"]
+    assert isinstance(found, Unknown) if wanted is None else found == f"{GROUP}/providers/{wanted}/a"
+
+
+def test_a_module_that_is_not_read_is_unknown_with_its_reason() -> None:
+    text = "module m '{}' = {{\n  name: 'a'\n}}\noutput o string = m.outputs.x\n"
+    for path, reason in (("br:mcr.example/a:1", "registry"), ("ts:1/2/3:4", "registry"), ("../../x.bicep", "outside")):
+        found = plan(text.format(path))
+        assert found.outcome == "unknown"
+        assert reason in found.outputs["o"].reason
+        assert found.outputs["o"].place == ("main.bicep", 1, 10)
+
+
+def test_modules_of_each_other_are_refused_and_both_read() -> None:
+    files = {"a.bicep": "module b 'main.bicep' = {}\nvar x = nothing\n"}
+    assert faults(read("module a 'a.bicep' = {}\nvar y = nothing\n", files)) == ["BCP104:1", "BCP057:2"]
+
+
+def test_modules_deeper_than_are_read_are_unknown() -> None:
+    files = {f"m{n}.bicep": f"module m 'm{n + 1}.bicep' = {{}}\n" for n in range(40)} | {"m40.bicep": ""}
+    assert plan("module m 'm0.bicep' = {}\n", files).outcome == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("loadTextContent('a.txt')", "x\r\ny"),
+        ("loadTextContent('u.txt', 'utf-16')", "é"),
+        ("loadTextContent('u.txt')", "é"),
+        ("loadFileAsBase64('a.txt')", "eA0KeQ=="),
+        ("loadJsonContent('d/a.json')", {"a": [{"b c": 1}], "n": 1, "f": 1.5}),
+        ("loadJsonContent('d/a.json', '$.a[0][\\'b c\\']')", 1),
+        ("loadJsonContent('d/a.json', 'a')", [{"b c": 1}]),
+        ("loadYamlContent('y.yaml', 'a.b')", "2027-01-31"),
+        ("loadDirectoryFileInfo('d', '*.json')", [
+            {"relativePath": "d/a.json", "baseName": "a.json", "extension": ".json"},
+            {"relativePath": "d/B.json", "baseName": "B.json", "extension": ".json"},
+        ]),
+        ("map(loadDirectoryFileInfo('d'), x => x.extension)", [".json", ".json", ""]),
+    ],
+)  # fmt: skip
+def test_files_are_loaded_as_the_compiler_loads_them(expression: str, wanted: Any) -> None:
+    files: dict[str, str | bytes] = {
+        "a.txt": "x\r\ny",
+        "u.txt": b"\xff\xfe\xe9\0",
+        "d/a.json": '{"a": [{"b c": 1}], "n": 1.0, "f": 1.50 // c\n}',
+        "d/B.json": "{}",
+        "d/c": "",
+        "y.yaml": "a:\n  b: 2027-01-31\n",
+    }
+    assert value(expression, files) == wanted
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        ("loadTextContent('nowhere.txt')", "BCP091"),
+        ("loadTextContent(p)", "BCP032"),
+        ("loadTextContent('a.txt', 'utf-7')", "BCP070"),
+        ("loadTextContent('large.txt')", "BCP184"),
+        ("loadFileAsBase64('large.txt')", "BCP184"),
+        ("loadTextContent()", "BCP071"),
+        ("loadJsonContent('a.txt')", "BCP186"),
+        ("loadJsonContent('a.json', 'b')", "BCP235"),
+    ],
+)
+def test_a_file_that_the_compiler_does_not_load_refuses_the_deployment(call: str, wanted: str) -> None:
+    files = {"a.txt": "[1 2]", "a.json": "{}", "large.txt": "x" * 140_000}
+    assert errors(read(f"param p string\nvar v = {call}\n", files))[0].rule == wanted
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "loadTextContent('../../etc/passwd')",
+        "loadJsonContent('cut.json')",
+        "loadTextContent('b.txt')",
+        "loadYamlContent('bad.yaml')",
+    ],
+)  # fmt: skip
+def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
+    files: dict[str, str | bytes] = {"cut.json": '{"a": 1', "b.txt": b"\xe9", "bad.yaml": "a: [\n"}
+    found = plan(f"output o object = {call}\n", files)
+    assert isinstance(found.outputs["o"], Unknown)
+
+
+def test_loaded_files_take_part_in_the_plan() -> None:
+    found = plan("var v = loadJsonContent('data.json')\n", _FILES)
+    assert found.paths == ["main.bicep", "data.json"]

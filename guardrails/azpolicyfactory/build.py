@@ -49,9 +49,9 @@ def build_of(file: ConfigFile, runner: Runner, now: datetime) -> Build | None:
     return None if expired is None else Build.EXPIRED if expired else Build.KEPT
 
 
-def depends_on_zone(end: str, now: datetime) -> bool:
-    """Whether what becomes of an end depends on where the runner stands."""
-    return _expired(end, Runner(), now) is None and json_date(end, Runner()) is not None
+def has_moment(end: str) -> bool:
+    """Whether the build step reads an end as a time, and not as any text."""
+    return json_date(end, Runner()) is not None
 
 
 def shifted(end: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.azpolicyfactory.config import EXEMPTION, ConfigFile, Value, member
-from guardrails.azpolicyfactory.typed import SCOPE_KEYS, Mistake, mistakes_of, untyped
+from guardrails.azpolicyfactory.typed import PROPERTIES, SCOPE_KEYS, Mistake, mistakes_of, untyped
 from guardrails.evaluation.template import Stage
 from guardrails.evaluation.values import Unknown
 
@@ -19,10 +19,6 @@ GROUPS: Final = "/providers/Microsoft.Management/managementGroups/"
 ADDED: Final = ("createdBy", "hidden_vml_name", "hidden_vml_version")
 """Keys of the metadata that the template writes, in place of the file's."""
 
-_PROPERTIES: Final = (
-    "displayName", "description", "metadata", "exemptionCategory", "policyAssignmentId",
-    "policyDefinitionReferenceIds", "expiresOn", "assignmentScopeValidation", "resourceSelectors",
-)  # fmt: skip
 _HEX: Final = r"[0-9A-Fa-f]"
 _GUID: Final = re.compile(rf"([({{]?){_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}[)}}]?|{_HEX}{{32}}")
 _CLOSING: Final = {"": "", "(": ")", "{": "}"}
@@ -166,7 +162,7 @@ def _is_guid(text: str) -> bool:
 
 
 def _properties(exemption: Value) -> dict[str, Value]:
-    found = {key: member(exemption, key) for key in _PROPERTIES}
+    found = {key: member(exemption, key) for key in PROPERTIES if key != "name"}
     own = found["metadata"] or {}
     added = {key.lower() for key in ADDED}
     kept = {key: value for key, value in own.items() if key.lower() not in added}

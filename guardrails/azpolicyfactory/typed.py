@@ -12,9 +12,11 @@ from guardrails.azpolicyfactory.config import EXEMPTION, Value, spelled, units
 NAME_LENGTH: Final = 64
 DISPLAY_NAME_LENGTH: Final = 128
 SCOPE_KEYS: Final = ("managementGroupId", "subscriptionId", "resourceGroupName")
-OPTIONAL: Final = ("description", "displayName", "metadata", "expiresOn", "policyDefinitionReferenceIds",
-                   "resourceSelectors")  # fmt: skip
-"""The keys of an exemption that the template takes as null where they are not there."""
+PROPERTIES: Final = (
+    "name", "displayName", "description", "metadata", "exemptionCategory", "policyAssignmentId",
+    "policyDefinitionReferenceIds", "expiresOn", "assignmentScopeValidation", "resourceSelectors",
+)  # fmt: skip
+"""The keys of an exemption that the template knows."""
 _REQUIRED: Final = ("name", "policyAssignmentId", "exemptionCategory")
 _KINDS: Final = (
     "GroupPrincipalId", "policyDefinitionReferenceId", "resourceLocation", "resourceType", "resourceWithoutLocation",

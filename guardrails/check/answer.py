@@ -47,7 +47,7 @@ class Judged:
     """One exemption that code would deploy.
 
     Attributes:
-        format: `arm` or `bicep`.
+        format: `arm`, `bicep` or `azpolicyfactory`.
         place, via, deployed, entry, id, scope, name, api_version, properties: as guardrails.evaluation.plan has them.
         parameters: the path of the parameter file; None where there is none.
         findings: what the rules say of it, ordered by code; () where it is not deployed.
@@ -152,12 +152,38 @@ class Deployment:
 
 
 @dataclass(slots=True)
+class CheckedFile:
+    """What a deployer of exemption files makes of one of them.
+
+    Attributes:
+        schema: `valid`, `invalid` or `unreadable`; None where that is not certain.
+        faults: what the schema refuses: JSON pointer, rule, and the key that is missing, "" for none.
+        checks: name of a check -> `pass`, `fail`, or None where that is not certain; None where they never run.
+        build: `kept`, `expired`, `not-seen` or `stops`; None where that is not certain.
+    """
+
+    path: str
+    schema: str | None
+    faults: list[dict[str, str]]
+    checks: dict[str, str | None] | None
+    build: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        faults = [{key: value for key, value in one.items() if value or key != "key"} for one in self.faults]
+        return {
+            "path": self.path, "schema": self.schema, "faults": faults, "checks": self.checks, "build": self.build,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
 class Answer:
     """What a check found.
 
     Attributes:
         notes: what is worth knowing of the run, a sentence each.
         skipped: names of the rules that are on and that no check of code can run.
+        files: what deployers of exemption files make of each of them.
     """
 
     exemptions: list[Judged] = field(default_factory=list)
@@ -165,6 +191,7 @@ class Answer:
     errors: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     skipped: tuple[str, ...] = ()
+    files: list[CheckedFile] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -172,6 +199,7 @@ class Answer:
             "schema": SCHEMA,
             "exemptions": [one.to_json() for one in self.exemptions],
             "deployments": [one.to_json() for one in self.deployments],
+            "files": [one.to_json() for one in self.files],
             "errors": [one.to_json() for one in self.errors],
             "notes": self.notes,
             "skipped": list(self.skipped),

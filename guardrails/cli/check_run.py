@@ -28,6 +28,7 @@ from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
     from guardrails.check.azure_objects import AzureObjects
+    from guardrails.cli.check_factory import Made
 
 _TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
 _AT_ONCE: Final = 50
@@ -76,7 +77,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     makes = asked and deploys_assignments(repository, files.templates)
     present = datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes)
-    _put_together(run, checked_by(job, files.templates), job)
+    _put_together(run, checked_by(job, files.templates), job, _factory(job, files.factory, paths))
     return run
 
 
@@ -89,6 +90,7 @@ class _Files:
         self._errors = answer.errors
         self._code = Code(repository)
         self.templates: list[Found] = []
+        self.factory: list[Found] = []
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
 
@@ -99,6 +101,8 @@ class _Files:
                 self._errors.append(Problem(*found))
             elif found.kind in _TEMPLATES:
                 self.templates.append(found)
+            elif found.kind is Kind.AZPOLICYFACTORY:
+                self.factory.append(found)
             else:
                 self._keep(self._code.parameters(found.path, found.data))
         self.given = tuple(filter(None, map(self._given, self._named())))
@@ -207,7 +211,16 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _put_together(run: Run, checked: Sequence[Checked], job: Job) -> None:
+def _factory(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Made | None":
+    """Return what AzPolicyFactory makes of its files; None where there is none."""
+    if not found:
+        return None
+    from guardrails.cli.check_factory import factory_run  # noqa: PLC0415 - many runs have none
+
+    return factory_run(job, found, paths)
+
+
+def _put_together(run: Run, checked: Sequence[Checked], job: Job, factory: "Made | None" = None) -> None:
     """Put what became of the templates into the answer: what others deploy is not there by itself."""
     answer, inputs = run.answer, job.inputs
     roots = roots_of({one.path: one.modules for one in checked})
@@ -226,6 +239,13 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job) -> None:
                 judged.append((exemption, inputs.azure(each.options)))
         if some and one.incomplete:
             answer.notes.append(f"{one.path}: {one.incomplete}")
+    if factory:
+        answer.deployments += factory.deployments
+        answer.files += factory.files
+        answer.errors += factory.errors
+        answer.notes += factory.notes
+        answer.exemptions += [one for one, _ in factory.judged]
+        judged += factory.judged
     for path in job.parameters.given:
         if path not in fitting:
             answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from guardrails.azpolicyfactory.build import Build
+from guardrails.azpolicyfactory.schema import Status
 from guardrails.check.answer import SCHEMA
+from guardrails.check.factory import FORMAT as FACTORY
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
 from guardrails.evaluation.plan import Outcome
@@ -14,8 +17,9 @@ ADDRESS: Final = "urn:exemption-guardrails:check.schema.1.json"
 
 _LINE: Final = {"type": "integer", "minimum": 0}
 _MAYBE: Final = {"type": ["string", "null"]}
-_FORMAT: Final = {"enum": [str(one) for one in Language]}
+_FORMAT: Final = {"enum": [*map(str, Language), FACTORY]}
 _ANY: Final = {"type": ["null", "boolean", "number", "string", "array", "object"]}
+_CHECKS: Final = ("schema", "schemaNamed", "approvedBefore", "twoPeople")
 
 
 def schema() -> dict[str, Any]:
@@ -24,6 +28,7 @@ def schema() -> dict[str, Any]:
         "schema": {"const": SCHEMA},
         "exemptions": _list("exemption", "Each exemption that the code would deploy, once for each deployment."),
         "deployments": _list("deployment", "Each template with its parameters."),
+        "files": _list("file", "Each file of a deployer of exemption files."),
         "errors": _list("error", "What could not be read; line and column are 0 where it is about a whole file."),
         "notes": _texts("What is worth knowing of the run."),
         "skipped": _texts("Rules that are on and that no check of code can run."),
@@ -105,6 +110,19 @@ def _definitions() -> dict[str, Any]:
             },
             "",
         ),
+        "file": _closed(
+            {
+                "path": {"type": "string"},
+                "schema": {"enum": [*map(str, Status), None], "description": "null: not certain."},
+                "faults": _array(_FAULT, "What the schema refuses; `key` where one is missing."),
+                "checks": {
+                    "anyOf": [_closed(dict.fromkeys(_CHECKS, {"enum": ["pass", "fail", None]}), ""), {"type": "null"}],
+                    "description": "The deployer's own checks; null: they never run for this file.",
+                },
+                "build": {"enum": [*map(str, Build), None], "description": "What the build step does with it."},
+            },
+            "",
+        ),
         "error": _closed({**place, "message": {"type": "string"}}, ""),
     }  # fmt: skip
 
@@ -129,3 +147,14 @@ def _closed(properties: Mapping[str, Any], description: str, optional: tuple[str
         "additionalProperties": False,
     }
     return made | ({"description": description} if description else {})
+
+
+_FAULT: Final = _closed(
+    {
+        "at": {"type": "string", "description": "A JSON pointer into the file."},
+        "rule": {"enum": ["missing", "type", "pattern"]},
+        "key": {"type": "string"},
+    },
+    "",
+    optional=("key",),
+)

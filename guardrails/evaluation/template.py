@@ -40,6 +40,10 @@ class Stage(StrEnum):
     """The compiler refuses the Bicep file, or the engine the template, before any expression is computed."""
     EVALUATE = "evaluate"
     """An expression, or a value for a parameter, is refused."""
+    PLAN = "plan"
+    """EPAC refuses to make a plan."""
+    BUILD = "build"
+    """AzPolicyFactory refuses to build its deployment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,25 @@ NOBODY_LOOKED: Final = Together()
 
 
 @dataclass(frozen=True, slots=True)
+class Risk:
+    """What a tool that deploys exemptions from files does without a word.
+
+    Attributes:
+        rule: the name of the rule that reports it.
+        text: what will happen, one sentence for people, without a full stop.
+        evidence: the values that show it, JSON-ready; texts in it are a stranger's and unescaped.
+        field: what must change; `current`: what is there now, "" for nothing; `allowed`: the correction, a phrase.
+    """
+
+    rule: str
+    text: str
+    evidence: Mapping[str, object]
+    field: str
+    current: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """What a check of code found of an exemption that the code would deploy: how its values come about.
 
@@ -201,6 +220,7 @@ class Planned:
         strange: names of properties that exemptions do not have -> the one that may be meant, "" for none.
         absent: names of properties that must be there and are not.
         next_run: until when the code is deployed again, UTC; None where nobody said.
+        risks: what its deployer does with it that nobody may expect, at most one for each rule.
     """
 
     end_by: tuple[str, ...] = ()
@@ -209,6 +229,7 @@ class Planned:
     strange: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     absent: tuple[str, ...] = ()
     next_run: datetime | None = None
+    risks: tuple[Risk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ _BINARY: Final = frozenset({
 class Kind(StrEnum):
     """What a file is."""
 
+    AZPOLICYFACTORY = "azpolicyfactory"
+    """One exemption of AzPolicyFactory."""
     BICEP = "bicep"
     BICEP_PARAMETERS = "bicepparam"
     ARM = "arm"
@@ -132,6 +134,25 @@ class Repository:
                 return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
+
+    def json_below(self, folder: str) -> Iterator[tuple[str, bytes | Unreadable]]:
+        """Yield the JSON files at and below a folder: the path of each from the root, its bytes or why there are none.
+
+        Links to folders are not followed; what .gitignore leaves out is left out.
+        """
+        top = (self._prefix + folder).rstrip("/")
+        for here, folders, names in os.walk(top):
+            ignores = self._ignores(here)
+            deep = here.count("/") - top.count("/") >= DEEPEST
+            folders[:] = sorted(one for one in folders if one != ".git" and not ignores(f"{here}/{one}", True))  # noqa: FBT003
+            folders[:] = [] if deep else folders
+            for name in sorted(names):
+                if name.lower().endswith(".json") and not ignores(f"{here}/{name}", False):  # noqa: FBT003
+                    path = self.relative(Path(here) / name)
+                    try:
+                        yield path, self.read(path)
+                    except Unreadable as error:
+                        yield path, error
 
     def walk(self, paths: Sequence[Path]) -> Iterator[Found | Trouble]:
         """Yield the files at and below some absolute paths, each once, in the order of their names."""
@@ -261,6 +282,8 @@ class Repository:
 
 _SCHEMA: Final = re.compile(rb"deployment(Template|Parameters)\.json", re.IGNORECASE)
 _VERSION: Final = b'"contentversion"'
+_FACTORY: Final = re.compile(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""", re.IGNORECASE)
+_IS_SCHEMA: Final = b"//json-schema.org/"
 _BICEP_TEXT: Final = re.compile(
     rb"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
 )
@@ -284,6 +307,8 @@ def kind_of(ending: str, data: bytes) -> Kind | None:
     lower = text.lower()
     if _VERSION in lower:
         return Kind.ARM if b'"resources"' in lower else Kind.ARM_PARAMETERS if b'"parameters"' in lower else None
+    if _FACTORY.search(text) and _IS_SCHEMA not in lower:
+        return Kind.AZPOLICYFACTORY
     return _bicep(text) if text.startswith(b"/") else None
 
 

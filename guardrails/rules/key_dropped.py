@@ -1,0 +1,52 @@
+"""A file of AzPolicyFactory must have only keys that AzPolicyFactory knows.
+
+What it does: compares the keys of a file, and of its `policyExemption`, with those that AzPolicyFactory knows, whatever
+their letter case. Keys of the metadata, and keys that begin with `_`, `$`, `/` or `#`, may be any. Only `exg check`
+runs this rule.
+
+Why: AzPolicyFactory drops other keys. Its schema refuses none, so that all its checks pass (seen with commit a0362fe).
+A misspelt end or selector is no end and no selector: the exemption never ends, or covers more.
+
+Example: `"expireOn": "2027-03-31T00:00:00Z"` deploys an exemption that never ends.
+
+Instead: write `expiresOn`, `resourceSelectors`, `policyDefinitionReferenceIds`, in `policyExemption`.
+
+References:
+- https://github.com/Azure/AzPolicyFactory
+"""
+
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import NoOptions, Outcome, Rule, Stage
+from guardrails.rules.risk import CONTROL, GOOD, NO_REVERT, bad_case, told
+
+NAME = "key-dropped"
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where a check of files found it."""
+    return told(facts, NAME)
+
+
+RULE = Rule(
+    code="EXG642",
+    name=NAME,
+    severity=Severity.HIGH,
+    soc2=("CC8.1",),
+    remediation="Correct the key, or move it into the metadata.",
+    check=check,
+    stage=Stage.CODE,
+    control=CONTROL,
+    good=GOOD,
+    bad=(
+        bad_case(
+            "a misspelt end",
+            NAME,
+            "AzPolicyFactory does not know the key expireOn here, and drops it: the exemption never ends",
+            "expireOn",
+            "expiresOn",
+        ),
+    ),
+    no_revert=NO_REVERT,
+)

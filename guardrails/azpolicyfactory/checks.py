@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 from guardrails.azpolicyfactory.config import ConfigFile, Value, member
 from guardrails.azpolicyfactory.people import same_person
-from guardrails.azpolicyfactory.schema import Status, Verdict
+from guardrails.azpolicyfactory.schema import Verdict
 from guardrails.epac.instants import Runner, json_date
+from guardrails.epac.schema import Verdict as Status
 
 _DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _NO_RUNNER: Final = Runner()

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from guardrails.azpolicyfactory.build import Build, has_moment, shifted
 from guardrails.azpolicyfactory.config import EXEMPTION, Value, member, spelled
 from guardrails.azpolicyfactory.folder import FileAnswer, FolderAnswer
-from guardrails.azpolicyfactory.schema import Status
 from guardrails.azpolicyfactory.template import ADDED, Left, Sent
 from guardrails.azpolicyfactory.typed import PROPERTIES, SCOPE_KEYS
+from guardrails.epac.schema import Verdict as Status
 from guardrails.evaluation.values import escaped
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Risk

@@ -5,10 +5,10 @@ The schema asks for keys, types and patterns only. It says nothing of keys that 
 """
 
 import re
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from guardrails.azpolicyfactory.config import EXEMPTION, ConfigFile, Value, units
+from guardrails.epac.schema import Verdict as Status
 
 _METADATA: Final = "metadata"
 _ANY: Final = ".*"
@@ -37,14 +37,6 @@ _REQUIRED: Final = (
 )  # fmt: skip
 _UNSURE: Final = "\u0130\u0131"
 """Letters that some versions of .NET count among \\w."""
-
-
-class Status(StrEnum):
-    """What the schema check says of a file."""
-
-    VALID = "valid"
-    INVALID = "invalid"
-    UNREADABLE = "unreadable"
 
 
 class Fault(NamedTuple):

@@ -3,11 +3,12 @@
 `to_json` is the documented form `check/1`; guardrails.cli.check_schema has its schema.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from guardrails.decisions.assess import Finding, Verdict
+from guardrails.epac.plan import Action, SecondRun
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
@@ -42,17 +43,60 @@ class Placed(NamedTuple):
         return {**self.finding.to_json(), "at": self.at, **place}
 
 
+class Done(NamedTuple):
+    """What a deployer that plans does with an exemption; see guardrails.epac.plan.
+
+    Attributes:
+        action: None where it is not known, and where nothing is done because the run is refused.
+        because: in what the deployed one differs.
+    """
+
+    action: Action | None
+    because: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {"action": self.action and str(self.action), "because": [*self.because]}
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What a deployer's plan says besides the exemptions.
+
+    Attributes:
+        deletes: ids; None where they are not known.
+        counts: name -> number; None where it is not known.
+        second: None where it is not known.
+        files: what becomes of each file, in the documented JSON form.
+    """
+
+    deletes: Sequence[str] | None
+    counts: Mapping[str, int | None]
+    second: SecondRun | None
+    files: Sequence[Mapping[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "deletes": None if self.deletes is None else [*self.deletes],
+            "counts": dict(self.counts),
+            "second_run": self.second and self.second.to_json(),
+            "files": [*self.files],
+        }
+
+
 @dataclass(slots=True)
 class Judged:
     """One exemption that code would deploy.
 
     Attributes:
-        format: `arm`, `bicep` or `azpolicyfactory`.
+        format: `arm`, `bicep`, `epac` or `azpolicyfactory`.
         place, via, deployed, entry, id, scope, name, api_version, properties: as guardrails.evaluation.plan has them.
         parameters: the path of the parameter file; None where there is none.
         findings: what the rules say of it, ordered by code; () where it is not deployed.
         excluded: why the ruleset leaves it alone; "" where it does not.
         at_now: its id and properties if it were deployed now; None where they are the same.
+        done: what a deployer that plans does with it; None where the format has no plan.
         unknown: what of it is not known, with JSON pointers into it.
     """
 
@@ -70,6 +114,7 @@ class Judged:
     findings: tuple[Placed, ...] = ()
     excluded: str = ""
     at_now: tuple[Value, Value] | None = None
+    done: Done | None = None
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
@@ -111,12 +156,17 @@ class Judged:
             "unknown": _unknown_json(self.unknown),
             "findings": [one.to_json() for one in self.findings],
             "excluded": self.excluded or None,
+            **(self.done.to_json() if self.done else {}),
         }
 
 
 @dataclass(slots=True)
 class Deployment:
-    """One template with its parameters, and what becomes of it."""
+    """One template with its parameters, or one folder of EPAC, and what becomes of it.
+
+    Attributes:
+        planning: None where the format has no plan.
+    """
 
     format: str
     paths: list[str]
@@ -125,6 +175,7 @@ class Deployment:
     stage: Stage | None
     outputs: dict[str, Value] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    planning: Planning | None = None
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
@@ -148,31 +199,7 @@ class Deployment:
                 }
                 for one in self.diagnostics
             ],
-        }  # fmt: skip
-
-
-@dataclass(slots=True)
-class CheckedFile:
-    """What a deployer of exemption files makes of one of them.
-
-    Attributes:
-        schema: `valid`, `invalid` or `unreadable`; None where that is not certain.
-        faults: what the schema refuses: JSON pointer, rule, and the key that is missing, "" for none.
-        checks: name of a check -> `pass`, `fail`, or None where that is not certain; None where they never run.
-        build: `kept`, `expired`, `not-seen` or `stops`; None where that is not certain.
-    """
-
-    path: str
-    schema: str | None
-    faults: list[dict[str, str]]
-    checks: dict[str, str | None] | None
-    build: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented JSON form."""
-        faults = [{key: value for key, value in one.items() if value or key != "key"} for one in self.faults]
-        return {
-            "path": self.path, "schema": self.schema, "faults": faults, "checks": self.checks, "build": self.build,
+            **(self.planning.to_json() if self.planning else {}),
         }  # fmt: skip
 
 
@@ -183,7 +210,6 @@ class Answer:
     Attributes:
         notes: what is worth knowing of the run, a sentence each.
         skipped: names of the rules that are on and that no check of code can run.
-        files: what deployers of exemption files make of each of them.
     """
 
     exemptions: list[Judged] = field(default_factory=list)
@@ -191,7 +217,6 @@ class Answer:
     errors: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     skipped: tuple[str, ...] = ()
-    files: list[CheckedFile] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -199,7 +224,7 @@ class Answer:
             "schema": SCHEMA,
             "exemptions": [one.to_json() for one in self.exemptions],
             "deployments": [one.to_json() for one in self.deployments],
-            "files": [one.to_json() for one in self.files],
+            "files": [file for one in self.deployments if one.planning for file in one.planning.files],
             "errors": [one.to_json() for one in self.errors],
             "notes": self.notes,
             "skipped": list(self.skipped),

@@ -35,6 +35,7 @@ class AzureObjects:
         complete: what is not among them does not exist.
         asked: assignments that Azure was asked for, by id in lower case; they go before the files'.
         policies_asked: policies that Azure was asked for.
+        bodies: the exemptions among the objects, as their tools gave them.
     """
 
     objects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class AzureObjects:
     complete: bool = False
     asked: Mapping[str, Assignment | Gone | Unread] = field(default_factory=dict)
     policies_asked: PoliciesById = field(default_factory=dict)
+    bodies: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
     def _assignments(self) -> Assignments:
@@ -85,7 +87,7 @@ class AzureObjects:
 
     def with_asked(self, asked: Mapping[str, Assignment | Gone | Unread], policies: PoliciesById) -> "AzureObjects":
         """Return the same with what Azure answered."""
-        return AzureObjects(self.objects, self.exemptions, self.complete, asked, policies)
+        return AzureObjects(self.objects, self.exemptions, self.complete, asked, policies, self.bodies)
 
 
 def azure_objects(
@@ -94,6 +96,7 @@ def azure_objects(
     """Return what files hold, and what is wrong in which of them."""
     objects: dict[str, Mapping[str, Any]] = {}
     exemptions: dict[str, Exemption] = {}
+    bodies: list[Mapping[str, Any]] = []
     problems: list[tuple[str, Problem]] = []
     for path, reading in readings:
         problems += [(path, one) for one in (*reading.problems, *(reading.notes if complete else ()))]
@@ -104,6 +107,7 @@ def azure_objects(
             elif _EXEMPTION not in key:
                 objects[key] = item.body
         some = [item for item in reading.items if _EXEMPTION in _identity(item.body)]
+        bodies += [item.body for item in some]
         if some:
             try:
                 read = exemptions_of(Reading(tuple(some)), names)
@@ -112,7 +116,7 @@ def azure_objects(
                 continue
             problems += [(path, one) for one in read.problems]
             exemptions |= {one.id.key: one for _, one in read.exemptions}
-    return AzureObjects(objects, tuple(exemptions.values()), complete), problems
+    return AzureObjects(objects, tuple(exemptions.values()), complete, bodies=tuple(bodies)), problems
 
 
 def key_of(identity: object) -> str:

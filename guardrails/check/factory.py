@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from guardrails.azpolicyfactory.build import Build
 from guardrails.azpolicyfactory.checks import Checks
@@ -10,10 +10,11 @@ from guardrails.azpolicyfactory.config import EXEMPTION, ConfigFile, member, spe
 from guardrails.azpolicyfactory.folder import FileAnswer, FolderAnswer
 from guardrails.azpolicyfactory.risks import risks_of
 from guardrails.azpolicyfactory.template import API_VERSION, Doubt, Left, Refused, Sent, effect_of
-from guardrails.check.answer import CheckedFile, Deployment, Judged
+from guardrails.check.answer import Deployment, Done, Judged, Planning
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import Options
 from guardrails.check.judge import Candidate, Risky
+from guardrails.epac.plan import Action
 from guardrails.evaluation.plan import Outcome, PlannedExemption
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import Place, Unknown
@@ -25,16 +26,23 @@ def deployment_of(answer: FolderAnswer) -> Deployment:
     """Return the deployment that an environment is, with why it is refused."""
     paths = [one.file.path for one in answer.files if one.own_build is not Build.NOT_SEEN]
     stage = Stage.BUILD if answer.building else answer.stage
-    return Deployment(FORMAT, paths, None, answer.outcome, stage, {}, [*_diagnostics(answer)])
+    expired = sum(one.own_build is Build.EXPIRED for one in answer.files)
+    planning = Planning((), {"unchanged": None, "orphans": None, "expired": expired}, None, [*map(_file, answer.files)])
+    return Deployment(FORMAT, paths, None, answer.outcome, stage, {}, [*_diagnostics(answer)], planning)
 
 
-def file_of(one: FileAnswer) -> CheckedFile:
-    """Return what becomes of a file."""
-    status = one.schema.status and str(one.schema.status)
-    checks = None if one.checks is None else _checks(one.checks)
-    return CheckedFile(
-        one.file.path, status, [fault._asdict() for fault in one.schema.faults], checks, one.build and str(one.build)
-    )
+def _file(one: FileAnswer) -> dict[str, Any]:
+    """Return what becomes of a file, in the documented JSON form."""
+    faults = [
+        {key: value for key, value in fault._asdict().items() if value or key != "key"} for fault in one.schema.faults
+    ]
+    return {
+        "path": one.file.path,
+        "schema": one.schema.status and str(one.schema.status),
+        "faults": faults,
+        "checks": None if one.checks is None else _checks(one.checks),
+        "build": one.build and str(one.build),
+    }
 
 
 def candidates_of(
@@ -51,7 +59,7 @@ def candidates_of(
         planned = _planned(one, answer, target, place)
         judged = Judged(
             FORMAT, planned.place, (), planned.deployed, None, None, planned.id, planned.scope, planned.name,
-            planned.api_version, planned.properties,
+            planned.api_version, planned.properties, done=Done(_action(one)),
         )  # fmt: skip
         found = risks_of(one, answer)
         risky = Risky(
@@ -79,6 +87,11 @@ def _planned(one: FileAnswer, answer: FolderAnswer, target: str, place: Place) -
     why = Unknown(_why(one), place)
     name = member(one.file.exemption, "name")
     return PlannedExemption(place, (), deployed, why, why, name if isinstance(name, str) else why, API_VERSION, why)
+
+
+def _action(one: FileAnswer) -> Action | None:
+    """Return what becomes of an exemption that is not sent; None: whether it is new depends on Azure."""
+    return Action.LEFT_OUT if one.build is Build.EXPIRED or isinstance(one.effect, Left) else None
 
 
 def _why(one: FileAnswer) -> str:

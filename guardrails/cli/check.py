@@ -71,6 +71,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     azure.add_argument("--azure-complete", action="store_true", help="what these files do not hold does not exist")
     azure.add_argument("--online", action="store_true", help="ask Azure with your own login; it only reads")
+    epac = parser.add_argument_group("exemptions of Enterprise Azure Policy as Code (EPAC)")
+    epac.add_argument(
+        "--epac-settings", metavar="FILE", type=Path,
+        help="its global-settings.jsonc; default: the nearest one in the folders above the exemptions",
+    )  # fmt: skip
+    epac.add_argument(
+        "--pac-selector", default="", metavar="NAME", help="the environment; default: the name of the folder"
+    )
+    epac.add_argument(
+        "--epac-switch", action="append", default=[], metavar="NAME[=VALUE]",
+        help="a switch that EPAC is called with, such as FailOnExemptionError or ErrorActionPreference=Stop; may be"
+        " repeated",
+    )  # fmt: skip
+    epac.add_argument(
+        "--time-zone", default="", metavar="NAME", help="the time zone of its runner, such as UTC; default: unknown"
+    )
+    epac.add_argument(
+        "--culture", default="", metavar="NAME", help="the culture of its runner, such as en-US; default: unknown"
+    )
     parser.add_argument(
         "--fail-on", type=Severity, choices=tuple(Severity), default=Severity.INFO, metavar="SEVERITY",
         help="exit with 1 only for violations of this severity or a worse one: high, medium, low, info; default:"

@@ -7,9 +7,9 @@ from typing import Final
 
 from guardrails.azpolicyfactory.config import ConfigFile
 from guardrails.azpolicyfactory.folder import folder_answer
-from guardrails.check.answer import CheckedFile, Deployment, Judged, Problem
+from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
-from guardrails.check.factory import candidates_of, deployment_of, file_of
+from guardrails.check.factory import candidates_of, deployment_of
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.check.world import Targets, WrongScope
 from guardrails.cli.check_batch import Job
@@ -46,7 +46,6 @@ class Made:
 
     deployments: list[Deployment] = field(default_factory=list)
     judged: list[tuple[Judged, AzureObjects]] = field(default_factory=list)
-    files: list[CheckedFile] = field(default_factory=list)
     errors: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -69,7 +68,6 @@ def factory_run(job: Job, found: Sequence[Found], asked: Sequence[Path]) -> Made
         now = options.now or job.present
         answer = folder_answer(files, target, runner, now)
         made.deployments.append(deployment_of(answer))
-        made.files += map(file_of, answer.files)
         azure = job.inputs.azure(options)
         some = [*candidates_of(answer, target, options, azure, now)]
         made.judged += [(one.judged, azure) for one in some]
@@ -84,7 +82,7 @@ def factory_run(job: Job, found: Sequence[Found], asked: Sequence[Path]) -> Made
 
 def _runner(job: Job) -> Runner:
     try:
-        return Runner.of(getattr(job.args, "time_zone", ""), "")
+        return Runner.of(job.args.time_zone, "")
     except NoZone as error:
         remedy = "Give a name such as UTC or Europe/Berlin."
         raise Misconfigured(f"--time-zone: {error}", code="bad-use", remedy=remedy) from None

@@ -23,11 +23,12 @@ from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.template import ParameterFile
 from guardrails.files.code import Code, Unreadable
-from guardrails.files.walk import Found, Kind, Repository, Trouble, root_of
+from guardrails.files.walk import EPAC_FOLDER, Found, Kind, Repository, Trouble, root_of
 from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
     from guardrails.check.azure_objects import AzureObjects
+    from guardrails.cli.check_epac import Planned
     from guardrails.cli.check_factory import Made
 
 _TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
@@ -63,7 +64,12 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     """Check what the arguments name. Raises Misconfigured for options that make no sense."""
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
-    repository = Repository(root_of(paths, here))
+    definitions = [Path(str(path).partition(EPAC_FOLDER)[0]) for path in paths if EPAC_FOLDER in str(path)]
+    repository = Repository(root_of([*paths, *definitions], here))
+    if args.pac_selector or args.epac_settings:
+        from guardrails.cli.check_epac import folders_given  # noqa: PLC0415 - many runs have none
+
+        repository.epac = folders_given(paths, args)
     inputs = Inputs(args, repository, ruleset.names)
     run = Run(repository)
     files = _Files(repository, inputs, run.answer)
@@ -77,7 +83,8 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     makes = asked and deploys_assignments(repository, files.templates)
     present = datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes)
-    _put_together(run, checked_by(job, files.templates), job, _factory(job, files.factory, paths))
+    deployers = _epac(job, files.epac, paths), _factory(job, files.factory, paths)
+    _put_together(run, checked_by(job, files.templates), job, deployers)
     return run
 
 
@@ -90,6 +97,7 @@ class _Files:
         self._errors = answer.errors
         self._code = Code(repository)
         self.templates: list[Found] = []
+        self.epac: list[Found] = []
         self.factory: list[Found] = []
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
@@ -101,6 +109,8 @@ class _Files:
                 self._errors.append(Problem(*found))
             elif found.kind in _TEMPLATES:
                 self.templates.append(found)
+            elif found.kind is Kind.EPAC:
+                self.epac.append(found)
             elif found.kind is Kind.AZPOLICYFACTORY:
                 self.factory.append(found)
             else:
@@ -211,6 +221,15 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _epac(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Planned | None":
+    """Return what EPAC plans; None where there is none of its files."""
+    if not (found or job.repository.epac or job.repository.epac_seen):
+        return None
+    from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
+
+    return EpacRun(job, paths).plan(found)
+
+
 def _factory(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Made | None":
     """Return what AzPolicyFactory makes of its files; None where there is none."""
     if not found:
@@ -220,7 +239,7 @@ def _factory(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Made |
     return factory_run(job, found, paths)
 
 
-def _put_together(run: Run, checked: Sequence[Checked], job: Job, factory: "Made | None" = None) -> None:
+def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Sequence["Planned | Made | None"]) -> None:
     """Put what became of the templates into the answer: what others deploy is not there by itself."""
     answer, inputs = run.answer, job.inputs
     roots = roots_of({one.path: one.modules for one in checked})
@@ -239,13 +258,12 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, factory: "Made
                 judged.append((exemption, inputs.azure(each.options)))
         if some and one.incomplete:
             answer.notes.append(f"{one.path}: {one.incomplete}")
-    if factory:
-        answer.deployments += factory.deployments
-        answer.files += factory.files
-        answer.errors += factory.errors
-        answer.notes += factory.notes
-        answer.exemptions += [one for one, _ in factory.judged]
-        judged += factory.judged
+    for made in filter(None, deployers):
+        answer.deployments += made.deployments
+        answer.errors += made.errors
+        answer.notes += made.notes
+        answer.exemptions += [one for one, _ in made.judged]
+        judged += made.judged
     for path in job.parameters.given:
         if path not in fitting:
             answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from guardrails.azpolicyfactory.build import Build
-from guardrails.azpolicyfactory.schema import Status
 from guardrails.check.answer import SCHEMA
+from guardrails.check.epac import FORMAT as EPAC
 from guardrails.check.factory import FORMAT as FACTORY
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
+from guardrails.epac.plan import Action
+from guardrails.epac.schema import Verdict as SchemaVerdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Language, Level, Stage
 from guardrails.exemption.severity import Severity
@@ -17,8 +19,10 @@ ADDRESS: Final = "urn:exemption-guardrails:check.schema.1.json"
 
 _LINE: Final = {"type": "integer", "minimum": 0}
 _MAYBE: Final = {"type": ["string", "null"]}
-_FORMAT: Final = {"enum": [*map(str, Language), FACTORY]}
+_FORMAT: Final = {"enum": [*map(str, Language), EPAC, FACTORY]}
+_NUMBER: Final = {"type": ["integer", "null"], "minimum": 0}
 _ANY: Final = {"type": ["null", "boolean", "number", "string", "array", "object"]}
+_PASSED: Final = {"enum": ["pass", "fail", None]}
 _CHECKS: Final = ("schema", "schemaNamed", "approvedBefore", "twoPeople")
 
 
@@ -28,7 +32,7 @@ def schema() -> dict[str, Any]:
         "schema": {"const": SCHEMA},
         "exemptions": _list("exemption", "Each exemption that the code would deploy, once for each deployment."),
         "deployments": _list("deployment", "Each template with its parameters."),
-        "files": _list("file", "Each file of a deployer of exemption files."),
+        "files": _list("file", "All files of deployments that have `files`."),
         "errors": _list("error", "What could not be read; line and column are 0 where it is about a whole file."),
         "notes": _texts("What is worth knowing of the run."),
         "skipped": _texts("Rules that are on and that no check of code can run."),
@@ -79,9 +83,14 @@ def _definitions() -> dict[str, Any]:
                 "findings": _array(_closed(finding, ""), "By code; none: it passes, or is not deployed."),
                 "excluded": {**_MAYBE, "description": "Why the ruleset leaves it alone."},
                 "explained": _array({"$ref": "#/$defs/explained"}, "With --explain: where each value comes from."),
+                "action": {
+                    "enum": [*map(str, Action), None],
+                    "description": "What EPAC does with it; null: unknown, or nothing as the run is refused.",
+                },
+                "because": _texts("In what the deployed exemption differs."),
             },
             "",
-            optional=("explained",),
+            optional=("explained", "action", "because"),
         ),
         "explained": _closed(
             {
@@ -107,19 +116,32 @@ def _definitions() -> dict[str, Any]:
                     ),
                     "",
                 ),
+                "deletes": {"anyOf": [_texts("Ids of exemptions that EPAC deletes."), {"type": "null"}]},
+                "counts": _closed(dict.fromkeys(("unchanged", "orphans", "expired"), _NUMBER), ""),
+                "second_run": {"anyOf": [{"$ref": "#/$defs/second_run"}, {"type": "null"}]},
+                "files": _array({"$ref": "#/$defs/file"}, "What becomes of each file."),
             },
             "",
+            optional=("deletes", "counts", "second_run", "files"),
+        ),
+        "second_run": _closed(
+            {
+                "outcome": {"enum": [str(one) for one in Outcome]},
+                "unchanged": _NUMBER,
+                **dict.fromkeys(("new", "update", "replace", "delete"), _texts("Ids.")),
+            },
+            "What a run after this one plans.",
         ),
         "file": _closed(
             {
                 "path": {"type": "string"},
-                "schema": {"enum": [*map(str, Status), None], "description": "null: not certain."},
+                "schema": {"enum": [*map(str, SchemaVerdict), None], "description": "null: not certain."},
                 "faults": _array(_FAULT, "What the schema refuses; `key` where one is missing."),
                 "checks": {
-                    "anyOf": [_closed(dict.fromkeys(_CHECKS, {"enum": ["pass", "fail", None]}), ""), {"type": "null"}],
+                    "anyOf": [_closed(dict.fromkeys(_CHECKS, _PASSED), ""), {"type": "null"}],
                     "description": "The deployer's own checks; null: they never run for this file.",
                 },
-                "build": {"enum": [*map(str, Build), None], "description": "What the build step does with it."},
+                "build": {"enum": [*map(str, Build), None], "description": "AzPolicyFactory's build step."},
             },
             "",
         ),
@@ -152,7 +174,7 @@ def _closed(properties: Mapping[str, Any], description: str, optional: tuple[str
 _FAULT: Final = _closed(
     {
         "at": {"type": "string", "description": "A JSON pointer into the file."},
-        "rule": {"enum": ["missing", "type", "pattern"]},
+        "rule": {"type": "string"},
         "key": {"type": "string"},
     },
     "",

@@ -139,6 +139,13 @@ class SecondRun:
     replace: list[str] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "outcome": str(self.outcome), "unchanged": self.unchanged, "new": self.new, "update": self.update,
+            "replace": self.replace, "delete": self.delete,
+        }  # fmt: skip
+
     @property
     def settles(self) -> bool:
         """Whether nothing is left to do."""

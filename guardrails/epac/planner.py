@@ -52,6 +52,7 @@ class _Planner:
         self._doubts: list[str] = []
         self._count_doubt = False
         self._end = ""
+        self._before = 0
         self._deployed: dict[str, Deployed] | None = None
         self._left: dict[str, Deployed] = {}
 
@@ -134,6 +135,7 @@ class _Planner:
             self._plan.items.append(nothing_known(entry, str(doubt)))
             return
         target = self._targets.of(row)
+        self._before = len(self._plan.errors)
         self._say_expired(row)
         for said, about in row.faults:
             self._error(said, row, about)
@@ -341,8 +343,8 @@ class _Planner:
         for said in faults:
             about = "policyDefinitionReferenceIds" if said in more else "name"
             self._error(said, row, about)
-        if faults or failed:
-            item.action, item.reason = Action.REFUSED, str(faults[0] if faults else Said.NO_RESOURCE)
+        if faults or failed or len(self._plan.errors) > self._before:
+            item.action, item.reason = Action.REFUSED, str(faults[0] if faults else self._plan.errors[-1].said)
             self._plan.items.append(item)
             return
         item.references = references

@@ -36,6 +36,7 @@ class Environment:
         no_subscriptions: all subscriptions are left out.
         not_scopes, excluded: patterns of scopes that are left out: globalNotScopes, excludedScopes.
         excluded_assignments: patterns of ids.
+        cloud: Azure's, as written: AzureCloud.
     """
 
     selector: str
@@ -51,6 +52,7 @@ class Environment:
     not_scopes: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     excluded_assignments: tuple[str, ...] = ()
+    cloud: str = ""
 
 
 @dataclass(frozen=True, slots=True)

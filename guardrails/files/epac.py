@@ -21,6 +21,9 @@ def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
     Args:
         runner: where EPAC runs: its reader turns texts with a day and a time into dates at once.
     """
+    if b"\0" in data[:4] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        why = "it is UTF-16 or UTF-32 without a byte order mark, which EPAC takes for UTF-8"
+        return EpacFile(path, uncertain=why, notes=(Fault(Place(path, 1, 1), why),))
     text = decoded(data, path)
     if not isinstance(text, str):
         return EpacFile(path, uncertain=text.message, notes=(Fault(text.place, text.message),))

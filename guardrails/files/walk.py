@@ -42,6 +42,8 @@ class Kind(StrEnum):
     BICEP_PARAMETERS = "bicepparam"
     ARM = "arm"
     ARM_PARAMETERS = "arm-parameters"
+    EPAC = "epac"
+    """Exemptions of Enterprise Azure Policy as Code (EPAC)."""
 
 
 class Trouble(NamedTuple):
@@ -87,6 +89,10 @@ class Repository:
 
     Args:
         root: the absolute path of an existing folder; a link may lead to it.
+
+    Attributes:
+        epac: absolute folders whose files are EPAC's, besides those below a folder called policyExemptions.
+        epac_seen: the walk came by a folder of that name, or began in one.
     """
 
     def __init__(self, root: Path) -> None:
@@ -96,6 +102,8 @@ class Repository:
         self._ignored: dict[str, GitIgnoreSpec | None] = {}
         self._asked = str(root)
         self._real: dict[str, bool] = {}
+        self.epac: tuple[str, ...] = ()
+        self.epac_seen = False
 
     def relative(self, path: Path) -> str:
         """Return the path of an absolute path from the root; itself where it is elsewhere."""
@@ -175,6 +183,7 @@ class Repository:
         self, full: str, seen: set[str], folders: set[tuple[int, int]], above: tuple[tuple[int, int], ...]
     ) -> Iterator[Found | Trouble]:
         place = self.relative(Path(full))
+        self.epac_seen = self.epac_seen or EPAC_FOLDER in full
         try:
             self._check_inside(full)
             status = os.stat(full)  # noqa: PTH116 - paths are texts here: a Path for each file costs as much as reading
@@ -208,9 +217,10 @@ class Repository:
     def _file(self, full: str, *, named: bool) -> Iterator[Found | Trouble]:
         """Yield what a file is; nothing for one that holds no template."""
         ending = os.path.splitext(full)[1].lower()  # noqa: PTH122 - see _folder
-        if not named and ending in _BINARY:
+        epac = ending in EPAC_ENDINGS and self._is_epac(full)
+        if not named and ending in _BINARY and not epac:
             return
-        wanted = named or ending in _NAMED
+        wanted = named or epac or ending in _NAMED
         try:
             self._check_inside(full)
             data = _read(full, head=0 if wanted else _HEAD)
@@ -220,10 +230,16 @@ class Repository:
             return
         path = self.relative(Path(full))
         kind = kind_of(ending, data)
+        if kind is None and ending in EPAC_ENDINGS and (epac or holds_epac(ending, data)):
+            kind = Kind.EPAC
         if kind is None and named:
             yield Trouble(path, 0, 0, _no_template(data))
         elif kind is not None:
             yield Found(path, kind, data, named)
+
+    def _is_epac(self, full: str) -> bool:
+        """Whether EPAC may read a file, by the folder that it is in."""
+        return f"{EPAC_FOLDER}/" in full or any(full.startswith(f"{folder}/") for folder in self.epac)
 
     def _check_inside(self, full: str) -> None:
         """Raise Unreadable where a path leads out of the root by a link; OSError where a link leads nowhere."""
@@ -278,6 +294,21 @@ class Repository:
                 except (OSError, Unreadable, ValueError):
                     self._ignored[folder] = None
         return self._ignored[folder]
+
+
+EPAC_FOLDER: Final = "/policyExemptions"
+"""The folder in which each environment of EPAC has a folder of exemptions."""
+EPAC_ENDINGS: Final = frozenset({".json", ".jsonc", ".csv"})
+"""Endings of the files that EPAC reads exemptions of."""
+
+
+def holds_epac(ending: str, data: bytes) -> bool:
+    """Whether a file that is no template holds exemptions of EPAC, by its content."""
+    text = _plain(data[:200_000]).lower()
+    if ending == ".csv":
+        header = text.partition(b"\n")[0]
+        return b"exemptioncategory" in header and b"scope" in header
+    return b'"exemptions"' in text and b'"exemptioncategory"' in text and b'"properties"' not in text
 
 
 _SCHEMA: Final = re.compile(rb"deployment(Template|Parameters)\.json", re.IGNORECASE)

@@ -62,9 +62,14 @@ class Tally:
 
 def answer_of(paths: Sequence[Path], *more: str) -> dict[str, Any]:
     """Return what the command prints of some files."""
+    return printed([*map(str, paths), *PLACE, *more])
+
+
+def printed(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what the command prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        main(["check", *map(str, paths), "--format", "json", *PLACE, *more])
+        main(["check", "--format", "json", *arguments])
     said: dict[str, Any] = json.loads(out.getvalue())
     return said
 

@@ -1,0 +1,158 @@
+"""A plan of EPAC in the form of a check's answer: exemptions to judge, and the deployment. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from guardrails.check.answer import Deployment, Done, Judged, Planning
+from guardrails.epac.entries import EpacFile
+from guardrails.epac.instants import NetDate
+from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message, sent
+from guardrails.epac.schema import verdict
+from guardrails.epac.world import Environment
+from guardrails.evaluation.expressions import Literal, Member, Object
+from guardrails.evaluation.plan import Outcome, PlannedExemption
+from guardrails.evaluation.template import Diagnostic, Level, Stage
+from guardrails.evaluation.values import NOWHERE, Unknown, Value
+
+FORMAT: Final = "epac"
+_VERSIONS: Final = {"AzureUSGovernment": "2024-12-01-preview"}
+_VERSION: Final = "2022-07-01-preview"
+_BY_PRINCIPAL: Final = frozenset(("userprincipalid", "groupprincipalid"))
+_TARGETS: Final = (
+    "policyAssignmentId", "policyDefinitionName", "policyDefinitionId", "policySetDefinitionName",
+    "policySetDefinitionId", "assignmentReferenceId",
+)  # fmt: skip
+
+
+def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tuple[Judged, PlannedExemption]:
+    """Return what an entry makes: what is printed of it, and what the rules look at."""
+    deployed = _deployed(item, plan)
+    version = _version(item, environment)
+    properties = _properties(item)
+    place = item.entry.place
+    done = Done(item.action, item.because)
+    judged = Judged(
+        FORMAT, place, (), deployed, item.entry.number, None, item.id, item.scope, item.name, version, properties,
+        done=done,
+    )  # fmt: skip
+    body = Object([*_members(item)], place)
+    planned = PlannedExemption(
+        place, (), deployed, item.id, item.scope, item.name, version, properties, body, item.entry.number
+    )
+    return judged, planned
+
+
+def _deployed(item: Item, plan: EpacPlan) -> bool | None:
+    if item.action in WRITTEN:
+        return not plan.unreadable
+    if item.action is Action.UNCHANGED:
+        return True
+    if item.action is not None or plan.outcome is Outcome.REFUSED:
+        return False
+    return None
+
+
+def _version(item: Item, environment: Environment | None) -> Value:
+    if environment is None:
+        return Unknown("the cloud, by which EPAC chooses the API version, is in its global-settings.jsonc")
+    if isinstance(item.selectors, list) and any(_by_principal(one) for one in item.selectors):
+        return "2024-12-01-preview"
+    return _VERSIONS.get(environment.cloud, _VERSION)
+
+
+def _by_principal(selector: Any) -> bool:
+    some = selector.get("selectors") if isinstance(selector, dict) else None
+    kinds = (
+        [str(one.get("kind", "")).lower() for one in some if isinstance(one, dict)] if isinstance(some, list) else []
+    )
+    return bool(_BY_PRINCIPAL.intersection(kinds))
+
+
+def _properties(item: Item) -> Value:
+    made = {
+        "policyAssignmentId": item.assignment_id,
+        "policyDefinitionReferenceIds": item.references,
+        "exemptionCategory": item.category,
+        "displayName": item.display_name,
+        "description": item.description,
+        "expiresOn": item.expires_on,
+        "metadata": item.metadata,
+        "resourceSelectors": item.selectors,
+        "assignmentScopeValidation": item.validation,
+    }
+    return _texts(sent(made))
+
+
+def _texts(value: Any) -> Any:
+    """Return a value of JSON, with dates as EPAC writes them."""
+    if isinstance(value, dict):
+        return {key: _texts(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_texts(one) for one in value]
+    return str(value) if isinstance(value, NetDate) else value
+
+
+def _members(item: Item) -> Iterator[Member]:
+    entry = item.entry
+    target = next((name for name in _TARGETS if (entry.fields or {}).get(name) not in (None, "")), _TARGETS[0])
+    for name in _properties_of(item):
+        place = entry.place_of(target if name == "policyAssignmentId" else name)
+        yield Member(name, Literal(None, place), place)
+
+
+def _properties_of(item: Item) -> Sequence[str]:
+    made = _properties(item)
+    return [*made] if isinstance(made, dict) else []
+
+
+def deployment_of(files: Sequence[EpacFile], plan: EpacPlan, paths: Sequence[str]) -> Deployment:
+    """Return the run of one environment."""
+    refused = plan.outcome is Outcome.REFUSED
+    deployment = Deployment(FORMAT, [*paths], None, plan.outcome, Stage.PLAN if refused else None)
+    deployment.diagnostics = [
+        *(_diagnostic(one, Level.ERROR, paths) for one in plan.errors),
+        *(_diagnostic(one, Level.WARNING, paths) for one in plan.warnings),
+        *(
+            Diagnostic(note.place, note.message, "epac", Level.WARNING, Stage.READ)
+            for one in files
+            for note in one.notes
+        ),
+    ]
+    counts = {"unchanged": plan.unchanged, "orphans": plan.orphans, "expired": plan.expired}
+    deployment.planning = Planning(plan.deletes, counts, plan.second, [*map(_file, files)])
+    return deployment
+
+
+def _diagnostic(one: Message, level: Level, paths: Sequence[str]) -> Diagnostic:
+    place = one.place
+    if place == NOWHERE and paths:
+        place = place._replace(path=paths[0])
+    number = "" if one.number is None else f"entry {one.number}: "
+    return Diagnostic(place, f"{number}{one.text}", "epac", level, Stage.PLAN)
+
+
+def _file(file: EpacFile) -> dict[str, Any]:
+    said, faults = verdict(file)
+    return {
+        "path": file.path,
+        "schema": said and str(said),
+        "faults": [one.to_json() for one in faults],
+        "checks": None,
+        "build": None,
+    }
+
+
+def note_of(name: str, plan: EpacPlan) -> str:
+    """Return what a plan comes to, one sentence."""
+    if plan.outcome is Outcome.REFUSED:
+        return f"EPAC, {name}: the run is refused, so nothing of any file is deployed, and nothing is deleted"
+    counts = {action: sum(one.action is action for one in plan.items) for action in Action}
+    parts = [f"{count} {action}" for action, count in counts.items() if count]
+    if plan.deletes is None:
+        parts.append("deletions unknown")
+    elif plan.deletes:
+        parts.append(f"{len(plan.deletes)} deleted ({', '.join(plan.deletes[:5])})")
+    text = f"EPAC, {name}: {', '.join(parts) or 'nothing to do'}"
+    if plan.outcome is Outcome.UNKNOWN:
+        return f"{text}; the outcome is unknown: {plan.uncertain}"
+    return text if plan.second is None or plan.second.settles else f"{text}; a second run would not find all unchanged"

@@ -6,6 +6,7 @@ What its checks, the compiler or the engine refuse is no risk: it is said.
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from guardrails.azpolicyfactory import VERSION
 from guardrails.azpolicyfactory.build import Build, has_moment, shifted
 from guardrails.azpolicyfactory.config import EXEMPTION, Value, member, spelled
 from guardrails.azpolicyfactory.folder import FileAnswer, FolderAnswer
@@ -21,8 +22,9 @@ _MEANT_SCOPE: Final = frozenset({
     "scope", "scopes", "resourceid", "resource", "resourcegroup", "subscription", "managementgroup", "rg", "sub", "mg",
 })  # fmt: skip
 """Keys in lower case that authors take for the scope."""
+DEPLOYER: Final = f"AzPolicyFactory, seen at commit {VERSION} (2026-08)"
 _BESIDE: Final = "managementGroupId, subscriptionId, or subscriptionId with resourceGroupName, beside policyExemption"
-_END: Final = f"/{EXEMPTION}/expiresOn"
+
 _LOST: Final = {
     "expiresOn": ": the exemption never ends",
     "resourceSelectors": ": the exemption covers all resources of its scope",
@@ -40,6 +42,10 @@ class Found(NamedTuple):
     risk: Risk
 
 
+def _found(rule: str, at: str, text: str, correction: str, **evidence: str) -> Found:
+    return Found(at, Risk(rule, text, DEPLOYER, correction, {key: value for key, value in evidence.items() if value}))
+
+
 def risks_of(one: FileAnswer, folder: FolderAnswer) -> list[Found]:
     """Return the risks of a file, at most one for each rule."""
     return [risk for look in _LOOKS if (risk := look(one, folder))]
@@ -49,7 +55,7 @@ def _unread(one: FileAnswer, _: FolderAnswer) -> Found | None:
     if one.own_build is not Build.NOT_SEEN:
         return None
     text = "AzPolicyFactory reads files that end in .json and are not hidden; it never reads this one"
-    return Found("", Risk("file-never-read", text, {"file": one.file.name}, "file name", one.file.name, "NAME.json"))
+    return _found("file-never-read", "", text, "a name that ends in .json and begins with no dot", file=one.file.name)
 
 
 def _hides(one: FileAnswer, folder: FolderAnswer) -> Found | None:
@@ -57,11 +63,8 @@ def _hides(one: FileAnswer, folder: FolderAnswer) -> Found | None:
         return None
     later = sum(each.checks is None and each.file.seen is not False for each in folder.files) - 1
     others = f", nor at {number_of(later, 'later file')}" if later > 0 else ""
-    text = (
-        f"AzPolicyFactory cannot read this file ({one.file.stops}): its checks do not look at it{others}, and the"
-        " report counts no failure"
-    )
-    return Found("", Risk("hides-from-checks", text, {"laterFiles": later}, "the file", "", "JSON that can be read"))
+    text = f"AzPolicyFactory's checks do not look at this file{others}, and the report counts no failure"
+    return _found("hides-from-checks", "", text, "JSON that can be read", why=one.file.stops)
 
 
 def _everything(one: FileAnswer, _: FolderAnswer) -> Found | None:
@@ -69,9 +72,9 @@ def _everything(one: FileAnswer, _: FolderAnswer) -> Found | None:
     if not isinstance(one.effect, Sent) or any(member(root, key) for key in SCOPE_KEYS):
         return None
     at, said = _meant(root)
-    why = f"{said!r} names no scope" if said else "no key names a scope"
+    why = f"the key {said} names no scope" if said else "no key names a scope"
     text = f"{why}, so AzPolicyFactory exempts the whole management group that it deploys to"
-    return Found(at, Risk("scope-falls-back", text, {"key": said or None}, "the scope", said, _BESIDE))
+    return _found("scope-falls-back", at, text, _BESIDE, key=said)
 
 
 def _meant(root: Value) -> tuple[str, str]:
@@ -93,42 +96,46 @@ def _nothing(one: FileAnswer, _: FolderAnswer) -> Found | None:
         return None
     group = str(member(one.file.value, "resourceGroupName"))
     text = "it names a resource group and no subscription: AzPolicyFactory deploys nothing, without an error"
-    risk = Risk(
-        "deploys-nothing", text, {"resourceGroupName": group}, "subscriptionId", "", "the id of the subscription"
+    at = f"/{spelled(one.file.value, 'resourceGroupName')}"
+    return _found(
+        "deploys-nothing", at, text, "subscriptionId with the id of the subscription", resourceGroupName=group
     )
-    return Found(f"/{spelled(one.file.value, 'resourceGroupName')}", risk)
 
 
-def _dropped(one: FileAnswer, _: FolderAnswer) -> Found | None:
+def _dropped(one: FileAnswer, folder: FolderAnswer) -> Found | None:
     if not (isinstance(one.effect, Sent | Left) or one.own_build is Build.EXPIRED):
         return None
-    root = one.file.value
-    scoped = _everything(one, _)
-    told = scoped.at if scoped else ""
-    outer = spelled(root, EXEMPTION) or EXEMPTION
-    found: dict[str, tuple[str, str]] = {}
-    for above, owner, known in (("", root, _ROOT), (f"/{outer}", member(root, EXEMPTION), _KNOWN)):
-        for key in owner if isinstance(owner, dict) else ():
-            at = f"{above}/{escaped(key)}"
-            if key.lower() not in known and not key.startswith(("_", "$", "/", "#")) and at != told:
-                found[at] = key, _spelling(key, above)
+    found = _unknown_keys(one.file.value)
+    if scoped := _everything(one, folder):
+        found.pop(scoped.at, None)  # that key is reported already
     if not found:
         return None
-    keys = [key for key, _ in found.values()][:_MOST]
+    keys = ", ".join([key for key, _ in found.values()][:_MOST])
     lost = next((_LOST[meant] for _, meant in found.values() if meant in _LOST), "")
-    at, (first, meant) = next(iter(found.items()))
     what, them = ("key", "it") if len(found) == 1 else ("keys", "them")
-    text = f"AzPolicyFactory does not know the {what} {', '.join(keys)} here, and drops {them}{lost}"
-    return Found(at, Risk("key-dropped", text, {"keys": keys}, first, "", meant or "no such key"))
+    text = f"AzPolicyFactory does not know the {what} {keys} here, and drops {them}{lost}"
+    at, (_, meant) = next(iter(found.items()))
+    return _found("key-dropped", at, text, meant or "no such key, or one in the metadata", keys=keys)
 
 
-def _spelling(key: str, above: str) -> str:
-    """Return what the author may have meant by a key; "" for nothing."""
-    here, there = (PROPERTIES, SCOPE_KEYS) if above else (SCOPE_KEYS, PROPERTIES)
+def _unknown_keys(root: Value) -> dict[str, tuple[str, str]]:
+    """Return the keys that AzPolicyFactory does not know: pointer -> the key, and what may be meant by it."""
+    found: dict[str, tuple[str, str]] = {}
+    outer = spelled(root, EXEMPTION) or EXEMPTION
+    for above, owner, known in (("", root, _ROOT), (f"/{outer}", member(root, EXEMPTION), _KNOWN)):
+        for key in owner if isinstance(owner, dict) else ():
+            if key.lower() not in known and not key.startswith(_REMARKS):
+                found[f"{above}/{escaped(key)}"] = key, _spelling(key, inside=bool(above))
+    return found
+
+
+def _spelling(key: str, *, inside: bool) -> str:
+    """Return what the author may have meant by a key, "" for nothing. `inside`: of policyExemption."""
+    here, there = (PROPERTIES, SCOPE_KEYS) if inside else (SCOPE_KEYS, PROPERTIES)
     if near := nearest(key, here):
         return near[0]
     near = nearest(key, there)
-    return f"{near[0]}, {'beside' if above else 'inside'} {EXEMPTION}" if near else ""
+    return f"{near[0]}, {'beside' if inside else 'inside'} {EXEMPTION}" if near else ""
 
 
 def _ignored_scope(one: FileAnswer, _: FolderAnswer) -> Found | None:
@@ -137,8 +144,8 @@ def _ignored_scope(one: FileAnswer, _: FolderAnswer) -> Found | None:
         return None
     group = str(member(root, "managementGroupId"))
     text = f"AzPolicyFactory ignores managementGroupId beside subscriptionId: it exempts at {one.effect.scope}"
-    risk = Risk("scope-key-ignored", text, {"managementGroupId": group}, "managementGroupId", group, "one of the two")
-    return Found(f"/{spelled(root, 'managementGroupId')}", risk)
+    at = f"/{spelled(root, 'managementGroupId')}"
+    return _found("scope-key-ignored", at, text, "the key of one scope", managementGroupId=group)
 
 
 def _end(one: FileAnswer, _: FolderAnswer) -> Found | None:
@@ -146,20 +153,17 @@ def _end(one: FileAnswer, _: FolderAnswer) -> Found | None:
     end = member(one.file.exemption, "expiresOn")
     if not isinstance(end, str) or one.schema.status is not Status.VALID:
         return None
-    at = f"{_END.rpartition('/')[0]}/{spelled(one.file.exemption, 'expiresOn')}"
-    evidence = {"expiresOn": end}
-    moment = "a time in UTC that exists, such as 2027-03-31T22:00:00Z"
+    at = f"/{EXEMPTION}/{spelled(one.file.exemption, 'expiresOn')}"
+    moment = "a time in UTC that exists, such as 2027-03-31T22:00:00Z, as expiresOn"
     if one.own_build is Build.EXPIRED:
         text = "AzPolicyFactory leaves it out, for its end is past: what is deployed stays, with its own end"
-        return Found(at, Risk("past-end-not-sent", text, evidence, "expiresOn", end, "delete the exemption in Azure"))
-    if one.own_build is not Build.KEPT or not end:
-        return None
-    if not has_moment(end):
-        text = "AzPolicyFactory compares its end as a text: it keeps sending it, past or not, as it is written"
-        return Found(at, Risk("end-not-a-time", text, evidence, "expiresOn", end, moment))
+        return _found("past-end-not-sent", at, text, "delete the exemption in Azure, then the file", expiresOn=end)
     if shifted(end):
         text = "AzPolicyFactory compares its end in the runner's time zone: elsewhere it expires hours earlier or later"
-        return Found(at, Risk("end-follows-runner", text, evidence, "expiresOn", end, moment))
+        return _found("end-follows-runner", at, text, moment, expiresOn=end)
+    if one.own_build is Build.KEPT and end and not has_moment(end):
+        text = "AzPolicyFactory compares its end as a text: it keeps sending it, past or not, as it is written"
+        return _found("end-not-a-time", at, text, moment, expiresOn=end)
     return None
 
 
@@ -172,8 +176,8 @@ def _replaced(one: FileAnswer, _: FolderAnswer) -> Found | None:
     if not keys:
         return None
     text = f"AzPolicyFactory's template writes its own value for {', '.join(keys)} of the metadata"
-    risk = Risk("metadata-replaced", text, {"keys": keys}, f"metadata.{keys[0]}", "", "another key")
-    return Found(f"/{EXEMPTION}/metadata/{escaped(keys[0])}", risk)
+    at = f"/{EXEMPTION}/metadata/{escaped(keys[0])}"
+    return _found("metadata-replaced", at, text, "another key", keys=", ".join(keys))
 
 
 def _same_name(one: FileAnswer, folder: FolderAnswer) -> Found | None:
@@ -185,28 +189,23 @@ def _same_name(one: FileAnswer, folder: FolderAnswer) -> Found | None:
             return None
         if isinstance(other.effect, Sent) and other.effect.name.lower() == name:
             break
-    text = f"{other.file.name} has this name, too: their deployments get one name, which stops all of them in Azure"
-    risk = Risk(
-        "deployment-names-collide", text, {"other": other.file.name}, "name", one.effect.name, "a name of its own"
-    )
-    return Found(f"/{EXEMPTION}/name", risk)
+    text = f"{other.file.name} has this name, too: their deployments get one name, and Azure should refuse all files"
+    return _found("deployment-names-collide", f"/{EXEMPTION}/name", text, "a name of its own", name=one.effect.name)
 
 
 def _approval(one: FileAnswer, _: FolderAnswer) -> Found | None:
     if one.checks is None or one.checks.schema is not True:
         return None
-    said = {False: "its approvedBy is its requestedBy", None: ""}.get(one.checks.two_people, "")
-    key, allowed = "approvedBy", "another person"
-    if one.checks.approved_before is False:
-        said = f"{said}{', and ' if said else ''}its approvedOn is no day in the past"
-        key, allowed = ("approvedOn", "a day in the past") if one.checks.two_people is not False else (key, allowed)
+    said = ["its approvedBy is its requestedBy"] if one.checks.two_people is False else []
+    said += ["its approvedOn is no day in the past"] if one.checks.approved_before is False else []
     if not said:
         return None
-    text = f"{said}: AzPolicyFactory checks that in its workflow for GitHub alone, not in Azure DevOps"
+    text = f"{', and '.join(said)}: AzPolicyFactory checks that in its workflow for GitHub alone, not in Azure DevOps"
+    key = "approvedBy" if one.checks.two_people is False else "approvedOn"
     metadata = member(one.file.exemption, "metadata")
-    current = str(member(metadata, key))
-    risk = Risk("approval-not-checked", text, {key: current}, f"metadata.{key}", current, allowed)
-    return Found(f"/{EXEMPTION}/metadata/{spelled(metadata, key)}", risk)
+    correction = "another person" if key == "approvedBy" else "a day in the past"
+    at = f"/{EXEMPTION}/metadata/{spelled(metadata, key)}"
+    return _found("approval-not-checked", at, text, correction, **{key: str(member(metadata, key))})
 
 
 type _Look = Callable[[FileAnswer, FolderAnswer], Found | None]
@@ -215,3 +214,5 @@ _LOOKS: Final[tuple[_Look, ...]] = (
 )  # fmt: skip
 _KNOWN: Final = frozenset(key.lower() for key in PROPERTIES)
 _ROOT: Final = frozenset(key.lower() for key in (EXEMPTION, *SCOPE_KEYS))
+_REMARKS: Final = ("_", "$", "/", "#")
+"""What a key begins with that is a remark."""

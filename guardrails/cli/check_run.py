@@ -258,7 +258,9 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Seq
                 judged.append((exemption, inputs.azure(each.options)))
         if some and one.incomplete:
             answer.notes.append(f"{one.path}: {one.incomplete}")
-    for made in filter(None, deployers):
+    for made in deployers:
+        if made is None:
+            continue
         answer.deployments += made.deployments
         answer.errors += made.errors
         answer.notes += made.notes

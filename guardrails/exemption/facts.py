@@ -192,21 +192,21 @@ NOBODY_LOOKED: Final = Together()
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What a tool that deploys exemptions from files does without a word.
+    """What a deployer silently does other than its file says.
 
     Attributes:
         rule: the name of the rule that reports it.
-        text: what will happen, one sentence for people, without a full stop.
-        evidence: the values that show it, JSON-ready; texts in it are a stranger's and unescaped.
-        field: what must change; `current`: what is there now, "" for nothing; `allowed`: the correction, a phrase.
+        text: what happens, one sentence without a full stop.
+        deployer: which deployer does it, with the version that it was seen in.
+        correction: what to write instead, a phrase.
+        evidence: the values that show it; strangers' texts, unescaped.
     """
 
     rule: str
     text: str
-    evidence: Mapping[str, object]
-    field: str
-    current: str
-    allowed: str
+    deployer: str
+    correction: str
+    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Planned:
         strange: names of properties that exemptions do not have -> the one that may be meant, "" for none.
         absent: names of properties that must be there and are not.
         next_run: until when the code is deployed again, UTC; None where nobody said.
-        risks: what its deployer does with it that nobody may expect, at most one for each rule.
+        risks: what its deployer silently does.
     """
 
     end_by: tuple[str, ...] = ()

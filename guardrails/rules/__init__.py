@@ -11,7 +11,7 @@ from pathlib import Path
 from guardrails.errors import Misconfigured
 from guardrails.rules.base import Rule
 
-_HELPERS = frozenset({"__init__", "base", "callers", "control", "sample", "selection", "words", "risk"})
+_HELPERS = frozenset({"__init__", "base", "callers", "control", "risks", "sample", "selection", "words"})
 
 
 @cache

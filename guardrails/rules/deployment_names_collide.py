@@ -11,22 +11,22 @@ Example: the exemption `pex-web` for two subscriptions, in two files.
 Instead: put the subscription into the name: `pex-web-prod`, `pex-web-test`.
 
 References:
-- https://github.com/Azure/AzPolicyFactory
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 - https://learn.microsoft.com/azure/azure-resource-manager/templates/linked-templates
 """
 
-from guardrails.exemption.facts import Facts
+from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import NoOptions, Outcome, Rule, Stage
-from guardrails.rules.risk import CONTROL, GOOD, NO_REVERT, bad_case, told
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "deployment-names-collide"
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a check of files found it."""
-    return told(facts, NAME)
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
 
 
 RULE = Rule(
@@ -37,15 +37,15 @@ RULE = Rule(
     remediation="Give each exemption of the environment a name of its own.",
     check=check,
     stage=Stage.CODE,
-    control=CONTROL,
-    good=GOOD,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
     bad=(
-        bad_case(
+        sample(
             "two files with one name",
             NAME,
             "b.json has this name, too: their deployments get one name, which stops all of them in Azure",
-            "name",
             "a name of its own",
+            AZPOLICYFACTORY,
         ),
     ),
     no_revert=NO_REVERT,

@@ -12,21 +12,21 @@ Example: `"expireOn": "2027-03-31T00:00:00Z"` deploys an exemption that never en
 Instead: write `expiresOn`, `resourceSelectors`, `policyDefinitionReferenceIds`, in `policyExemption`.
 
 References:
-- https://github.com/Azure/AzPolicyFactory
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
-from guardrails.exemption.facts import Facts
+from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import NoOptions, Outcome, Rule, Stage
-from guardrails.rules.risk import CONTROL, GOOD, NO_REVERT, bad_case, told
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "key-dropped"
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a check of files found it."""
-    return told(facts, NAME)
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
 
 
 RULE = Rule(
@@ -37,15 +37,15 @@ RULE = Rule(
     remediation="Correct the key, or move it into the metadata.",
     check=check,
     stage=Stage.CODE,
-    control=CONTROL,
-    good=GOOD,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
     bad=(
-        bad_case(
+        sample(
             "a misspelt end",
             NAME,
             "AzPolicyFactory does not know the key expireOn here, and drops it: the exemption never ends",
-            "expireOn",
             "expiresOn",
+            AZPOLICYFACTORY,
         ),
     ),
     no_revert=NO_REVERT,

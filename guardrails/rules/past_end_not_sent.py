@@ -11,21 +11,21 @@ end.
 Instead: delete the exemption in Azure, and then the file.
 
 References:
-- https://github.com/Azure/AzPolicyFactory
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
-from guardrails.exemption.facts import Facts
+from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import NoOptions, Outcome, Rule, Stage
-from guardrails.rules.risk import CONTROL, GOOD, NO_REVERT, bad_case, told
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "past-end-not-sent"
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a check of files found it."""
-    return told(facts, NAME)
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
 
 
 RULE = Rule(
@@ -36,15 +36,15 @@ RULE = Rule(
     remediation="Delete the exemption in Azure, and then the file.",
     check=check,
     stage=Stage.CODE,
-    control=CONTROL,
-    good=GOOD,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
     bad=(
-        bad_case(
+        sample(
             "an end in the past",
             NAME,
             "AzPolicyFactory leaves it out, for its end is past: what is deployed stays, with its own end",
-            "expiresOn",
             "delete the exemption in Azure",
+            AZPOLICYFACTORY,
         ),
     ),
     no_revert=NO_REVERT,

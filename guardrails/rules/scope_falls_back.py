@@ -13,21 +13,21 @@ Example: `"subscriptonId": "1111…"` exempts the whole company.
 Instead: write the key as above. To exempt the management group of the deployment, name it in `managementGroupId`.
 
 References:
-- https://github.com/Azure/AzPolicyFactory
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
-from guardrails.exemption.facts import Facts
+from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import NoOptions, Outcome, Rule, Stage
-from guardrails.rules.risk import CONTROL, GOOD, NO_REVERT, bad_case, told
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "scope-falls-back"
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a check of files found it."""
-    return told(facts, NAME)
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
 
 
 RULE = Rule(
@@ -38,15 +38,15 @@ RULE = Rule(
     remediation="Name a subscription, a resource group with its subscription, or a management group.",
     check=check,
     stage=Stage.CODE,
-    control=CONTROL,
-    good=GOOD,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
     bad=(
-        bad_case(
+        sample(
             "no key names a scope",
             NAME,
             "no key names a scope, so AzPolicyFactory exempts the whole management group that it deploys to",
-            "the scope",
             "subscriptionId",
+            AZPOLICYFACTORY,
         ),
     ),
     no_revert=NO_REVERT,

@@ -10,21 +10,21 @@ Example: somebody adds `managementGroupId` to widen an exemption, and nothing ch
 Instead: delete the key that is not meant.
 
 References:
-- https://github.com/Azure/AzPolicyFactory
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
-from guardrails.exemption.facts import Facts
+from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import NoOptions, Outcome, Rule, Stage
-from guardrails.rules.risk import CONTROL, GOOD, NO_REVERT, bad_case, told
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "scope-key-ignored"
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a check of files found it."""
-    return told(facts, NAME)
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
 
 
 RULE = Rule(
@@ -35,15 +35,15 @@ RULE = Rule(
     remediation="Delete the key of the scope that is not meant.",
     check=check,
     stage=Stage.CODE,
-    control=CONTROL,
-    good=GOOD,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
     bad=(
-        bad_case(
+        sample(
             "a management group and a subscription",
             NAME,
             "AzPolicyFactory ignores managementGroupId beside subscriptionId",
-            "managementGroupId",
             "one of the two",
+            AZPOLICYFACTORY,
         ),
     ),
     no_revert=NO_REVERT,

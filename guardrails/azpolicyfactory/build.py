@@ -78,7 +78,7 @@ def _everywhere(date: NetDate, now: datetime) -> bool | None:
 
 
 def _sorts_before(text: str, present: str) -> bool | None:
-    """Whether a text sorts before another one: marks before digits before letters; None for rare characters."""
+    """Whether a text sorts before another one: marks before digits before A to Z; None for rare characters."""
     for one, other in zip(text.lower(), present, strict=False):
         if one != other:
             left, right = _rank(one), _rank(other)

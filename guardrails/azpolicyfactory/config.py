@@ -37,7 +37,7 @@ class ConfigFile:
         stops: why PowerShell cannot read it; "" where it can.
         doubt: why it is not certain what PowerShell reads; "" where it is.
         at: the place that `stops` is about.
-        place_of: the place of a JSON pointer: of the deepest part above it that stands in the file.
+        place_of: the place of a JSON pointer: of the deepest part above it that is in the file.
     """
 
     path: str

@@ -46,5 +46,5 @@ def _usual(text: str) -> bool:
 
 
 def _distinct(one: str) -> bool:
-    """Whether a letter or digit certainly differs from each other one: some of Latin that are not ASCII may not."""
+    """Whether a character certainly differs from each other one: some of Latin that are not ASCII may not."""
     return one.isalnum() and (one.isascii() or not unicodedata.name(one, "LATIN").startswith("LATIN"))

@@ -23,7 +23,9 @@ _MEANT_SCOPE: Final = frozenset({
 })  # fmt: skip
 """Keys in lower case that authors take for the scope."""
 DEPLOYER: Final = f"AzPolicyFactory, seen at commit {VERSION} (2026-08)"
-_BESIDE: Final = "managementGroupId, subscriptionId, or subscriptionId with resourceGroupName, beside policyExemption"
+_KEYS_OF_SCOPE: Final = (
+    "managementGroupId, subscriptionId, or subscriptionId with resourceGroupName, beside policyExemption"
+)
 
 _LOST: Final = {
     "expiresOn": ": the exemption never ends",
@@ -74,7 +76,7 @@ def _everything(one: FileAnswer, _: FolderAnswer) -> Found | None:
     at, said = _meant(root)
     why = f"the key {said} names no scope" if said else "no key names a scope"
     text = f"{why}, so AzPolicyFactory exempts the whole management group that it deploys to"
-    return _found("scope-falls-back", at, text, _BESIDE, key=said)
+    return _found("scope-falls-back", at, text, _KEYS_OF_SCOPE, key=said)
 
 
 def _meant(root: Value) -> tuple[str, str]:

@@ -81,7 +81,9 @@ def effect_of(file: ConfigFile, target: str, *, alone: bool) -> Effect:
     if mistakes:
         return _refused(file.value, mistakes, alone=alone)
     if name := untyped(file.value):
-        return Doubt(f"the compiler does not look at `{name[:60]}` in these letters, and its value is of another type")
+        return Doubt(
+            f"the compiler does not look at `{name[:60]}` in this letter case, and its value is of another type"
+        )
     return _evaluated(file.value, target)
 
 
@@ -138,17 +140,17 @@ def _strange(exemption: Value, name: str, *scope: str) -> str:
         return "what the engine makes of this name is not known"
     if any("/" in one or (one and not one.strip()) for one in scope):
         return "what the engine makes of this scope is not known"
-    if any(map(_odd, exemption.values())):
+    if any(map(_rare, exemption.values())):
         return "a number in it may be sent otherwise than it is written"
     return ""
 
 
-def _odd(value: Any) -> bool:
+def _rare(value: Any) -> bool:
     """Whether a value holds a number that the compiler may write otherwise."""
     if isinstance(value, dict):
-        return any(map(_odd, value.values()))
+        return any(map(_rare, value.values()))
     if isinstance(value, list):
-        return any(map(_odd, value))
+        return any(map(_rare, value))
     if isinstance(value, float):
         return value.is_integer() or len(repr(value)) > 15 or "e" in repr(value)
     return isinstance(value, int) and not -_NUMBERS <= value < _NUMBERS

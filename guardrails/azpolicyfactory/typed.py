@@ -1,6 +1,6 @@
 """The types that AzPolicyFactory's template asks for: what the Bicep compiler refuses of an exemption. Pure.
 
-The compiler looks up keys by their exact letters, the engine in any letter case. So a misspelt optional key has no type
+The compiler looks up keys exactly, the engine in any letter case. So an optional key in another letter case has no type
 to be checked, and its value is still sent.
 """
 
@@ -72,7 +72,7 @@ def mistakes_of(root: Value) -> list[Mistake]:
 
 
 def untyped(root: Value) -> str:
-    """Return a key in other letters whose value the compiler would refuse if it knew it; "" for none.
+    """Return a key in another letter case whose value the compiler would refuse if it knew it; "" for none.
 
     What the engine makes of it is not certain.
     """

@@ -1,7 +1,7 @@
 """Configuration files of AzPolicyFactory, read as each of its steps reads them. Pure.
 
 PowerShell reads for the tests and the build step: it takes comments, commas at the end, single quotes and keys that are
-there twice, but no keys that differ in letter case alone. The schema check takes JSON by the letter.
+there twice, but no keys that differ in letter case alone. The schema check takes strict JSON.
 """
 
 import json
@@ -68,7 +68,7 @@ def _refused(value: Any) -> Iterator[tuple[str, int]]:
         return
     seen: set[str] = set()
     for key, one in value.items():
-        folded = "".join(_upper(letter) for letter in key)
+        folded = "".join(_upper(one) for one in key)
         if folded in seen:
             yield f"{_CASING}: {key[:60]!r}", value.offsets[key]
         if not key:
@@ -77,10 +77,10 @@ def _refused(value: Any) -> Iterator[tuple[str, int]]:
         yield from _refused(one)
 
 
-def _upper(letter: str) -> str:
-    """Return a letter as .NET compares it without letter case: one for one, and not across to ASCII."""
-    upper = letter.upper()
-    return upper if len(upper) == 1 and letter.isascii() == upper.isascii() else letter
+def _upper(one: str) -> str:
+    """Return a character as .NET compares it without letter case: one for one, and not across to ASCII."""
+    upper = one.upper()
+    return upper if len(upper) == 1 and one.isascii() == upper.isascii() else one
 
 
 def _depth(value: Any) -> int:
@@ -111,7 +111,7 @@ class _Twice(dict[str, Any]):
 
 
 def _strict(text: str) -> Reading:
-    """Return how the schema check reads a text: JSON by the letter."""
+    """Return how the schema check reads a text: strict JSON."""
     twice: list[_Twice] = []
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:

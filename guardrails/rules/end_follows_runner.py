@@ -1,7 +1,7 @@
 """An end in a file of AzPolicyFactory must be in UTC.
 
 What it does: a violation is an end with an offset that AzPolicyFactory's schema does not see, because the key is
-written in other letters than `expiresOn`. Only `exg check` runs this rule.
+spelled in another letter case, as `ExpiresOn`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such an end by the clock of the runner. Where that is not in UTC, it leaves the exemption
 out hours too early, or keeps it hours too long (seen with commit a0362fe).

@@ -1,7 +1,7 @@
 """An end in a file of AzPolicyFactory must be a time that exists.
 
 What it does: `expiresOn` must be a time such as `2027-03-31T22:00:00Z`. A violation is a text that AzPolicyFactory's
-schema lets pass and that is no time, or that stands under the key in other letters, where the schema does not look.
+schema lets pass and that is no time, or whose key has another letter case, so that the schema does not look.
 Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such an end with the present as a text. It keeps sending it, past or not, as it is written

@@ -4,8 +4,8 @@ What it does: compares the keys of a file, and of its `policyExemption`, with th
 their letter case. Keys of the metadata, and keys that begin with `_`, `$`, `/` or `#`, may be any. Only `exg check`
 runs this rule.
 
-Why: AzPolicyFactory drops other keys. Its schema refuses none, so that all its checks pass (seen with commit a0362fe).
-A misspelt end or selector is no end and no selector: the exemption never ends, or covers more.
+Why: AzPolicyFactory drops other keys, and its schema refuses none, so all its checks pass (seen with commit a0362fe).
+Without its end an exemption never ends; without its selectors or reference ids it covers more.
 
 Example: `"expireOn": "2027-03-31T00:00:00Z"` deploys an exemption that never ends.
 

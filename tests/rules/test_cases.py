@@ -17,7 +17,7 @@ from tests.rules.looks import outcome
 
 RULES = list(all_rules().values())
 FOLDER = Path(guardrails.rules.__file__).parent
-HELPERS = {"base", "callers", "control", "sample", "selection", "words"}
+HELPERS = {"base", "callers", "control", "risks", "sample", "selection", "words"}
 OPTION_TYPES = (bool, int, str, tuple[str, ...])
 EXPECTED = {"good": "Pass", "bad": "Violation", "unclear": "Unknown"}
 

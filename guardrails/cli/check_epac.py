@@ -9,6 +9,8 @@ from typing import Any, Final
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.epac import deployment_of, judged_of, note_of
+from guardrails.check.epac_findings import add_findings
+from guardrails.check.epac_risks import risks_of
 from guardrails.check.epac_world import world_of
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.cli.check_batch import Job
@@ -46,11 +48,15 @@ class Planned:
 
 @dataclass(slots=True)
 class _Folder:
-    """One environment's folder: its path from the root, whether EPAC finds it by its own name, and its files."""
+    """One environment's folder: its path from the root, whether EPAC finds it by its own name, and its files.
+
+    `hidden`: files in it that EPAC does not read on Linux, for a name in their path begins with a dot.
+    """
 
     path: str
     own: bool
     files: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +138,20 @@ class EpacRun:
     def _folders(self, found: Sequence[Found]) -> list[_Folder]:
         folders: dict[str, _Folder] = {}
         for path in self._paths:
-            for own in _own_folders(path if path.is_dir() else path.parent):
-                place = self._repository.relative(own)
+            for found_folder in _own_folders(path if path.is_dir() else path.parent):
+                place = self._repository.relative(found_folder)
+                if place in self._repository.factory:
+                    continue
                 folders.setdefault(place, _Folder(place, own=True, files=[*self._listed(place)]))
         for given in self._repository.epac:
             place = self._repository.relative(Path(given))
             folders.setdefault(place, _Folder(place, own=False))
         skipped = self._named_by_options()
         for one in found:
-            is_own = any(each.own and _is_in(one.path, each.path) for each in folders.values())
-            if not is_own and one.path not in skipped and one.path.rpartition("/")[2] not in NAMES:
+            own = next((each for each in folders.values() if each.own and _is_in(one.path, each.path)), None)
+            if own is not None and one.path not in own.files:
+                own.hidden.append(one.path)
+            elif own is None and one.path not in skipped and one.path.rpartition("/")[2] not in NAMES:
                 place = self._loose(one)
                 folders.setdefault(place, _Folder(place, own=False)).files.append(one.path)
         return list(folders.values())
@@ -184,15 +194,19 @@ class EpacRun:
         made.deployments.append(deployment_of(files, planned, paths))
         made.notes.append(note_of(folder.path or ".", planned))
         candidates: list[Candidate] = []
+        by_item: dict[int, Judged] = {}
         for item in planned.items:
             judged, exemption = judged_of(item, planned, environment)
             made.judged.append((judged, azure))
+            by_item[id(item)] = judged
             if judged.deployed is not False:
                 candidates.append(
                     Candidate(judged, exemption, judged.properties, judged.id, options.next_run, azure, now)
                 )
         problems = judge_all(candidates, job.ruleset, makes_assignments=job.makes_assignments)
         made.errors += [Problem(*one.place, message) for one, message in problems]
+        more = add_findings(risks_of(files, planned, folder.hidden), by_item, job.ruleset, now)
+        made.judged += [(one, azure) for one in more]
 
     def _read(self, folder: _Folder) -> Iterator[tuple[str, bytes]]:
         for ending in ENDINGS:

@@ -50,28 +50,24 @@ class Made:
     notes: list[str] = field(default_factory=list)
 
 
-def factory_run(job: Job, found: Sequence[Found], asked: Sequence[Path]) -> Made:
-    """Check files of AzPolicyFactory.
-
-    Args:
-        asked: the absolute paths that the run was given.
-
-    Raises Misconfigured for a time zone that does not exist.
-    """
+def factory_run(job: Job, some: Sequence[Environment]) -> Made:
+    """Check environments of AzPolicyFactory. Raises Misconfigured for a time zone that does not exist."""
     made = Made()
     runner = _runner(job)
     candidates: list[Candidate] = []
-    for environment in environments(job.repository, found, asked):
-        options = job.inputs.options(environment.files[0].path)
+    for environment in some:
         files = [*_files(job.repository, environment, made)]
-        target = _target(job, environment, made)
+        if not files:
+            continue
+        options = job.inputs.options(files[0].path)
+        target = _target(job, files[0].path, made)
         now = options.now or job.present
         answer = folder_answer(files, target, runner, now)
         made.deployments.append(deployment_of(answer))
         azure = job.inputs.azure(options)
-        some = [*candidates_of(answer, target, options, azure, now)]
-        made.judged += [(one.judged, azure) for one in some]
-        candidates += some
+        own = [*candidates_of(answer, target, options, azure, now)]
+        made.judged += [(one.judged, azure) for one in own]
+        candidates += own
         if any(one.named for one in environment.files):
             note = "by itself, as if no other file of its folder were deployed with it; name the folder to check both"
             made.notes.append(f"{environment.files[0].path}: checked {note}")
@@ -88,9 +84,8 @@ def _runner(job: Job) -> Runner:
         raise Misconfigured(f"--time-zone: {error}", code="bad-use", remedy=remedy) from None
 
 
-def _target(job: Job, environment: Environment, made: Made) -> str:
-    """Return the id of the management group that an environment is deployed to; "" where nobody said."""
-    path = environment.files[0].path
+def _target(job: Job, path: str, made: Made) -> str:
+    """Return the id of the management group that the environment of a file goes to; "" where nobody said."""
     try:
         return Targets.of(job.inputs.options(path).deploy_to).scope_for(ScopeKind.MANAGEMENT_GROUP) or ""
     except WrongScope as error:
@@ -113,7 +108,11 @@ def _files(repository: Repository, environment: Environment, made: Made) -> Iter
 
 
 def environments(repository: Repository, found: Sequence[Found], asked: Sequence[Path]) -> list[Environment]:
-    """Return the environments of some files: one that somebody named is one by itself."""
+    """Return the environments of some files, and of folders beside the schema: a named file is one by itself.
+
+    Args:
+        asked: the absolute paths that the run was given.
+    """
     made = [Environment(one.path.rpartition("/")[0], [one]) for one in found if one.named]
     by_folder: dict[str, Environment] = {}
     given = {repository.relative(path) for path in asked}
@@ -128,7 +127,21 @@ def environments(repository: Repository, found: Sequence[Found], asked: Sequence
             folder = above[-1]
             whole = folder in given
         by_folder.setdefault(folder, Environment(folder, [], whole)).files.append(one)
+    for path in asked:
+        folder = repository.relative(path)
+        if path.is_dir() and (marked := _beside_schema(repository, f"{folder}/x".lstrip("/"))) is not None:
+            by_folder.setdefault(marked, Environment(marked, [], whole=True))
     return [*made, *by_folder.values()]
+
+
+def _beside_schema(repository: Repository, path: str) -> str | None:
+    """Return the folder of a file's environment, where the schema beside it says it; None where none is there."""
+    below = ""
+    for folder in _up(path):
+        if _has_schema(repository, folder):
+            return below or None
+        below = folder
+    return None
 
 
 def _marked(repository: Repository, path: str) -> str | None:

@@ -8,7 +8,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,8 +83,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     makes = asked and deploys_assignments(repository, files.templates)
     present = datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes)
-    deployers = _epac(job, files.epac, paths), _factory(job, files.factory, paths)
-    _put_together(run, checked_by(job, files.templates), job, deployers)
+    _put_together(run, checked_by(job, files.templates), job, _deployers(job, files, paths))
     return run
 
 
@@ -221,25 +220,26 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _epac(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Planned | None":
-    """Return what EPAC plans; None where there is none of its files."""
-    if not (found or job.repository.epac or job.repository.epac_seen):
-        return None
-    from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
+def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Planned | Made"]:
+    """Yield what the deployers of exemption files make of theirs."""
+    repository, found = job.repository, files.epac
+    if files.factory or repository.epac_seen:
+        from guardrails.cli.check_factory import SCHEMA, environments, factory_run  # noqa: PLC0415 - see below
 
-    return EpacRun(job, paths).plan(found)
+        some = environments(repository, files.factory, paths)
+        whole = [one.folder for one in some if one.whole]
+        repository.factory = frozenset(whole)
+        taken = (SCHEMA, *(f"{folder}/" for folder in whole if folder))
+        found = [one for one in found if not one.path.startswith(taken) and not one.path.endswith(f"/{SCHEMA}")]
+        if some:
+            yield factory_run(job, some)
+    if found or repository.epac or repository.epac_seen:
+        from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
+
+        yield EpacRun(job, paths).plan(found)
 
 
-def _factory(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Made | None":
-    """Return what AzPolicyFactory makes of its files; None where there is none."""
-    if not found:
-        return None
-    from guardrails.cli.check_factory import factory_run  # noqa: PLC0415 - many runs have none
-
-    return factory_run(job, found, paths)
-
-
-def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Sequence["Planned | Made | None"]) -> None:
+def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Iterable["Planned | Made"]) -> None:
     """Put what became of the templates into the answer: what others deploy is not there by itself."""
     answer, inputs = run.answer, job.inputs
     roots = roots_of({one.path: one.modules for one in checked})
@@ -259,8 +259,6 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Seq
         if some and one.incomplete:
             answer.notes.append(f"{one.path}: {one.incomplete}")
     for made in deployers:
-        if made is None:
-            continue
         answer.deployments += made.deployments
         answer.errors += made.errors
         answer.notes += made.notes

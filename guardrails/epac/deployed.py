@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, text_date
+from guardrails.epac.plan import Owner
 from guardrails.epac.powershell import blank, equal, same
 from guardrails.epac.uncertain import Uncertain
 from guardrails.epac.world import Environment, World, is_builtin, like_any, scope_of
@@ -14,14 +14,6 @@ CLEARED: Final = "expiresOn (to be cleared)"
 _SYSTEM: Final = ("createdBy", "createdOn", "updatedBy", "updatedOn", "lastSyncedToArgOn")
 """Keys of metadata that EPAC takes for Azure's own, if deployed."""
 OWNER: Final = "pacOwnerId"
-
-
-class Owner(StrEnum):
-    """Whose an exemption is, for EPAC."""
-
-    OURS = "ours"
-    OTHER = "other"
-    NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,13 @@ def second_run(plan: EpacPlan) -> SecondRun | None:
         return SecondRun(Outcome.REFUSED)
     some = {action: [str(one.id) for one in plan.items if one.action is action] for action in Action}
     return SecondRun(
-        plan.outcome, plan.unchanged, some[Action.NEW], some[Action.UPDATE], some[Action.REPLACE], plan.deletes or []
+        plan.outcome,
+        plan.unchanged,
+        some[Action.NEW],
+        some[Action.UPDATE],
+        some[Action.REPLACE],
+        plan.deletes or [],
+        because={str(one.id).lower(): one.because for one in plan.items if one.because},
     )
 
 

@@ -1,6 +1,6 @@
 """EPAC's plan: what becomes of each exemption, and of the run as a whole. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,14 @@ class Action(StrEnum):
 
 WRITTEN = (Action.NEW, Action.UPDATE, Action.REPLACE)
 """The actions that send the exemption to Azure."""
+
+
+class Owner(StrEnum):
+    """Whose an exemption is, for EPAC."""
+
+    OURS = "ours"
+    OTHER = "other"
+    NOBODY = "nobody"
 
 
 class Said(StrEnum):
@@ -130,6 +138,7 @@ class SecondRun:
 
     Attributes:
         unchanged: None where it is not known.
+        because: id in lower case of an update or replacement -> what differs.
     """
 
     outcome: Outcome
@@ -138,6 +147,7 @@ class SecondRun:
     update: list[str] = field(default_factory=list)
     replace: list[str] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
+    because: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -161,6 +171,7 @@ class EpacPlan:
         deletes: ids, as deployed; None where they are not known.
         unchanged, orphans, expired: counts; None where they are not known.
         unreadable: the ids of exemptions by which EPAC's deploy step cannot read the plan; nothing of it is deployed.
+        owners: id in lower case of what is deleted -> whose it is.
         uncertain: why the outcome is not known; "" where it is.
         second: None where the first run plans nothing, or what a second one plans is not known.
     """
@@ -176,6 +187,7 @@ class EpacPlan:
     warnings: list[Message] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     uncertain: str = ""
+    owners: Mapping[str, Owner] = field(default_factory=dict)
     second: SecondRun | None = None
 
     def written(self) -> Sequence[Item]:

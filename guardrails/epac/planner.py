@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from guardrails.epac.deployed import Deployed, Now, Owner, differences, managed, unreadable
+from guardrails.epac.deployed import Deployed, Now, differences, managed, unreadable
 from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.exemptions import item_of, metadata_of, name_item, nothing_known, partly_known, references_of
 from guardrails.epac.instants import SECOND
-from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message, Said
+from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message, Owner, Said
 from guardrails.epac.powershell import like
 from guardrails.epac.rows import Cells, Row, Wanted, read_row
 from guardrails.epac.targets import Meant, Target, Targets
@@ -115,7 +115,8 @@ class _Planner:
                     one.action, one.because = None, ()
             return
         if self._deployed is not None and world.complete:
-            plan.deletes = [one.id for one in self._left.values() if self._is_deleted(one)]
+            gone = {key: one for key, one in self._left.items() if self._is_deleted(one)}
+            plan.deletes, plan.owners = [one.id for one in gone.values()], {key: one.owner for key, one in gone.items()}
         if unreadable([one.metadata, one.selectors] for one in plan.written()) or self._is_bad_delete():
             plan.unreadable = [one.id for one in plan.written() if unreadable([one.metadata, one.selectors])]
 

@@ -93,6 +93,7 @@ class Repository:
     Attributes:
         epac: absolute folders whose files are EPAC's, besides those below a folder called policyExemptions.
         epac_seen: the walk came by a folder of that name, or began in one.
+        factory: folders of environments of AzPolicyFactory, from the root: EPAC does not read them.
     """
 
     def __init__(self, root: Path) -> None:
@@ -104,6 +105,7 @@ class Repository:
         self._real: dict[str, bool] = {}
         self.epac: tuple[str, ...] = ()
         self.epac_seen = False
+        self.factory: frozenset[str] = frozenset()
 
     def relative(self, path: Path) -> str:
         """Return the path of an absolute path from the root; itself where it is elsewhere."""

@@ -36,7 +36,7 @@ _REQUIRED: Final = (
     "assignmentScopeValidation",
 )  # fmt: skip
 _UNSURE: Final = "\u0130\u0131"
-"""Letters that some versions of .NET count among \\w."""
+"""Characters that some versions of .NET count among \\w."""
 
 
 class Fault(NamedTuple):

@@ -20,7 +20,7 @@ from guardrails.files.azpolicyfactory import read_config
 from guardrails.files.walk import Found, Repository, Unreadable
 
 SCHEMA: Final = "policyExemption.schema.json"
-"""The file beside the folders of the environments."""
+"""The file that is next to the folders of the environments."""
 _ABOVE: Final = "policyexemptions"
 """The folder, in lower case, that has the folders of the environments in it."""
 
@@ -107,11 +107,14 @@ def _files(repository: Repository, environment: Environment, made: Made) -> Iter
         yield read_config(content, path, name)
 
 
-def environments(repository: Repository, found: Sequence[Found], asked: Sequence[Path]) -> list[Environment]:
-    """Return the environments of some files, and of folders beside the schema: a named file is one by itself.
+def environments(
+    repository: Repository, found: Sequence[Found], asked: Sequence[Path], schemas: Sequence[str]
+) -> list[Environment]:
+    """Return the environments of some files, and those where a schema is: a named file is one by itself.
 
     Args:
         asked: the absolute paths that the run was given.
+        schemas: the paths of the files SCHEMA that the walk came by.
     """
     made = [Environment(one.path.rpartition("/")[0], [one]) for one in found if one.named]
     by_folder: dict[str, Environment] = {}
@@ -127,21 +130,27 @@ def environments(repository: Repository, found: Sequence[Found], asked: Sequence
             folder = above[-1]
             whole = folder in given
         by_folder.setdefault(folder, Environment(folder, [], whole)).files.append(one)
-    for path in asked:
-        folder = repository.relative(path)
-        if path.is_dir() and (marked := _beside_schema(repository, f"{folder}/x".lstrip("/"))) is not None:
-            by_folder.setdefault(marked, Environment(marked, [], whole=True))
+    for folder in _of_schemas(repository, asked, schemas):
+        by_folder.setdefault(folder, Environment(folder, [], whole=True))
     return [*made, *by_folder.values()]
 
 
-def _beside_schema(repository: Repository, path: str) -> str | None:
-    """Return the folder of a file's environment, where the schema beside it says it; None where none is there."""
-    below = ""
-    for folder in _up(path):
-        if _has_schema(repository, folder):
-            return below or None
-        below = folder
-    return None
+def _of_schemas(repository: Repository, asked: Sequence[Path], schemas: Sequence[str]) -> Iterator[str]:
+    """Yield the folders of environments that the place of the schema says, whatever is in them."""
+    for path in asked:
+        if path.is_dir():
+            below = ""
+            for folder in (here := repository.relative(path), *_up(here)):
+                if below and _has_schema(repository, folder):
+                    yield below
+                    break
+                below = folder
+    above = [path.rpartition("/")[0] for path in schemas]
+    for folder in dict.fromkeys(above):
+        try:
+            yield from repository.folders(folder)
+        except Unreadable:  # then it has no files, either
+            continue
 
 
 def _marked(repository: Repository, path: str) -> str | None:

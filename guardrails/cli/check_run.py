@@ -226,7 +226,8 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
     if files.factory or repository.epac_seen:
         from guardrails.cli.check_factory import SCHEMA, environments, factory_run  # noqa: PLC0415 - see below
 
-        some = environments(repository, files.factory, paths)
+        schemas = [one.path for one in found if one.path.rpartition("/")[2] == SCHEMA]
+        some = environments(repository, files.factory, paths, schemas)
         whole = [one.folder for one in some if one.whole]
         repository.factory = frozenset(whole)
         taken = (SCHEMA, *(f"{folder}/" for folder in whole if folder))

@@ -145,6 +145,17 @@ class Repository:
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
 
+    def folders(self, path: str) -> list[str]:
+        """Return the paths of a folder's own folders that are neither links nor hidden. Raises Unreadable."""
+        full = self._prefix + path
+        try:
+            self._check_inside(full)
+            with os.scandir(full) as entries:
+                names = [one.name for one in entries if one.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            raise Unreadable(f"cannot be read: {_why(error)}") from None
+        return sorted(f"{path}/{name}".lstrip("/") for name in names if not name.startswith("."))
+
     def json_below(self, folder: str) -> Iterator[tuple[str, bytes | Unreadable]]:
         """Yield the JSON files at and below a folder: the path of each from the root, its bytes or why there are none.
 

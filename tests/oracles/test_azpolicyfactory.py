@@ -4,6 +4,7 @@ The recorded answers are beside the repository, in `shared/oracles/azpolicyfacto
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from guardrails.evaluation.plan import Outcome
 from guardrails.files.azpolicyfactory import read_config
 from tests.reference import REAL
 
+from .command import printed
 from .compare import Tally, compare_values
 
 FOLDER: Final = REAL / "oracles" / "azpolicyfactory"
@@ -124,3 +126,86 @@ def test_the_model_answers_what_azpolicyfactory_answered() -> None:
                 FolderAnswer(others, beside.outcome, beside.stage),
             )
     tally.check("azpolicyfactory")
+
+
+SCHEMA_TEXT: Final = '{"$schema": "http://json-schema.org/draft-07/schema#"}'
+WHERE: Final = ("--deploy-to", CORP, "--now", "2026-11-28T15:40:00Z", "--time-zone", "UTC", "--format", "json")
+
+
+def written_out(folder: Path) -> dict[str, dict[str, Any]]:
+    """Write each case to the folder of an environment of its own; return name of the folder -> what is wanted."""
+    above = folder / "policyExemptions"
+    above.mkdir()
+    (above / "policyExemption.schema.json").write_text(SCHEMA_TEXT)
+    found: dict[str, dict[str, Any]] = {}
+    for number, (_, wanted, _) in enumerate(cases()):
+        own = above / f"{number:03}"
+        source = FOLDER / "files" / wanted.get("file", "none")
+        if "text" in wanted:
+            own.mkdir()
+            (own / "a.json").write_text(wanted["text"], "utf-8", newline="")
+        elif source.is_dir():
+            shutil.copytree(source, own, copy_function=shutil.copyfile)
+        else:
+            own.mkdir()
+            shutil.copyfile(source, own / source.name)
+        found[own.name] = wanted
+        for one in own.rglob("*"):
+            one.chmod(0o700)
+    return found
+
+
+def compare_said(tally: Tally, where: str, wanted: dict[str, Any], said: list[dict[str, Any]], run: Any) -> None:
+    """Compare what the command prints of an environment: its exemptions, and its deployment."""
+    for path, one in wanted.get("files", {"": wanted}).items():
+        file = next(each for each in run["files"] if each["path"].endswith(path))
+        if schema := one.get("schema"):
+            status = "valid" if schema["valid"] else "unreadable" if schema.get("readable") is False else "invalid"
+            check(tally, f"{where} {path}, schema", status, file["schema"])
+            check(tally, f"{where} {path}, faults", schema.get("faults", []), file["schema"] and file["faults"])
+        check(tally, f"{where} {path}, checks", one["checks"] or "never ran", file["checks"] or "never ran")
+        if build := one.get("build"):
+            check(tally, f"{where} {path}, build", BUILDS.get(build, Build.STOPS), file["build"])
+    if "build" in wanted and wanted["build"].startswith("stops"):
+        check(tally, f"{where}, build", ("refused", "build"), (run["outcome"], run["stage"]))
+    sent = [one for one in said if one["deployed"] is not False]
+    if error := wanted.get("deploys", {}).get("error"):
+        check(tally, f"{where}, error", ("refused", error["stage"], 0), (run["outcome"], run["stage"], len(sent)))
+        return
+    exemptions = wanted.get("deploys", {}).get("exemptions", [])
+    check(tally, f"{where}, ids", sorted(one["id"] for one in exemptions), sorted(str(one["id"]) for one in sent))
+    for one in exemptions:
+        ours = next(each for each in sent if each["id"] == one["id"])
+        unknown = {each["at"].rpartition("/")[2] for each in ours["unknown"]}
+        check(tally, f"{where}, unknown", {"createdBy", "hidden_vml_name", "hidden_vml_version"}, unknown)
+        got = {key: ours[key] for key in ("id", "name", "apiVersion", "properties")}
+        for key in unknown:
+            got["properties"]["metadata"].pop(key)
+            one["properties"]["metadata"].pop(key)
+        compare_values(tally, _without_template(one), got, f"{where}, {one['name']}")
+
+
+@recorded
+def test_the_command_says_what_azpolicyfactory_does(tmp_path: Path) -> None:
+    wanted = written_out(tmp_path)
+    said = printed([str(tmp_path / "policyExemptions"), *WHERE])
+    assert {one["format"] for one in said["deployments"]} == {"azpolicyfactory"}
+    tally = Tally()
+    for run in said["deployments"]:
+        folder = run["files"][0]["path"].split("/")[0 if run["files"][0]["path"][0] != "p" else 1]
+        own = [one for one in said["exemptions"] if f"/{folder}/" in f"/{one['path']}"]
+        compare_said(tally, folder, wanted.pop(folder), own, run)
+    assert wanted == {}
+    tally.check("azpolicyfactory, command")
+
+
+@recorded
+def test_a_file_that_is_named_is_checked_by_itself() -> None:
+    files = sorted(path for path in (FOLDER / "files").glob("*.json") if "65-" not in path.name)
+    said = printed([*map(str, files), *WHERE])
+    assert said["errors"] == []
+    tally = Tally()
+    for file, run in zip(files, said["deployments"], strict=True):
+        own = [one for one in said["exemptions"] if one["path"] == run["files"][0]["path"]]
+        compare_said(tally, file.name, json.loads((FOLDER / "expected" / file.name).read_text("utf-8")), own, run)
+    tally.check("azpolicyfactory, files by name")

@@ -90,7 +90,7 @@ class Judged:
     """One exemption that code would deploy.
 
     Attributes:
-        format: `arm`, `bicep` or `epac`.
+        format: `arm`, `bicep`, `epac` or `azpolicyfactory`.
         place, via, deployed, entry, id, scope, name, api_version, properties: as guardrails.evaluation.plan has them.
         parameters: the path of the parameter file; None where there is none.
         findings: what the rules say of it, ordered by code; () where it is not deployed.
@@ -224,6 +224,7 @@ class Answer:
             "schema": SCHEMA,
             "exemptions": [one.to_json() for one in self.exemptions],
             "deployments": [one.to_json() for one in self.deployments],
+            "files": [file for one in self.deployments if one.planning for file in one.planning.files],
             "errors": [one.to_json() for one in self.errors],
             "notes": self.notes,
             "skipped": list(self.skipped),

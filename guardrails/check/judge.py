@@ -1,8 +1,9 @@
 """The rules on what code would deploy: each exemption as if it were written now. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects
@@ -11,7 +12,7 @@ from guardrails.check.partial import PROPERTIES, Seen, seen
 from guardrails.decisions.assess import Finding, Verdict, assess_all
 from guardrails.errors import Permanent
 from guardrails.evaluation.plan import PlannedExemption
-from guardrails.evaluation.values import Cause, MarkedText, Unknown, Value, escaped, first_unknown, marks_of
+from guardrails.evaluation.values import Cause, MarkedText, Place, Unknown, Value, escaped, first_unknown, marks_of
 from guardrails.exemption.applies import outside
 from guardrails.exemption.facts import (
     NO_POLICIES,
@@ -21,6 +22,7 @@ from guardrails.exemption.facts import (
     Gone,
     Outside,
     Planned,
+    Risk,
     Together,
     Unread,
 )
@@ -41,6 +43,19 @@ _PLAIN = Planned()
 _NO_CAUSES: frozenset[Cause] = frozenset()
 
 
+class Risky(NamedTuple):
+    """What a deployer of exemption files does with an exemption without a word.
+
+    Attributes:
+        places: name of a rule -> the place of what its risk is about.
+        place_of: the place of a part of the properties, by its JSON pointer: `/metadata/owner`.
+    """
+
+    risks: tuple[Risk, ...]
+    places: Mapping[str, Place]
+    place_of: Callable[[str], Place]
+
+
 @dataclass(slots=True)
 class Candidate:
     """An exemption to judge.
@@ -52,6 +67,7 @@ class Candidate:
         next_run: when the code is deployed again, UTC; None where nobody said.
         azure: what is known of Azure where it goes.
         now: the time that it is judged at, UTC.
+        risky: of a file of a deployer of exemption files; None elsewhere.
     """
 
     judged: Judged
@@ -61,6 +77,7 @@ class Candidate:
     next_run: timedelta | None
     azure: AzureObjects
     now: datetime
+    risky: Risky | None = None
 
 
 def skipped_rules(ruleset: Ruleset) -> tuple[str, ...]:
@@ -97,8 +114,14 @@ def judge_all(
     for (one, plain), assessment in zip(left, assess_all(known, ruleset), strict=True):
         if assessment.findings:
             reasons = {} if plain else {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
-            one.judged.findings = tuple([_place(finding, one, ruleset, reasons) for finding in assessment.findings])
+            findings = assessment.findings if one.judged.deployed is not False else _of_risks(one, assessment.findings)
+            one.judged.findings = tuple([_place(finding, one, ruleset, reasons) for finding in findings])
     return problems
+
+
+def _of_risks(one: Candidate, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings of what is not deployed: only what its deployer does counts there."""
+    return [finding for finding in findings if one.risky and finding.rule in one.risky.places]
 
 
 def _excluded(exemption: Exemption, ruleset: Ruleset, now: datetime) -> str:
@@ -143,7 +166,8 @@ def planned_of(one: Candidate, found: Seen) -> Planned:
     """Return how an exemption's values come about, for the rules about code."""
     end = _causes(_member(one.now_properties, "expiresOn"))
     name = _causes(one.planned.name) or _causes(one.planned.id)
-    if not (end or name or found.strange or found.absent or one.next_run):
+    risks = one.risky.risks if one.risky else ()
+    if not (end or name or found.strange or found.absent or one.next_run or risks):
         return _PLAIN
     return Planned(
         end_by=_functions(end),
@@ -152,6 +176,7 @@ def planned_of(one: Candidate, found: Seen) -> Planned:
         strange={name: next(iter(nearest(name, PROPERTIES)), "") for name in found.strange},
         absent=found.absent,
         next_run=one.now + one.next_run if one.next_run else None,
+        risks=risks,
     )
 
 
@@ -167,9 +192,12 @@ def _functions(causes: frozenset[Cause]) -> tuple[str, ...]:
 
 def _place(finding: Finding, one: Candidate, ruleset: Ruleset, reasons: Mapping[str, str]) -> Placed:
     unknown = finding.status is Verdict.UNKNOWN
+    if one.risky and finding.rule in one.risky.places:
+        return Placed(finding, "", one.risky.places[finding.rule])
     at = reasons.get(finding.text, "") if unknown else _pointer(finding, one, ruleset)
     if at.startswith("/properties"):
-        return Placed(finding, at, one.planned.place_of(at.removeprefix("/properties")))
+        place_of = one.risky.place_of if one.risky else one.planned.place_of
+        return Placed(finding, at, place_of(at.removeprefix("/properties")))
     return Placed(finding, at, one.planned.place)
 
 

@@ -140,6 +140,8 @@ class EpacRun:
         for path in self._paths:
             for found_folder in _own_folders(path if path.is_dir() else path.parent):
                 place = self._repository.relative(found_folder)
+                if place in self._repository.factory:
+                    continue
                 folders.setdefault(place, _Folder(place, own=True, files=[*self._listed(place)]))
         for given in self._repository.epac:
             place = self._repository.relative(Path(given))

@@ -8,7 +8,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from guardrails.check.azure_objects import AzureObjects
     from guardrails.check.explain import Origin
     from guardrails.cli.check_epac import Planned
+    from guardrails.cli.check_factory import Made
 
 _TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
 _AT_ONCE: Final = 50
@@ -82,7 +83,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     makes = asked and deploys_assignments(repository, files.templates)
     present = datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes)
-    _put_together(run, checked_by(job, files.templates), job, _epac(job, files.epac, paths))
+    _put_together(run, checked_by(job, files.templates), job, _deployers(job, files, paths))
     return run
 
 
@@ -96,6 +97,7 @@ class _Files:
         self._code = Code(repository)
         self.templates: list[Found] = []
         self.epac: list[Found] = []
+        self.factory: list[Found] = []
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
 
@@ -108,6 +110,8 @@ class _Files:
                 self.templates.append(found)
             elif found.kind is Kind.EPAC:
                 self.epac.append(found)
+            elif found.kind is Kind.AZPOLICYFACTORY:
+                self.factory.append(found)
             else:
                 self._keep(self._code.parameters(found.path, found.data))
         self.given = tuple(filter(None, map(self._given, self._named())))
@@ -216,16 +220,27 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _epac(job: Job, found: Sequence[Found], paths: Sequence[Path]) -> "Planned | None":
-    """Return what EPAC plans; None where there is none of its files."""
-    if not (found or job.repository.epac or job.repository.epac_seen):
-        return None
-    from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
+def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Planned | Made"]:
+    """Yield what the deployers of exemption files make of theirs."""
+    repository, found = job.repository, files.epac
+    if files.factory or repository.epac_seen:
+        from guardrails.cli.check_factory import SCHEMA, environments, factory_run  # noqa: PLC0415 - see below
 
-    return EpacRun(job, paths).plan(found)
+        schemas = [one.path for one in found if one.path.rpartition("/")[2] == SCHEMA]
+        some = environments(repository, files.factory, paths, schemas)
+        whole = [one.folder for one in some if one.whole]
+        repository.factory = frozenset(whole)
+        taken = (SCHEMA, *(f"{folder}/" for folder in whole if folder))
+        found = [one for one in found if not one.path.startswith(taken) and not one.path.endswith(f"/{SCHEMA}")]
+        if some:
+            yield factory_run(job, some)
+    if found or repository.epac or repository.epac_seen:
+        from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
+
+        yield EpacRun(job, paths).plan(found)
 
 
-def _put_together(run: Run, checked: Sequence[Checked], job: Job, epac: "Planned | None") -> None:
+def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Iterable["Planned | Made"]) -> None:
     """Put what became of the templates into the answer: what others deploy is not there by itself."""
     answer, inputs = run.answer, job.inputs
     roots = roots_of({one.path: one.modules for one in checked})
@@ -244,12 +259,12 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, epac: "Planned
                 judged.append((exemption, inputs.azure(each.options)))
         if some and one.incomplete:
             answer.notes.append(f"{one.path}: {one.incomplete}")
-    if epac:
-        answer.deployments += epac.deployments
-        answer.errors += epac.errors
-        answer.notes += epac.notes
-        answer.exemptions += [one for one, _ in epac.judged]
-        judged += epac.judged
+    for made in deployers:
+        answer.deployments += made.deployments
+        answer.errors += made.errors
+        answer.notes += made.notes
+        answer.exemptions += [one for one, _ in made.judged]
+        judged += made.judged
     for path in job.parameters.given:
         if path not in fitting:
             answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from guardrails.azpolicyfactory.build import Build
 from guardrails.check.answer import SCHEMA
 from guardrails.check.epac import FORMAT as EPAC
+from guardrails.check.factory import FORMAT as FACTORY
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
 from guardrails.epac.plan import Action
@@ -17,9 +19,11 @@ ADDRESS: Final = "urn:exemption-guardrails:check.schema.1.json"
 
 _LINE: Final = {"type": "integer", "minimum": 0}
 _MAYBE: Final = {"type": ["string", "null"]}
-_FORMAT: Final = {"enum": [*map(str, Language), EPAC]}
+_FORMAT: Final = {"enum": [*map(str, Language), EPAC, FACTORY]}
 _NUMBER: Final = {"type": ["integer", "null"], "minimum": 0}
 _ANY: Final = {"type": ["null", "boolean", "number", "string", "array", "object"]}
+_PASSED: Final = {"enum": ["pass", "fail", None]}
+_CHECKS: Final = ("schema", "schemaNamed", "approvedBefore", "twoPeople")
 
 
 def schema() -> dict[str, Any]:
@@ -28,6 +32,7 @@ def schema() -> dict[str, Any]:
         "schema": {"const": SCHEMA},
         "exemptions": _list("exemption", "Each exemption that the code would deploy, once for each deployment."),
         "deployments": _list("deployment", "Each template with its parameters."),
+        "files": _list("file", "All files of deployments that have `files`."),
         "errors": _list("error", "What could not be read; line and column are 0 where it is about a whole file."),
         "notes": _texts("What is worth knowing of the run."),
         "skipped": _texts("Rules that are on and that no check of code can run."),
@@ -130,10 +135,13 @@ def _definitions() -> dict[str, Any]:
         "file": _closed(
             {
                 "path": {"type": "string"},
-                "schema": {"enum": [*map(str, SchemaVerdict), None]},
-                "faults": _array(_closed({"at": {"type": "string"}, "rule": {"type": "string"}}, ""), ""),
-                "checks": {"type": ["object", "null"]},
-                "build": _MAYBE,
+                "schema": {"enum": [*map(str, SchemaVerdict), None], "description": "null: not certain."},
+                "faults": _array(_FAULT, "What the schema refuses; `key` where one is missing."),
+                "checks": {
+                    "anyOf": [_closed(dict.fromkeys(_CHECKS, _PASSED), ""), {"type": "null"}],
+                    "description": "The deployer's own checks; null: they never run for this file.",
+                },
+                "build": {"enum": [*map(str, Build), None], "description": "AzPolicyFactory's build step."},
             },
             "",
         ),
@@ -161,3 +169,14 @@ def _closed(properties: Mapping[str, Any], description: str, optional: tuple[str
         "additionalProperties": False,
     }
     return made | ({"description": description} if description else {})
+
+
+_FAULT: Final = _closed(
+    {
+        "at": {"type": "string", "description": "A JSON pointer into the file."},
+        "rule": {"type": "string"},
+        "key": {"type": "string"},
+    },
+    "",
+    optional=("key",),
+)

@@ -36,6 +36,8 @@ _BINARY: Final = frozenset({
 class Kind(StrEnum):
     """What a file is."""
 
+    AZPOLICYFACTORY = "azpolicyfactory"
+    """One exemption of AzPolicyFactory."""
     BICEP = "bicep"
     BICEP_PARAMETERS = "bicepparam"
     ARM = "arm"
@@ -91,6 +93,7 @@ class Repository:
     Attributes:
         epac: absolute folders whose files are EPAC's, besides those below a folder called policyExemptions.
         epac_seen: the walk came by a folder of that name, or began in one.
+        factory: folders of environments of AzPolicyFactory, from the root: EPAC does not read them.
     """
 
     def __init__(self, root: Path) -> None:
@@ -102,6 +105,7 @@ class Repository:
         self._real: dict[str, bool] = {}
         self.epac: tuple[str, ...] = ()
         self.epac_seen = False
+        self.factory: frozenset[str] = frozenset()
 
     def relative(self, path: Path) -> str:
         """Return the path of an absolute path from the root; itself where it is elsewhere."""
@@ -140,6 +144,36 @@ class Repository:
                 return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
+
+    def folders(self, path: str) -> list[str]:
+        """Return the paths of a folder's own folders that are neither links nor hidden. Raises Unreadable."""
+        full = self._prefix + path
+        try:
+            self._check_inside(full)
+            with os.scandir(full) as entries:
+                names = [one.name for one in entries if one.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            raise Unreadable(f"cannot be read: {_why(error)}") from None
+        return sorted(f"{path}/{name}".lstrip("/") for name in names if not name.startswith("."))
+
+    def json_below(self, folder: str) -> Iterator[tuple[str, bytes | Unreadable]]:
+        """Yield the JSON files at and below a folder: the path of each from the root, its bytes or why there are none.
+
+        Links to folders are not followed; what .gitignore leaves out is left out.
+        """
+        top = (self._prefix + folder).rstrip("/")
+        for here, folders, names in os.walk(top):
+            ignores = self._ignores(here)
+            deep = here.count("/") - top.count("/") >= DEEPEST
+            folders[:] = sorted(one for one in folders if one != ".git" and not ignores(f"{here}/{one}", True))  # noqa: FBT003
+            folders[:] = [] if deep else folders
+            for name in sorted(names):
+                if name.lower().endswith(".json") and not ignores(f"{here}/{name}", False):  # noqa: FBT003
+                    path = self.relative(Path(here) / name)
+                    try:
+                        yield path, self.read(path)
+                    except Unreadable as error:
+                        yield path, error
 
     def walk(self, paths: Sequence[Path]) -> Iterator[Found | Trouble]:
         """Yield the files at and below some absolute paths, each once, in the order of their names."""
@@ -292,6 +326,8 @@ def holds_epac(ending: str, data: bytes) -> bool:
 
 _SCHEMA: Final = re.compile(rb"deployment(Template|Parameters)\.json", re.IGNORECASE)
 _VERSION: Final = b'"contentversion"'
+_FACTORY: Final = re.compile(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""", re.IGNORECASE)
+_IS_SCHEMA: Final = b"//json-schema.org/"
 _BICEP_TEXT: Final = re.compile(
     rb"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
 )
@@ -315,6 +351,8 @@ def kind_of(ending: str, data: bytes) -> Kind | None:
     lower = text.lower()
     if _VERSION in lower:
         return Kind.ARM if b'"resources"' in lower else Kind.ARM_PARAMETERS if b'"parameters"' in lower else None
+    if _FACTORY.search(text) and _IS_SCHEMA not in lower:
+        return Kind.AZPOLICYFACTORY
     return _bicep(text) if text.startswith(b"/") else None
 
 

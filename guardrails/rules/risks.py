@@ -6,6 +6,7 @@ from guardrails.rules.base import PASS, Case, Outcome, Violation
 NO_CONTROL = "A policy sees what is sent, not the file that a deployer read."
 NO_REVERT = "only a check of code runs it"
 EPAC = "EPAC, seen at commit 6043576 (2026-08)"
+AZPOLICYFACTORY = "AzPolicyFactory, seen at commit a0362fe (2026-08)"
 
 
 def report(facts: Facts, rule: str) -> Outcome:
@@ -17,6 +18,6 @@ def report(facts: Facts, rule: str) -> Outcome:
     return PASS
 
 
-def sample(title: str, rule: str, text: str, correction: str) -> Case:
+def sample(title: str, rule: str, text: str, correction: str, deployer: str = EPAC) -> Case:
     """Return an example of a risk."""
-    return Case(title, facts={"planned": Planned(risks=(Risk(rule, text, EPAC, correction),))})
+    return Case(title, facts={"planned": Planned(risks=(Risk(rule, text, deployer, correction),))})

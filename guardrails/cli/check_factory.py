@@ -1,0 +1,177 @@
+"""The files of AzPolicyFactory in a run of `check`: which belong to one environment, and what becomes of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from guardrails.azpolicyfactory.config import ConfigFile
+from guardrails.azpolicyfactory.folder import folder_answer
+from guardrails.check.answer import Deployment, Judged, Problem
+from guardrails.check.azure_objects import AzureObjects
+from guardrails.check.factory import candidates_of, deployment_of
+from guardrails.check.judge import Candidate, judge_all
+from guardrails.check.world import Targets, WrongScope
+from guardrails.cli.check_batch import Job
+from guardrails.epac.instants import NoZone, Runner
+from guardrails.errors import Misconfigured
+from guardrails.evaluation.template import ScopeKind
+from guardrails.files.azpolicyfactory import read_config
+from guardrails.files.walk import Found, Repository, Unreadable
+
+SCHEMA: Final = "policyExemption.schema.json"
+"""The file that is next to the folders of the environments."""
+_ABOVE: Final = "policyexemptions"
+"""The folder, in lower case, that has the folders of the environments in it."""
+
+
+@dataclass(slots=True)
+class Environment:
+    """Files that are deployed together.
+
+    Attributes:
+        folder: from the root.
+        files: those that were found by their content.
+        whole: all JSON files of the folder belong to it.
+    """
+
+    folder: str
+    files: list[Found]
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class Made:
+    """What became of the files."""
+
+    deployments: list[Deployment] = field(default_factory=list)
+    judged: list[tuple[Judged, AzureObjects]] = field(default_factory=list)
+    errors: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def factory_run(job: Job, some: Sequence[Environment]) -> Made:
+    """Check environments of AzPolicyFactory. Raises Misconfigured for a time zone that does not exist."""
+    made = Made()
+    runner = _runner(job)
+    candidates: list[Candidate] = []
+    for environment in some:
+        files = [*_files(job.repository, environment, made)]
+        if not files:
+            continue
+        options = job.inputs.options(files[0].path)
+        target = _target(job, files[0].path, made)
+        now = options.now or job.present
+        answer = folder_answer(files, target, runner, now)
+        made.deployments.append(deployment_of(answer))
+        azure = job.inputs.azure(options)
+        own = [*candidates_of(answer, target, options, azure, now)]
+        made.judged += [(one.judged, azure) for one in own]
+        candidates += own
+        if any(one.named for one in environment.files):
+            note = "by itself, as if no other file of its folder were deployed with it; name the folder to check both"
+            made.notes.append(f"{environment.files[0].path}: checked {note}")
+    problems = judge_all(candidates, job.ruleset, makes_assignments=job.makes_assignments)
+    made.errors += [Problem(*judged.place, message) for judged, message in problems]
+    return made
+
+
+def _runner(job: Job) -> Runner:
+    try:
+        return Runner.of(job.args.time_zone, "")
+    except NoZone as error:
+        remedy = "Give a name such as UTC or Europe/Berlin."
+        raise Misconfigured(f"--time-zone: {error}", code="bad-use", remedy=remedy) from None
+
+
+def _target(job: Job, path: str, made: Made) -> str:
+    """Return the id of the management group that the environment of a file goes to; "" where nobody said."""
+    try:
+        return Targets.of(job.inputs.options(path).deploy_to).scope_for(ScopeKind.MANAGEMENT_GROUP) or ""
+    except WrongScope as error:
+        made.errors.append(Problem(job.inputs.place_of(path), 0, 0, f"deploy_to: {error}"))
+        return ""
+
+
+def _files(repository: Repository, environment: Environment, made: Made) -> Iterator[ConfigFile]:
+    """Yield the files of an environment, by their paths."""
+    data: dict[str, bytes] = {one.path: one.data for one in environment.files}
+    if environment.whole:
+        for path, said in repository.json_below(environment.folder):
+            if isinstance(said, Unreadable):
+                made.errors.append(Problem(path, 0, 0, str(said)))
+            elif path.rpartition("/")[2] != SCHEMA:
+                data.setdefault(path, said)
+    for path, content in sorted(data.items()):
+        name = path[len(environment.folder) + 1 :] if environment.folder else path
+        yield read_config(content, path, name)
+
+
+def environments(
+    repository: Repository, found: Sequence[Found], asked: Sequence[Path], schemas: Sequence[str]
+) -> list[Environment]:
+    """Return the environments of some files, and those where a schema is: a named file is one by itself.
+
+    Args:
+        asked: the absolute paths that the run was given.
+        schemas: the paths of the files SCHEMA that the walk came by.
+    """
+    made = [Environment(one.path.rpartition("/")[0], [one]) for one in found if one.named]
+    by_folder: dict[str, Environment] = {}
+    given = {repository.relative(path) for path in asked}
+    direct = {one.path.rpartition("/")[0] for one in found if not one.named}
+    for one in found:
+        if one.named:
+            continue
+        folder = _marked(repository, one.path)
+        whole = folder is not None
+        if folder is None:
+            above = [here for here in _up(one.path) if here in direct]
+            folder = above[-1]
+            whole = folder in given
+        by_folder.setdefault(folder, Environment(folder, [], whole)).files.append(one)
+    for folder in _of_schemas(repository, asked, schemas):
+        by_folder.setdefault(folder, Environment(folder, [], whole=True))
+    return [*made, *by_folder.values()]
+
+
+def _of_schemas(repository: Repository, asked: Sequence[Path], schemas: Sequence[str]) -> Iterator[str]:
+    """Yield the folders of environments that the place of the schema says, whatever is in them."""
+    for path in asked:
+        if path.is_dir():
+            below = ""
+            for folder in (here := repository.relative(path), *_up(here)):
+                if below and _has_schema(repository, folder):
+                    yield below
+                    break
+                below = folder
+    above = [path.rpartition("/")[0] for path in schemas]
+    for folder in dict.fromkeys(above):
+        try:
+            yield from repository.folders(folder)
+        except Unreadable:  # then it has no files, either
+            continue
+
+
+def _marked(repository: Repository, path: str) -> str | None:
+    """Return the folder of a file's environment, where what is above says it; None where nothing does."""
+    below = ""
+    for folder in _up(path):
+        if folder.rpartition("/")[2].lower() == _ABOVE or _has_schema(repository, folder):
+            return below or folder
+        below = folder
+    return None
+
+
+def _has_schema(repository: Repository, folder: str) -> bool:
+    try:
+        return SCHEMA in repository.listed(folder)
+    except Unreadable:
+        return False
+
+
+def _up(path: str) -> Iterator[str]:
+    """Yield the folders above a file, the nearest first; "" is the root."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path

@@ -16,7 +16,7 @@ References:
 from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage, never
 from guardrails.rules.risks import NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "depends-on-runner"
@@ -34,6 +34,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     remediation="Write the date in UTC, with Z at its end.",
     check=check,
+    next_change=never,
     stage=Stage.CODE,
     control=NO_CONTROL,
     good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),

@@ -17,7 +17,7 @@ References:
 from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, Stage, never
 from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
 
 NAME = "deploys-nothing"
@@ -35,6 +35,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     remediation="Add subscriptionId beside resourceGroupName.",
     check=check,
+    next_change=never,
     stage=Stage.CODE,
     control=NO_CONTROL,
     good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),

@@ -1,7 +1,7 @@
 """The figures of `check`, side by side with what it is measured against, in turns, so that both share the noise.
 
-python -m tests.bench_check            all of them
-python -m tests.bench_check peak DIR   what one run in a process of its own takes, MiB
+python -m tests.bench_check             all of them
+python -m tests.bench_check parse DIR   the parsers alone, on the files of a folder
 """
 
 import json
@@ -11,8 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -125,41 +124,18 @@ def parse_alone(folder: Path) -> None:
             json.loads(path.read_bytes())
 
 
-def check(folder: Path) -> None:
-    """Run the command on a folder; its output goes nowhere."""
-    from guardrails.cli.main import main  # noqa: PLC0415 - imported where it is timed
-
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        code = main(["check", str(folder), "--deploy-to", _GROUP])
-    if code not in (0, 1):
-        raise RuntimeError(f"check exited with {code}")
-
-
-def in_process(work: str, folder: Path) -> tuple[float, float]:
-    """Run `parse` or `check` in a new process; return its seconds and MiB."""
-    command = [sys.executable, "-m", "tests.bench_check", work, str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=_compiled(), check=True, capture_output=True, text=True)  # noqa: S603
-    seconds, mib = done.stdout.split()
-    return float(seconds), float(mib)
-
-
-def timed(work: Callable[[Path], None], folder: Path) -> None:
-    """Do some work; print its seconds, and the most memory of this process in MiB."""
-    started = time.perf_counter()
-    work(folder)
-    seconds = time.perf_counter() - started
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(seconds, int(line.split()[1]) / 1024)
-
-
 def against_parsing() -> Iterator[tuple[str, float, str]]:
     """Compare with the parsers alone: 10,000 exemptions in 1,000 files."""
     folder = BUILD / "many"
     furnish(folder, FILES, EXEMPTIONS)
-    runs: dict[str, list[tuple[float, float]]] = {"parse": [], "check": []}
+    commands = {
+        "parse": [sys.executable, "-m", "tests.bench_check", "parse", str(folder)],
+        "check": [sys.executable, "-m", "guardrails", "check", str(folder), "--deploy-to", _GROUP],
+    }
+    runs: dict[str, list[tuple[float, float]]] = {work: [] for work in commands}
     for _ in range(RUNS):
-        for work, done in runs.items():
-            done.append(in_process(work, folder))
+        for work, command in commands.items():
+            runs[work].append(_measured(command))
     seconds = {work: statistics.median(one for one, _ in done) for work, done in runs.items()}
     yield "check_parse_seconds", seconds["parse"], "s"
     yield "check_seconds", seconds["check"], "s"
@@ -238,11 +214,12 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _resident(pid: int) -> int:
+    """Return the memory of a process, KiB; what it shares with others is shared out among them."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def _compiled() -> dict[str, str]:
@@ -261,9 +238,7 @@ def figures() -> Iterator[tuple[str, float, str]]:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["parse", folder]:
-            timed(parse_alone, Path(folder))
-        case ["check", folder]:
-            timed(check, Path(folder))
+            parse_alone(Path(folder))
         case _:
             for figure, value, unit in figures():
                 print(f"bench {figure} {value:.3f} {unit}", flush=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from guardrails.check.answer import Deployment, Done, Judged, Planning
 from guardrails.epac.entries import EpacFile
 from guardrails.epac.instants import NetDate
-from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message, sent
+from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message
 from guardrails.epac.schema import verdict
 from guardrails.epac.world import Environment
 from guardrails.evaluation.expressions import Literal, Member, Object
@@ -35,7 +35,7 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
         FORMAT, place, (), deployed, item.entry.number, None, item.id, item.scope, item.name, version, properties,
         done=done,
     )  # fmt: skip
-    body = Object([*_members(item)], place)
+    body = Object([*_members(item, properties)], place)
     planned = PlannedExemption(
         place, (), deployed, item.id, item.scope, item.name, version, properties, body, item.entry.number
     )
@@ -80,29 +80,27 @@ def _properties(item: Item) -> Value:
         "resourceSelectors": item.selectors,
         "assignmentScopeValidation": item.validation,
     }
-    return _texts(sent(made))
+    return _sent(made)
 
 
-def _texts(value: Any) -> Any:
-    """Return a value of JSON, with dates as EPAC writes them."""
+def _sent(value: Any) -> Any:
+    """Return a value as EPAC sends it: without nulls in objects, with dates as texts."""
+    kind = type(value)
+    if kind is str:
+        return value
     if isinstance(value, dict):
-        return {key: _texts(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_texts(one) for one in value]
-    return str(value) if isinstance(value, NetDate) else value
+        return {key: _sent(one) for key, one in value.items() if one is not None}
+    if kind is list:
+        return [_sent(one) for one in value]
+    return str(value) if kind is NetDate else value
 
 
-def _members(item: Item) -> Iterator[Member]:
+def _members(item: Item, properties: Value) -> Iterator[Member]:
     entry = item.entry
     target = next((name for name in _TARGETS if (entry.fields or {}).get(name) not in (None, "")), _TARGETS[0])
-    for name in _properties_of(item):
+    for name in properties:
         place = entry.place_of(target if name == "policyAssignmentId" else name)
         yield Member(name, Literal(None, place), place)
-
-
-def _properties_of(item: Item) -> Sequence[str]:
-    made = _properties(item)
-    return [*made] if isinstance(made, dict) else []
 
 
 def deployment_of(files: Sequence[EpacFile], plan: EpacPlan, paths: Sequence[str]) -> Deployment:

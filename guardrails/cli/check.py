@@ -24,7 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guardrails.cli.options import add_format, add_ruleset, moment, note_ruleset, ruleset_of
+from guardrails.cli.options import add_ruleset, moment, note_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
 from guardrails.exemption.expiry import duration
@@ -102,7 +102,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a Bicep compiler (0.41 or newer): it computes what is unknown, and each disagreement is reported",
     )  # fmt: skip
     add_ruleset(parser)
-    add_format(parser, FORMATS, "text", "default: text")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:

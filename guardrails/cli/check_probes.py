@@ -7,9 +7,7 @@ from typing import Final
 
 from guardrails.evaluation.calls import CALLS
 from guardrails.evaluation.deploy import deploy
-from guardrails.evaluation.functions import FUNCTIONS
-from guardrails.evaluation.functions.deployment import DEPLOYMENT
-from guardrails.evaluation.functions.lambdas import LAMBDAS
+from guardrails.evaluation.functions import MODULES
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import Unknown, first_unknown
 from guardrails.evaluation.world import World
@@ -149,8 +147,7 @@ def tried(probe: Probe) -> str:
 
 def functions() -> Iterator[str]:
     """Yield the names of the functions that are computed, as Microsoft spells them, in order."""
-    tables = (FUNCTIONS, LAMBDAS, DEPLOYMENT)
-    names = {name: one.name for table in tables for name, one in table.items()}
+    names = {name.lower(): name for module in MODULES.values() for name in module}
     names |= {name: names.get(name, _SPELLED.get(name, name)) for name in CALLS}
     yield from (names[name] for name in sorted(names))
 

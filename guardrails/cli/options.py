@@ -6,18 +6,19 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails.cli.schema_version import VERSION, VERSIONS
 from guardrails.cli.screen import Screen
-from guardrails.criteria.table import load_table
-from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
 from guardrails.exemption.sources import NEWEST, is_api_version
 from guardrails.exemption.times import parse_time
 from guardrails.ruleset.model import Ruleset, load_ruleset
+
+if TYPE_CHECKING:
+    from guardrails.criteria.weakened import Criteria
 
 _BREAK: Final = re.compile(r"\s*\n\s*")
 
@@ -130,8 +131,11 @@ def add_criteria(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def criteria_of(args: argparse.Namespace) -> Criteria:
+def criteria_of(args: argparse.Namespace) -> "Criteria":
     """Return the criteria by the table that the arguments name. Raises Misconfigured."""
+    from guardrails.criteria.table import load_table  # noqa: PLC0415 - not every command weighs criteria
+    from guardrails.criteria.weakened import Criteria, own_criteria  # noqa: PLC0415
+
     path = args.criteria or os.environ.get("GUARDRAILS_CRITERIA", "").strip()
     return Criteria(load_table(Path(path))) if path else own_criteria()
 

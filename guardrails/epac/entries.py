@@ -53,7 +53,7 @@ class EpacFile:
         uncertain: why it is not known what EPAC reads of it; "" where it is known.
         root: of JSON, its value; None for a table, and where it is broken.
         columns: of a table, the header's names with their places.
-        notes: what else is odd about it, such as a quote that is never closed.
+        notes: what else is malformed in it, such as a quote that is never closed.
     """
 
     path: str

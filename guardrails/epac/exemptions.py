@@ -108,13 +108,13 @@ def metadata_of(
 
 
 def _key_names(metadata: Mapping[str, Any]) -> list[str]:
-    """Return the keys that EPAC writes: where one is called Keys, its value stands in for all of them."""
+    """Return the keys that EPAC writes: where one is called Keys, EPAC takes its value for all of them."""
     if "Keys" not in metadata:
         return [*metadata]
     said = metadata["Keys"]
     names = said if isinstance(said, list) else [said]
     if not names or not all(isinstance(one, str) and one for one in names):
-        raise Uncertain("a metadata key called Keys stands in for all keys")
+        raise Uncertain("EPAC takes the value of a metadata key called Keys for all keys")
     return [*names]
 
 

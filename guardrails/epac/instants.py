@@ -1,7 +1,7 @@
 """Dates as .NET reads, compares and writes them: EPAC's ends depend on each of these. Pure.
 
 A date of .NET has ticks of 100 ns and a kind, and two dates are compared by their ticks alone, whatever their kind. So
-a local date and one of UTC that are the same instant differ, unless the runner stands in UTC.
+a local date and one of UTC that are the same instant differ, unless the runner is in UTC.
 """
 
 import re

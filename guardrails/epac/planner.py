@@ -26,23 +26,29 @@ _CHILDREN: Final = frozenset((
 """Types of child resources that EPAC looks for, in lower case."""
 
 
-def plan_once(files: Sequence[EpacFile], world: World, cells: Cells) -> EpacPlan:
+type Rows = dict[int, Row | Uncertain]
+"""id() of an entry -> the entry as it is read, or why that is not known: the same in each run."""
+
+
+def plan_once(files: Sequence[EpacFile], world: World, cells: Cells, rows: Rows) -> EpacPlan:
     """Return the plan of one run.
 
     Args:
         files: those of the environment's folder that EPAC reads, in its order.
         cells: reads the JSON in cells of tables.
+        rows: what an earlier run has read of the entries; this one adds the others.
     """
-    return _Planner(files, world, cells).plan()
+    return _Planner(files, world, cells, rows).plan()
 
 
 class _Planner:
     """One run. What an entry leaves to the next ones is here: ids taken, resources asked for, roles seen."""
 
-    def __init__(self, files: Sequence[EpacFile], world: World, cells: Cells) -> None:
+    def __init__(self, files: Sequence[EpacFile], world: World, cells: Cells, rows: Rows) -> None:
         self._files = files
         self._world = world
         self._cells = cells
+        self._rows = rows
         self._targets = Targets(world)
         self._plan = EpacPlan(Outcome.DEPLOYS)
         self._taken: set[str] = set()
@@ -129,11 +135,10 @@ class _Planner:
     # one entry
 
     def _entry(self, entry: Entry) -> None:
-        try:
-            row = read_row(entry, self._world.runner, self._cells)
-        except Uncertain as doubt:
-            self._doubt(str(doubt))
-            self._plan.items.append(nothing_known(entry, str(doubt)))
+        row = self._row(entry)
+        if isinstance(row, Uncertain):
+            self._doubt(str(row))
+            self._plan.items.append(nothing_known(entry, str(row)))
             return
         target = self._targets.of(row)
         self._before = len(self._plan.errors)
@@ -156,6 +161,16 @@ class _Planner:
             self._doubt(target.doubt)
         for wanted in row.scopes:
             self._wanted(row, wanted, target)
+
+    def _row(self, entry: Entry) -> Row | Uncertain:
+        found = self._rows.get(id(entry))
+        if found is None:
+            try:
+                found = read_row(entry, self._world.runner, self._cells)
+            except Uncertain as doubt:
+                found = doubt
+            self._rows[id(entry)] = found
+        return found
 
     def _say_expired(self, row: Row) -> None:
         expired = self._is_expired(row)

@@ -115,7 +115,7 @@ def same(one: Value, other: Value) -> bool:
 def _empty(value: Value) -> bool:
     if isinstance(value, dict):
         if "Count" in value:
-            raise Uncertain("a key called Count stands in for the number of keys")
+            raise Uncertain("EPAC takes the value of a key called Count for the number of keys")
         return not value
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
@@ -157,7 +157,7 @@ def _as_list(value: Value) -> list[Value]:
 
 def _same_objects(one: dict[str, Value], other: dict[str, Value]) -> bool:
     if "Keys" in one or "Keys" in other:
-        raise Uncertain("a key called Keys stands in for the keys of an object that EPAC compares")
+        raise Uncertain("EPAC takes the value of a key called Keys for all keys")
     for key in {name.lower(): name for name in (*other, *one)}.values():
         if not same(_member(one, key), _member(other, key)):
             return False
@@ -219,7 +219,7 @@ _ORDER: Final = {mark: at for at, mark in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^
 
 
 def sort_key(text: str) -> tuple[tuple[int, int], ...]:
-    """Return a key that sorts texts as Sort-Object does: marks, then digits, then letters, without letter case."""
+    """Return a key that sorts texts as Sort-Object does: marks, digits, a to z, without letter case."""
     return tuple((0, _ORDER[one]) if one in _ORDER else (1, ord(one)) for one in text.lower())
 
 

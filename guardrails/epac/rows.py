@@ -41,7 +41,7 @@ class Row:
 
     Attributes:
         targets: name of a target field -> its text; None where the entry lacks it.
-        references: a list, or the single text that stands in its place.
+        references: a list, or the single text in its place.
         validated: its scope and assignment are checked; False with DoNotValidate.
         expires: None for none.
         expires_doubt: why its end is not known; "" where it is.

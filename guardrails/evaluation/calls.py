@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from guardrails.evaluation.frames import Closure, Env, Handle
-from guardrails.evaluation.functions import FUNCTIONS, unsure
-from guardrails.evaluation.functions.base import Function, is_int, kind
-from guardrails.evaluation.functions.deployment import DEPLOYMENT
-from guardrails.evaluation.functions.lambdas import LAMBDAS
+from guardrails.evaluation.expressions import Lambda
+from guardrails.evaluation.frames import Env, Handle
+from guardrails.evaluation.functions import MODULES, find, load
+from guardrails.evaluation.functions.base import FUNCTIONS, Function, is_int, kind, unsure
 from guardrails.evaluation.values import NOWHERE, EngineError, MarkedText, Partial, Unknown, Value, first_unknown
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def call_function(evaluator: "Evaluator", name: str, node: "Call", env: Env) -> 
 
     `name`: the function's, in lower case.
     """
-    found = FUNCTIONS.get(name)
+    found = find(name)
     values = [evaluator.value(argument, env) for argument in node.arguments]
     if found is None:
         return _not_in_table(evaluator, node, values)
@@ -38,7 +37,7 @@ def call_function(evaluator: "Evaluator", name: str, node: "Call", env: Env) -> 
     else:  # plain texts only, as nearly always
         return _placed(evaluator, found, values, node)
     for value in values:
-        if isinstance(value, Handle | Closure):
+        if isinstance(value, Handle):
             return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
         if isinstance(value, str):
             evaluator.spend(len(value) // _LONG)
@@ -100,6 +99,7 @@ def _coalesce(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     """Compute `and` and `or`: arguments after the one that decides are not computed."""
+    load("comparing")
     found = FUNCTIONS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
     decisive = found.name == "or"
@@ -175,9 +175,14 @@ def _fail(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 
 def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
+    from guardrails.evaluation.functions.lambdas import LAMBDAS  # noqa: PLC0415  loaded when it is needed
+
     found = LAMBDAS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
-    values = [evaluator.value(argument, env) for argument in node.arguments]
+    values: list[Value] = [
+        evaluator.closure(argument, env) if isinstance(argument, Lambda) else evaluator.value(argument, env)
+        for argument in node.arguments
+    ]
     whole = values[0]
     if isinstance(whole, Unknown | Partial):
         return evaluator.unknown(whole, [whole], node.place)
@@ -188,6 +193,8 @@ def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 
 def _of_deployment(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
+    from guardrails.evaluation.functions.deployment import DEPLOYMENT  # noqa: PLC0415  loaded when it is needed
+
     values = [evaluator.value(argument, env) for argument in node.arguments]
     found = DEPLOYMENT[node.name.lower()]
     _count(found.name, found.least, found.most, node)
@@ -207,7 +214,7 @@ CALLS: Final[dict[str, Special]] = {
     "copyindex": _copy_index,
     "lambdavariables": _lambda_variables,
     "fail": _fail,
-    **dict.fromkeys(LAMBDAS, _with_lambda),
-    **dict.fromkeys(DEPLOYMENT, _of_deployment),
+    **{name.lower(): _with_lambda for name in MODULES["lambdas"]},
+    **{name.lower(): _of_deployment for name in MODULES["deployment"]},
 }
 """Functions that are more than a computation over the values of their arguments, by name in lower case."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
-from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch
-from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, Handle
+from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
+from guardrails.evaluation.frames import NO_SCOPE, Env, Frame
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
 from guardrails.evaluation.resources import Table, Turn
-from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template
+from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template, is_secure
 from guardrails.evaluation.values import EngineError, Place, Unknown, Value
 from guardrails.evaluation.world import World
 
@@ -27,7 +27,7 @@ def deploy(template: Template, world: World, parameters: ParameterFile | None = 
     return _Deployment(world).run(template, parameters)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Around:
     """What is around a resource: the calls that lead to it, and whether they take place."""
 
@@ -36,7 +36,7 @@ class _Around:
     depth: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Deployment:
     """One run of `deploy`."""
 
@@ -44,6 +44,7 @@ class _Deployment:
     evaluator: Evaluator = field(init=False)
     plan: Plan = field(default_factory=lambda: Plan(Outcome.DEPLOYS))
     doubtful: bool = False
+    refused: set[tuple[Place, str]] = field(default_factory=set)
 
     def run(self, template: Template, parameters: ParameterFile | None) -> Plan:
         """Deploy, and return the plan."""
@@ -95,29 +96,33 @@ class _Deployment:
 
     def _refuse(self, error: EngineError, place: Place, rule: str = "") -> None:
         at = error.place if error.place.path else place
-        found = Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE)
-        if found not in self.plan.diagnostics:
-            self.plan.diagnostics.append(found)
+        if (at, error.message) not in self.refused:
+            self.refused.add((at, error.message))
+            self.plan.diagnostics.append(Diagnostic(at, error.message, rule, Level.ERROR, Stage.EVALUATE))
 
-    def _value(self, node: ex.Node, env: Env, *, counts: bool = True) -> Value:
-        """Return a node's value; Unknown where it is refused, which refuses the deployment if it `counts`."""
+    def _value(self, node: ex.Node, env: Env, *, counts: bool | None = True) -> Value:
+        """Return a node's value; Unknown where it is refused.
+
+        `counts`: that refuses the deployment. None: it may, for whether the value is needed is unknown.
+        """
         try:
             return self.evaluator.value(node, env)
         except (EngineError, TooMuch, RecursionError) as error:
             return self._failed(error, node.place, counts=counts)
 
-    def _guarded(self, compute: Callable[[], Any], place: Place, *, counts: bool = True) -> Any:
+    def _guarded(self, compute: Callable[[], Any], place: Place, *, counts: bool | None = True) -> Any:
         try:
             return compute()
         except (EngineError, TooMuch, RecursionError) as error:
             return self._failed(error, place, counts=counts)
 
-    def _failed(self, error: Exception, place: Place, *, counts: bool) -> Unknown:
+    def _failed(self, error: Exception, place: Place, *, counts: bool | None) -> Unknown:
         if not isinstance(error, EngineError):
             self.doubtful = True
             return Unknown(TOO_MUCH, place)
         if counts:
             self._refuse(error, place)
+        self.doubtful = self.doubtful or counts is None
         return Unknown(f"Azure refuses this: {error.message}", error.place if error.place.path else place)
 
     def _close(self) -> None:
@@ -156,7 +161,9 @@ class _Deployment:
                     self.plan.outputs[name] = wanted
                     continue
             value = self._value(output.value, env)
-            self.plan.outputs[name] = _known(value, output.place)
+            if is_secure(output.type, frame.template):
+                value = Unknown("a secure output is given only in Azure", output.place)
+            self.plan.outputs[name] = known(value, output.place)
 
     # resources
 
@@ -170,13 +177,13 @@ class _Deployment:
             self._declaration(owner, resource, env, around)
 
     def _declaration(self, table: Table, resource: Resource, env: Env, around: _Around) -> None:
-        if env.outside and resource.loop is not None:
+        if env.outside and resource.loop is not None and around.deployed:
             message = "a loop may not stand in a nested template whose expressions are computed outside of it"
             self._refuse(EngineError(message, resource.loop.place), resource.place)
         around_it = resource.enclosing
         if around_it is not None and (resource.loop is not None or around_it.loop is not None):
             self.doubtful = True  # the documents do not allow loops of and around child resources
-        turns = self._guarded(lambda: table.turns(resource, env), resource.place)
+        turns = self._guarded(lambda: table.turns(resource, env), resource.place, counts=around.deployed)
         if not isinstance(turns, Unknown):
             for turn in turns:
                 self._one(table, turn, around)
@@ -196,7 +203,7 @@ class _Deployment:
             self.evaluator.doubtful = doubtful
 
     def _body(self, table: Table, turn: Turn, deployed: bool | None, around: _Around) -> None:  # noqa: FBT001  three-valued
-        resource, counts = turn.resource, deployed is True
+        resource, counts = turn.resource, deployed
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
         if isinstance(identity, Unknown):
             identity = self._parts(table, turn, identity)
@@ -205,10 +212,10 @@ class _Deployment:
             self._exemption(turn, identity, inner)
         elif resource.deployment is not None:
             self._nested(table, turn, inner)
-        elif resource.properties is not None and counts:
-            self._value(resource.properties, turn.env)
-        for node in resource.others if counts else ():
-            self._value(node, turn.env)
+        elif resource.properties is not None and counts is not False:
+            self._value(resource.properties, turn.env, counts=counts)
+        for node in resource.others if counts is not False else ():
+            self._value(node, turn.env, counts=counts)
         if isinstance(identity.type, Unknown):
             self.doubtful = True
 
@@ -226,7 +233,7 @@ class _Deployment:
         condition = turn.resource.condition
         if condition is None or around.deployed is False:
             return around.deployed
-        value = self._value(condition, turn.env)
+        value = self._value(condition, turn.env, counts=around.deployed)
         if isinstance(value, bool):
             return around.deployed if value else False
         if not isinstance(value, Unknown):
@@ -238,7 +245,7 @@ class _Deployment:
 
     def _exemption(self, turn: Turn, identity: Identity, around: _Around) -> None:
         resource = turn.resource
-        counts = around.deployed is True
+        counts = around.deployed
         version = None if resource.api_version is None else self._value(resource.api_version, turn.env, counts=counts)
         properties = {} if resource.properties is None else self._tolerant(resource.properties, turn.env, counts=counts)
         self.plan.exemptions.append(
@@ -250,20 +257,20 @@ class _Deployment:
                 scope=scope_of(identity.id),
                 name=identity.name,
                 api_version=version if version is not None else Unknown("it has no API version", resource.place),
-                properties=properties,
+                properties=_again(properties, resource.place) if turn.env.outside else properties,
                 body=resource.properties,
                 entry=turn.number,
             )
         )
 
-    def _tolerant(self, node: ex.Node, env: Env, *, counts: bool) -> Value:
+    def _tolerant(self, node: ex.Node, env: Env, *, counts: bool | None) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
         if type(node) is not ex.Object:
-            return _known(self._value(node, env, counts=counts), node.place)
+            return known(self._value(node, env, counts=counts), node.place)
         found: dict[str, Value] = {}
         for one in node.members:
             if type(one) is not ex.Member or type(one.key) is not str:
-                return _known(self._value(node, env, counts=counts), node.place)
+                return known(self._value(node, env, counts=counts), node.place)
             value = one.value
             kind_ = type(value)
             if kind_ is ex.Literal:
@@ -271,7 +278,7 @@ class _Deployment:
             elif kind_ is ex.Object:
                 found[one.key] = self._tolerant(value, env, counts=counts)
             else:
-                found[one.key] = _known(self._value(value, env, counts=counts), value.place)
+                found[one.key] = known(self._value(value, env, counts=counts), value.place)
         return found
 
     def _nested(self, table: Table, turn: Turn, around: _Around) -> None:
@@ -283,7 +290,7 @@ class _Deployment:
         if not deployment.inner:
             self._read_outer(table, turn, deployment.template, inner)
             return
-        child = self._guarded(lambda: table.child(turn), place, counts=around.deployed is True)
+        child = self._guarded(lambda: table.child(turn), place, counts=around.deployed)
         if isinstance(child, Unknown):
             self._read(deployment.template)
             self.doubtful = self.doubtful or around.deployed is not False
@@ -299,13 +306,19 @@ class _Deployment:
         given = turn.resource.deployment.parameters if turn.resource.deployment else {}
         if any(one.default is None and name not in given for name, one in template.parameters.items()):
             self.doubtful = True
-        scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place)
+        scope = self._guarded(lambda: table.scope_of(turn), turn.resource.place, counts=around.deployed)
         self._resources(turn.env.frame, template, turn.env.moved(scope), around)
 
 
-def _known(value: Value, place: Place) -> Value:
-    """Return a value that may be sent; Unknown for a resource that is used as a value."""
-    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
+def _again(value: Value, place: Place) -> Value:
+    """Return values of a nested template that was computed outside of it: a text in brackets is computed once more."""
+    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
+        return Unknown("Azure computes this text in brackets once more, in the nested template", place)
+    if isinstance(value, list):
+        return [_again(one, place) for one in value]
+    if type(value) is dict:
+        return {key: _again(one, place) for key, one in value.items()}
+    return value
 
 
 def _undecided(around: _Around) -> _Around:

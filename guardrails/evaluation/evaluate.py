@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
-from guardrails.evaluation.constraints import checked
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
-from guardrails.evaluation.functions.base import is_int, kind, unsure
+from guardrails.evaluation.functions.base import kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import composite, formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
-from guardrails.evaluation.template import Language, ParameterDeclaration, VariableDeclaration, takes_null
+from guardrails.evaluation.loops import turns_of, turns_over
+from guardrails.evaluation.template import Language, ParameterDeclaration, TypeOf, VariableDeclaration, takes_null
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -36,10 +36,6 @@ WORK: Final = 300_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
 DEPTH: Final = 120
 """Nodes within nodes that are computed, across variables, lambdas and functions."""
-AZURE_TURNS: Final = 800
-"""Turns of one loop that Azure allows."""
-MOST_TURNS: Final = 10_000
-"""Turns beyond which a loop over values is refused; from AZURE_TURNS on that is not known for certain."""
 
 
 class TooMuch(Exception):
@@ -197,7 +193,7 @@ class Evaluator:
     def _part(self, node: ex.Node, env: Env) -> Value:
         if type(node) is ex.Literal:
             return node.value
-        value = self.value(node, env)
+        value = known(self.value(node, env), node.place)
         if type(node) in _NOT_BUILT:
             self.charge(value)
         return value
@@ -343,8 +339,12 @@ class Evaluator:
             return test
         return self.unknown(test, [test, one, other], test.place)
 
-    def _lambda(self, node: ex.Lambda, env: Env) -> Value:
-        return Closure(self.value, node, env)
+    def _lambda(self, node: ex.Lambda, _env: Env) -> Value:
+        raise EngineError("a lambda stands where no function takes one", node.place)
+
+    def closure(self, node: ex.Lambda, env: Env) -> Closure:
+        """Return a lambda that is an argument of a function that takes one."""
+        return Closure(lambda body, inside: known(self.value(body, inside), body.place), node, env)
 
     def _comprehension(self, node: ex.Comprehension, env: Env) -> Value:
         if env.outside and node.loop.count is not None:
@@ -366,7 +366,7 @@ class Evaluator:
         return found
 
     def turns(self, loop: ex.Loop, env: Env, *, innermost: bool) -> list[Env] | Unknown:
-        """Return the environment of each turn of a loop. Raises EngineError for a count that is refused.
+        """Return the environment of each turn of a loop. Raises EngineError for a loop that is refused.
 
         Args:
             loop: a resource's, or a list's.
@@ -374,29 +374,13 @@ class Evaluator:
             innermost: `copyIndex()` without a name means this loop.
         """
         if loop.items is not None:
-            return self._turns_over(loop, self.value(loop.items, env), env, surely=innermost)
-        count = self.value(loop.count, env) if loop.count is not None else None
-        if isinstance(count, Unknown):
-            return count
-        if not is_int(count) or count < 0:
-            raise EngineError(f"the loop {loop.name!r} cannot run {count!r} times", loop.place)
-        if count > AZURE_TURNS:
-            return _too_many(count, loop.place, surely=innermost)
-        self.spend(count)
-        return [env.with_turn(loop.name, number, innermost=innermost) for number in range(count)]
-
-    def _turns_over(self, loop: ex.Loop, items: Value, env: Env, *, surely: bool) -> list[Env] | Unknown:
-        if isinstance(items, Unknown):
-            return items
-        if not isinstance(items, list):
-            raise EngineError(f"a loop runs over an array, not {kind(items)}", loop.place)
-        if len(items) > AZURE_TURNS:
-            return _too_many(len(items), loop.place, surely=surely)
-        self.spend(len(items))
-        return [
-            env.with_locals({loop.name: item} if loop.index is None else {loop.name: item, loop.index: number})
-            for number, item in enumerate(items)
-        ]
+            found = turns_over(loop, self.value(loop.items, env), env, surely=innermost)
+        else:
+            count = None if loop.count is None else self.value(loop.count, env)
+            found = turns_of(loop, count, env, innermost=innermost)
+        if isinstance(found, list):
+            self.spend(len(found))
+        return found
 
     # unknown values and marks
 
@@ -429,11 +413,21 @@ class Evaluator:
         return value
 
 
-def _too_many(count: int, place: Place, *, surely: bool) -> Unknown:
-    """Return Unknown for a loop longer than Azure documents. Raises EngineError where it is `surely` refused."""
-    if surely or count > MOST_TURNS:
-        raise EngineError(f"a loop runs {count} times, and Azure allows {AZURE_TURNS} turns", place)
-    return Unknown(f"a loop of {count} turns is not computed: Azure allows {AZURE_TURNS}", place, doubt=True)
+def known(value: Value, place: Place) -> Value:
+    """Return a value that may be part of another; Unknown for a resource that is used as a value."""
+    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
+
+
+def checked(evaluator: Evaluator, frame: Frame, type_: TypeOf, value: Value, *, what: str, place: Place) -> Value:
+    """Return a value that a parameter takes; Unknown where that is not certain. Raises EngineError."""
+    if type(value) is _PLAIN.get(type_.kind) and type_.is_open:
+        return value
+    from guardrails.evaluation import constraints  # noqa: PLC0415  loaded when it is needed
+
+    return constraints.checked(evaluator, frame, type_, value, what=what, place=place)
+
+
+_PLAIN: Final = {"string": str, "bool": bool, "int": int}
 
 
 def _without_value(declared: ParameterDeclaration, frame: Frame, *, given: bool) -> tuple[Value, Place]:

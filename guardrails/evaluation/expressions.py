@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Literal:
     """A value as it stands: null, bool, int, float or text; no list or object."""
 
@@ -18,7 +18,7 @@ class Literal:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Opaque:
     """What a reader cannot lower, or must not read, such as a file outside the repository: always this Unknown."""
 
@@ -30,7 +30,7 @@ class Opaque:
         return self.unknown.place
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Impossible:
     """What the compiler or engine refuses where it is computed, such as a function that does not exist."""
 
@@ -38,7 +38,7 @@ class Impossible:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Interpolation:
     """Bicep's `'a${b}c'`: texts and expressions in order; computed as `format` does."""
 
@@ -46,7 +46,7 @@ class Interpolation:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Spread:
     """`...x` in an array or object."""
 
@@ -54,7 +54,7 @@ class Spread:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Array:
     """`[a, b, ...c]`."""
 
@@ -62,7 +62,7 @@ class Array:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Member:
     """One `key: value` of an object; the key may be an expression. `place`: the key's."""
 
@@ -71,7 +71,7 @@ class Member:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Object:
     """`{a: b, ...c}`."""
 
@@ -79,7 +79,7 @@ class Object:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Parameter:
     """The value of a parameter of the template, or of the user function in whose body it stands."""
 
@@ -87,7 +87,7 @@ class Parameter:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Variable:
     """The value of a variable of the template."""
 
@@ -95,7 +95,7 @@ class Variable:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Local:
     """A variable of a lambda or of a Bicep loop: `x => x`, `lambdaVariables('x')`, `[for x in xs: x]`."""
 
@@ -103,7 +103,7 @@ class Local:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Symbol:
     """A resource or module by its symbolic name (Bicep). `Access` reads its id, name, properties or outputs."""
 
@@ -111,7 +111,7 @@ class Symbol:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Access:
     """`target.key`, `target[key]`, and the safe `target.?key`, `target[?key]`, where what is missing is null.
 
@@ -127,7 +127,7 @@ class Access:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Call:
     """A function's call. `name` as written: `guid`, `contoso.ticket` of ARM, a user function of Bicep.
 
@@ -139,7 +139,7 @@ class Call:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Conditional:
     """`test ? yes : no`; only one side is computed."""
 
@@ -149,7 +149,7 @@ class Conditional:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Lambda:
     """A function given to `map`, `filter` and the like."""
 
@@ -158,7 +158,7 @@ class Lambda:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Loop:
     """How often something is repeated.
 
@@ -176,7 +176,7 @@ class Loop:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Comprehension:
     """`[for x in xs: body]`, and ARM's property copy: a list of the body's values.
 

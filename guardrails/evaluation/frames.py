@@ -15,7 +15,7 @@ UNSET: Final[Any] = object()
 """Stands for a parameter that is not given, and for a value that is being computed."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Frame:
     """One deployment of a template: a file that is checked, or one call of a module.
 
@@ -55,7 +55,7 @@ class Frame:
         return self.names[kind].get(name.lower())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Env:
     """What names mean where an expression stands.
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from guardrails.evaluation.expressions import Node
 from guardrails.evaluation.frames import Handle
 from guardrails.evaluation.functions.base import kind, unsure
-from guardrails.evaluation.functions.ids import is_guid, typed_path, under
+from guardrails.evaluation.functions.ids import is_guid, management_group_of, typed_path, under
 from guardrails.evaluation.template import Resource
 from guardrails.evaluation.values import NOWHERE, EngineError, Place, Unknown, Value
 
@@ -18,7 +19,7 @@ _EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
 _SCOPE: Final = re.compile(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Identity:
     """What a resource is called. Each part may be Unknown.
 
@@ -58,7 +59,14 @@ def scope_of(id_: Value) -> Value:
     return (found[1] or "/") if found else unsure("the scope of this id")
 
 
-def identify(resource: Resource, scope: Value, compute: Callable[[object], Value], parent: Identity | None) -> Identity:
+def identify(
+    resource: Resource,
+    scope: Value,
+    compute: Callable[[Node], Value],
+    parent: Identity | None,
+    *,
+    outside: bool = False,
+) -> Identity:
     """Return what a resource is called. Raises EngineError where a type and name do not fit.
 
     Args:
@@ -66,10 +74,13 @@ def identify(resource: Resource, scope: Value, compute: Callable[[object], Value
         scope: the id of what it is on, Unknown where that is not known.
         compute: gives the value of an expression where the resource stands.
         parent: of the resource that it is a child of, if any.
+        outside: it stands in a nested template, and is computed outside of it.
     """
     type_, last = compute(resource.type), compute(resource.name) if resource.name is not None else None
     if last is None:
         last = Unknown("it has no name", resource.place)
+    if outside and isinstance(last, str) and last[:1] == "[" and last[-1:] == "]":
+        last = Unknown("Azure computes this name in brackets once more, in the nested template", resource.place)
     if not isinstance(last, str | Unknown):
         raise EngineError(f"the name is {kind(last)}, not a text", resource.place)
     name = last
@@ -106,13 +117,14 @@ def _id(scope: Value, type_: Value, name: Value, place: Place) -> Value:
     return under(scope, typed_path(type_, segments))
 
 
-def scope_id(given: Value, own: Value, place: Place) -> Value:
+def scope_id(given: Value, own: Value, place: Place, *, of_deployment: bool = False) -> Value:
     """Return the id that a `scope` property means.
 
     Args:
         given: its value: an id, relative or whole, a scope's object, or a resource.
         own: the id that the template is deployed to.
         place: of the property.
+        of_deployment: it is the property of a nested deployment, which may go to any management group.
     """
     if isinstance(given, Handle):
         given = given.member("id", place)
@@ -130,7 +142,8 @@ def scope_id(given: Value, own: Value, place: Place) -> Value:
     if len(segments) < 3 or len(segments) % 2 == 0 or not all(segments) or "." not in segments[0]:
         return unsure("such a scope")
     if segments[0].lower() == "microsoft.management":
-        return f"/providers/{given}"
+        above = of_deployment or own == "/" or management_group_of(own) is not None
+        return f"/providers/{given}" if above else unsure("the scope of a management group from here")
     if f"{segments[0]}/{segments[1]}".lower() in (_GROUPS, "microsoft.resources/subscriptions"):
         return unsure("such a scope")
     return f"{own.rstrip('/')}/providers/{given}"
@@ -155,7 +168,7 @@ def target(own: Value, scope: Value, subscription: Value, group: Value, place: P
         if isinstance(part, Unknown):
             return part
     if scope is not None:
-        return scope_id(scope, own, place)
+        return scope_id(scope, own, place, of_deployment=True)
     if not all(isinstance(part, str | None) for part in (subscription, group)):
         raise EngineError("subscriptionId and resourceGroup of a nested deployment are texts", place)
     if subscription is None and group is None:

@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class PlannedExemption:
     """One exemption that a template would deploy, once for each turn of its loop.
 
@@ -71,7 +71,7 @@ def _member(node: Node | None, key: str) -> tuple[Place, Node] | None:
     return None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Plan:
     """What one template with its parameters would deploy.
 

@@ -7,14 +7,14 @@ from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.frames import Env, Frame, Handle, Resources
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.identity import Identity, identify, scope_id, target
-from guardrails.evaluation.template import Deployment, Given, Language, Resource
+from guardrails.evaluation.template import Deployment, Given, Language, Resource, is_secure
 from guardrails.evaluation.values import EngineError, Partial, Place, Unknown, Value
 
 if TYPE_CHECKING:
     from guardrails.evaluation.evaluate import Evaluator
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Turn:
     """One resource of a declaration: the only one, or one of a loop. `number`: None for the only one."""
 
@@ -24,7 +24,7 @@ class Turn:
     enclosing: "Turn | None" = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Table(Resources):
     """The resources of one template, computed when they are asked for."""
 
@@ -130,7 +130,8 @@ class Table(Resources):
         """Return what a resource is called. `id_scope`: what it is on, if not its own scope. Raises EngineError."""
         resource, env = turn.resource, turn.env
         own = self.scope_of(turn) if id_scope is None else id_scope
-        return identify(resource, own, lambda node: self.evaluator.value(node, env), self._parent(turn))  # type: ignore[arg-type]
+        parent = self._parent(turn)
+        return identify(resource, own, lambda node: self.evaluator.value(node, env), parent, outside=env.outside)
 
     def _parent(self, turn: Turn) -> Identity | None:
         resource = turn.resource
@@ -230,6 +231,8 @@ class Table(Resources):
         found: dict[str, Value] = {}
         for name, output in deployment.template.outputs.items():
             found[name] = self.output(output.value, env, place)
+            if is_secure(output.type, deployment.template):
+                found[name] = Unknown("a secure output is given only in Azure", place)
         return found
 
     def output(self, node: Node, env: Env, place: Place) -> Value:
@@ -244,7 +247,7 @@ def _other_location(place: Place) -> Unknown:
     return Unknown("the location of another resource group is known only in Azure", place)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ResourceHandle(Handle):
     """A resource or module as an expression sees it."""
 

@@ -63,7 +63,7 @@ class Diagnostic:
     stage: Stage = Stage.COMPILE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TypeOf:
     """A declared type, as far as it is checked when values are given.
 
@@ -97,8 +97,14 @@ class TypeOf:
     reference: str = ""
     place: Place = NOWHERE
 
+    @property
+    def is_open(self) -> bool:
+        """Whether every text, integer or boolean of its kind is taken."""
+        limits = (self.allowed, self.least, self.most, self.shortest, self.longest)
+        return not self.reference and all(limit is None for limit in limits)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False, repr=False)
 class ParameterDeclaration:
     """A parameter of a template or of a user function. `default`: None where there is none."""
 
@@ -108,7 +114,7 @@ class ParameterDeclaration:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FunctionDeclaration:
     """A function of the template. `name`: with its namespace, `contoso.ticket`, for ARM.
 
@@ -123,7 +129,7 @@ class FunctionDeclaration:
     home: "Template | None" = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VariableDeclaration:
     """A variable of the template. `home`: as of a function."""
 
@@ -133,7 +139,7 @@ class VariableDeclaration:
     home: "Template | None" = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Output:
     """An output of a template. `value`: a Comprehension where it is a loop. `condition`: ARM's; None for always."""
 
@@ -144,7 +150,7 @@ class Output:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Given:
     """A value that is given to a parameter, by a parameter file, a module's call or an option.
 
@@ -155,7 +161,7 @@ class Given:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Deployment:
     """What makes a resource a nested deployment, or a declaration a Bicep module.
 
@@ -181,7 +187,7 @@ class Deployment:
     resource_group: Node | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Resource:
     """A resource of a template, or a module.
 
@@ -222,7 +228,7 @@ class Resource:
     place: Place = NOWHERE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Template:
     """A template, not yet computed.
 
@@ -263,7 +269,17 @@ def takes_null(type_: TypeOf, template: Template) -> bool:
     return False
 
 
-@dataclass(slots=True)
+def is_secure(type_: TypeOf, template: Template) -> bool:
+    """Whether a type is secure, by what it refers to in its template too: what is given out of it is not known."""
+    for _ in range(len(template.types) + 1):
+        named = template.types.get(type_.reference) if type_.reference else None
+        if type_.secure or named is None:
+            return type_.secure
+        type_ = named
+    return False
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class ParameterFile:
     """A parameter file, read.
 

@@ -101,6 +101,10 @@ class MarkedNumber(int):
         return int(self), self.marks
 
 
+LONGEST_MESSAGE: Final = 300
+"""Characters of a message about an expression, which may quote what strangers wrote."""
+
+
 class EngineError(Exception):
     """The deployment engine refuses to compute this: the whole deployment fails.
 
@@ -111,7 +115,7 @@ class EngineError(Exception):
 
     def __init__(self, message: str, place: Place = NOWHERE) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
         self.place = place
 
 

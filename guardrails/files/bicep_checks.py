@@ -1,6 +1,6 @@
 """What the Bicep compiler refuses about resources and modules: scopes, names, copies of one id, loops, spreads. Pure.
 
-Each check says which of the compiler's errors it is. What only resource types could tell is not said here.
+Each check names the compiler's error. What only resource types could show is not checked.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -294,14 +294,14 @@ def shapes(value: Node, loops: Loops, fault: Fault) -> None:
         inner = here if here is Loops.PROPERTIES else Loops.NOWHERE
         if isinstance(one, Lambda):
             if not argument:
-                fault(one.place, "a lambda stands only as an argument of a function", "BCP242")
+                fault(one.place, "a lambda may only be an argument of a function", "BCP242")
             stack.append((one.body, False, Loops.NOWHERE))
         elif isinstance(one, Comprehension):
             if here is not Loops.WHOLE:
-                fault(one.place, "a loop stands only as the value of a declaration or property", "BCP138")
+                fault(one.place, "a loop may only be the value of a declaration or property", "BCP138")
             stack += [(part, False, Loops.NOWHERE) for part in (one.loop.items, one.body) if part is not None]
         elif isinstance(one, Object):
-            _spread_beside_loop(one, fault)
+            _spread_with_loop(one, fault)
             for member in one.members:
                 is_loop = inner is Loops.PROPERTIES and isinstance(member.value, Comprehension)
                 stack.append((member.value, False, Loops.WHOLE if is_loop else inner))
@@ -313,7 +313,7 @@ def shapes(value: Node, loops: Loops, fault: Fault) -> None:
             stack += [(part, is_call, Loops.NOWHERE) for part in parts(one)]
 
 
-def _spread_beside_loop(one: Object, fault: Fault) -> None:
+def _spread_with_loop(one: Object, fault: Fault) -> None:
     spreads = [member for member in one.members if isinstance(member, Spread) and not isinstance(member.value, Opaque)]
     if spreads and any(isinstance(inner, Comprehension) for inner in _property_values(one)):
         fault(spreads[0].place, "nothing can be spread into an object that has a loop as a property", "BCP417")

@@ -50,7 +50,7 @@ def check_decorators(one: Declaration, fault: Callable[[Place, str, str], object
             continue
         targets, least, most = known
         if name in seen:
-            fault(place, f"the decorator {name} stands here twice", "BCP166")
+            fault(place, f"the decorator {name} is here twice", "BCP166")
         seen.add(name)
         if not isinstance(one, targets):
             fault(place, f"the decorator {name} may not stand here", _RULES.get(type(one), "BCP130"))
@@ -65,10 +65,10 @@ def _on_block(one: Block, decorator: Decorator, fault: Callable[[Place, str, str
     if name in _RESOURCES_ONLY and one.keyword == "module":
         fault(place, f"the decorator {name} may not stand on a module", "BCP128")
     elif name == "batchSize" and one.loop is None:
-        fault(place, "@batchSize() stands on a loop of resources or modules", "BCP155")
+        fault(place, "@batchSize() is for a loop of resources or modules", "BCP155")
     elif name == "batchSize":
         size = decorator.arguments[0]
         if isinstance(size, Literal) and isinstance(size.value, int) and size.value < 1:
             fault(place, "a batch has at least 1 member", "BCP154")
     elif name == "nullIfNotFound" and not one.existing:
-        fault(place, "@nullIfNotFound() stands on an existing resource", "BCP445")
+        fault(place, "@nullIfNotFound() is for an existing resource", "BCP445")

@@ -151,7 +151,7 @@ class ExpressionParser(TextParser):
         raise self.fault(f"more than {LONGEST} accesses in one chain are not read", "too-deep")
 
     def _has(self, lexeme: str) -> bool:
-        """Go over a token if it stands here; return whether it did."""
+        """Go over a token if it is here; return whether it was."""
         if self.lexeme != lexeme:
             return False
         self.advance()
@@ -348,7 +348,7 @@ class ExpressionParser(TextParser):
         return self.expression()
 
     def _separator(self, close: str) -> None:
-        """Go over what stands between two members of a list or object: one comma. A line break is left."""
+        """Go over what is between two members of a list or object: one comma. A line break is left."""
         if self.lexeme == ",":
             self.advance()
             if self.lexeme == LINE:

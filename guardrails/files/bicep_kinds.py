@@ -45,7 +45,7 @@ class Shape:
         items: what each item of a list is.
         value: the text that it is, where that is known.
         of: the declared type that it has.
-        place: where it stands.
+        place: where it is.
     """
 
     kind: str = ""
@@ -299,8 +299,8 @@ class Kinds:
         if not self._counted(node, signature):
             return ANY
         for number, shape in enumerate(shapes):
-            letters = signature.kinds[min(number, len(signature.kinds) - 1)]
-            self._argument(node, number, shape, letters)
+            codes = signature.kinds[min(number, len(signature.kinds) - 1)]
+            self._argument(node, number, shape, codes)
         if node.name in {"concat", "union", "intersection"}:
             self._alike(node, shapes)
         listed = node.arguments[0] if node.arguments else None
@@ -323,9 +323,9 @@ class Kinds:
         self._fault(node.place, f"{node.name}() has {wanted} arguments, not {count}", "BCP071")
         return False
 
-    def _argument(self, node: Call, number: int, shape: Shape, letters: str) -> None:
-        kinds = {KINDS[letter] for letter in letters if letter != "*"}
-        if shape.kind and "*" not in letters and shape.kind not in kinds:
+    def _argument(self, node: Call, number: int, shape: Shape, codes: str) -> None:
+        kinds = {KINDS[code] for code in codes if code != "*"}
+        if shape.kind and "*" not in codes and shape.kind not in kinds:
             said = f"{node.name}() does not take a value of type {shape.kind} as argument {number + 1}"
             self._fault(node.arguments[number].place, said, "BCP070")
         elif shape.kind == "lambda" and "lambda" not in kinds:

@@ -6,15 +6,15 @@ Nothing is fetched: a module of a registry or template spec is Unknown. Nothing 
 import codecs
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from posixpath import dirname
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from guardrails.evaluation.expressions import Literal
 from guardrails.evaluation.template import Diagnostic, Language, Level, Stage, Template, TypeOf
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_parser import Parser
-from guardrails.files.bicep_syntax import Declaration
+from guardrails.files.bicep_syntax import Declaration, Func, Type, TypeOpaque, Var
 from guardrails.files.walk import Unreadable
 
 REMOTE: Final = ("br:", "br/", "ts:", "ts/", "oci:")
@@ -41,8 +41,7 @@ class Files(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Lowered:
+class Lowered(NamedTuple):
     """One Bicep file, read.
 
     Attributes:
@@ -51,8 +50,8 @@ class Lowered:
     """
 
     template: Template
-    exported: dict[str, Declaration] = field(default_factory=dict)
-    types: dict[str, TypeOf] = field(default_factory=dict)
+    exported: dict[str, Declaration]
+    types: dict[str, TypeOf]
 
 
 class Library:
@@ -91,9 +90,23 @@ class Library:
         """Return a Bicep file, read; None for one that is being read, or is none. Raises Unreadable."""
         if path in self._lowered:
             return self._lowered[path]
-        if path in self._open or path == user or path.endswith((".json", ".jsonc")):
+        if path in self._open or path == user:
             return None
+        if path.endswith((".json", ".jsonc")):
+            self._lowered[path] = self._compiled(path)
+            return self._lowered[path]
         return self.read(path, self.files.read(path))
+
+    def _compiled(self, path: str) -> Lowered:
+        """Return an ARM template that was made of a Bicep file, with what that exports."""
+        data = self.files.read(path)
+        template = self.template(path)
+        assert isinstance(template, Template)  # noqa: S101 - an ARM template has no modules that lead back here
+        try:
+            root = json.loads(data.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            root = {}
+        return Lowered(template, _exports(root if isinstance(root, dict) else {}, template), {})
 
     def read(self, path: str, data: bytes) -> Lowered:
         """Read a Bicep file of these bytes, unless it was read before."""
@@ -106,7 +119,7 @@ class Library:
             place = Place(path, 1, 1)
             wrong = Diagnostic(place, "the file is neither UTF-8 nor UTF-16", "encoding", Level.ERROR, Stage.READ)
             unread = Template(Language.BICEP, path, None, diagnostics=[wrong], incomplete="the file could not be read")
-            self._lowered[path] = Lowered(unread)
+            self._lowered[path] = Lowered(unread, {}, {})
             return self._lowered[path]
         self._open.append(path)
         try:
@@ -122,7 +135,7 @@ class Library:
         return lowered
 
     def name_at(self, path: str, line: int) -> str:
-        """Return the name in the broken declaration that begins at a line; "" where none can be told."""
+        """Return the name in the broken declaration that begins at a line; "" where none is found."""
         lines = self._lines.get(path, [])
         found = _NAME.match(lines[line - 1]) if 0 < line <= len(lines) else None
         return found[1] if found else ""
@@ -152,6 +165,35 @@ class Library:
             except (ValueError, RecursionError):
                 return True
             return bool(isinstance(found, dict) and found.get("experimentalFeaturesEnabled"))
+
+
+def _exports(root: dict[str, Any], template: Template) -> dict[str, Declaration]:
+    """Return what a compiled template says that its Bicep file exports."""
+    place = Place(template.path, 1, 1)
+    found: dict[str, Declaration] = {}
+    for name, one in _each(root.get("definitions")):
+        if _is_exported(one):
+            found[name] = Type(name, [], place, TypeOpaque(place))
+    for namespace in root["functions"] if isinstance(root.get("functions"), list) else []:
+        for name, one in _each(namespace.get("members") if isinstance(namespace, dict) else None):
+            if _is_exported(one):
+                found[name] = Func(name, [], place, [], output=TypeOpaque(place))
+    metadata = root.get("metadata")
+    variables = metadata.get("__bicep_exported_variables!") if isinstance(metadata, dict) else None
+    for one in variables if isinstance(variables, list) else []:
+        variable = one.get("name") if isinstance(one, dict) else None
+        if isinstance(variable, str):
+            found[variable] = Var(variable, [], place, None, Literal(None, place))
+    return found
+
+
+def _each(node: Any) -> Iterable[tuple[str, Any]]:
+    return node.items() if isinstance(node, dict) else ()
+
+
+def _is_exported(node: Any) -> bool:
+    metadata = node.get("metadata") if isinstance(node, dict) else None
+    return isinstance(metadata, dict) and metadata.get("__bicep_export!") is True
 
 
 def text_of(data: bytes) -> str | None:

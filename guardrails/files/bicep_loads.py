@@ -68,7 +68,7 @@ class Loads:
         except Unreadable as error:
             missing = "no such file" in str(error) or "not a directory" in str(error)
             message = f"{known[0]}: {error}"
-            return self._fault(call.place, message, "BCP091") if missing else Opaque(Unknown(message, call.place))
+            return self._fault(call.place, message, "BCP091") if missing else _doubtful(message, call.place)
 
     def _of(self, call: Call, texts: list[str]) -> Node:
         place = call.place
@@ -87,7 +87,7 @@ class Loads:
             return self._fault(place, f"there is no encoding {encoding}", "BCP070")
         text = _decoded(data, _ENCODINGS[encoding])
         if text is None:
-            return Opaque(Unknown(f"{texts[0]} has bytes that are no {encoding}", place))
+            return _doubtful(f"{texts[0]} has bytes that are no {encoding}", place)
         if len(text) > (LONGEST_TEXT if plain else LONGEST_DATA):
             return self._too_large(texts[0], place)
         return Literal(text, place) if plain else self._data(call, texts, text)
@@ -104,7 +104,7 @@ class Loads:
             except EngineError as error:
                 if _is_cut_off(text):
                     said = f"{texts[0]} is cut off, and what Bicep reads of it is not known for certain"
-                    return Opaque(Unknown(said, place))
+                    return _doubtful(said, place)
                 return self._fault(place, f"{texts[0]}: {error.message}", "BCP186")
         else:
             from guardrails.files import bicep_yaml  # noqa: PLC0415 - most files load no YAML
@@ -112,7 +112,9 @@ class Loads:
             try:
                 value = bicep_yaml.read(text)
             except bicep_yaml.NoYaml as error:
-                return Opaque(Unknown(f"{texts[0]} is not read as YAML: {error}", place))
+                if error.refused:
+                    return self._fault(place, f"{texts[0]}: {error}", "BCP340")
+                return _doubtful(f"{texts[0]} is not read as YAML: {error}", place)
             if value is None:
                 return self._fault(place, f"{texts[0]} holds no YAML", "BCP340")
         if len(texts) > 1:
@@ -136,6 +138,11 @@ class Loads:
                 path = relpath(f"{folder}/{name}", base or ".")
                 rows.append({"relativePath": path, "baseName": name, "extension": f".{ending}" if ending else ""})
         return node_of(sorted(rows, key=lambda row: str(row["relativePath"]).upper()), place)
+
+
+def _doubtful(reason: str, place: Place) -> Opaque:
+    """Return a value that is not known, and that the compiler may refuse."""
+    return Opaque(Unknown(reason, place, doubt=True))
 
 
 def _is_cut_off(text: str) -> bool:
@@ -168,7 +175,7 @@ def _selected(value: Value, path: str) -> tuple[Value] | None:
     while at < len(rest):
         step = _STEP.match(rest, at)
         if step is None:
-            return (Unknown(f"the path {path} is not computed here"),)
+            return (Unknown(f"the path {path} is not computed here", doubt=True),)
         at = step.end()
         name, number, single, double = step.groups()
         if number is not None:
@@ -190,7 +197,7 @@ def node_of(value: Value, place: Place) -> Node:
     if isinstance(value, list):
         return Array([node_of(part, place) for part in value], place)
     if isinstance(value, Unknown):
-        return Opaque(Unknown(value.reason, place))
+        return Opaque(Unknown(value.reason, place, doubt=value.doubt))
     if isinstance(value, float):
         return _decimal(value, place)
     return Literal(value, place)

@@ -239,9 +239,9 @@ class Lowering:
         """Note names that are imported from a file that cannot be read."""
         for _, here, place in one.names:
             self.named.setdefault(here, Named(Kind.VARIABLE, one))
-            self.template.variables[here] = VariableDeclaration(here, Opaque(Unknown(why, place)), place)
+            self.template.variables[here] = VariableDeclaration(here, Opaque(Unknown(why, place, doubt=True)), place)
             self.imported_types[here] = UNKNOWN
-            unknown: Node = Opaque(Unknown(why, place))
+            unknown: Node = Opaque(Unknown(why, place, doubt=True))
             self.binder.unknown_functions[here] = unknown
         if not one.names:
             self.named.setdefault(one.name, Named(Kind.NAMESPACE, one, {"": Kind.ERROR}))
@@ -251,10 +251,9 @@ class Lowering:
         """Take an exported name from another file into this one; return what it is."""
         source, declaration = other.template, other.exported[name]
         if isinstance(declaration, Type):
-            self.imported_types[here] = other.types[name]
+            self.imported_types[here] = other.types.get(name, UNKNOWN)
             return Kind.TYPE
-        if isinstance(declaration, Func) and name in source.functions:
-            function = source.functions[name]
+        if isinstance(declaration, Func) and (function := _function(source, name)) is not None:
             self.template.functions[here] = FunctionDeclaration(
                 here, function.parameters, function.body, function.output, function.place, function.home or source
             )
@@ -322,6 +321,13 @@ class Lowering:
             if declaration is not None:
                 way = " -> ".join([*cycle, cycle[0]])
                 self.binder.fault(declaration.place, f"{cycle[0]} refers to itself: {way}", "BCP080")
+
+
+def _function(template: Template, name: str) -> FunctionDeclaration | None:
+    """Return a user function of a template; that of an ARM template has a namespace before its name."""
+    if template.language is Language.BICEP:
+        return template.functions.get(name)
+    return next((one for key, one in template.functions.items() if key.rpartition(".")[2] == name), None)
 
 
 def _has(one: Declaration, decorator: str) -> bool:

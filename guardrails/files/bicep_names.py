@@ -33,7 +33,7 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.template import Diagnostic
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_signatures import SIGNATURES
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var, as_it_is
 from guardrails.nearest import nearest
 
 
@@ -51,7 +51,7 @@ class Kind(Enum):
 
 
 class Where(Enum):
-    """Where an expression stands: it decides which names and functions there are."""
+    """Where an expression is: it decides which names and functions there are."""
 
     ANYWHERE = 0
     DEFAULT = 1
@@ -63,7 +63,7 @@ class Where(Enum):
 
 
 LOCAL: Final = ""
-"""What stands in the names of a lambda or loop for one of its variables."""
+"""In the names of a lambda or loop: one of its variables."""
 ARGUMENT: Final = "()"
 """The same for a parameter of a user function."""
 
@@ -326,7 +326,7 @@ class Binder:
         if name in LOADS:
             return self._load(node)
         if name == "any":
-            return _as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
+            return as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
         if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
             return self.fault(node.place, f"{name}() may be called only in the default of a parameter", "BCP065")
         if self._where is Where.PARAMETERS and name in _OUTSIDE:
@@ -365,12 +365,15 @@ class Binder:
                 return self._built_in(Call(name, node.arguments[1:], node.place), names)
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
                 return self._imported_function(target, name, node, names, named.members)
-        for argument in node.arguments:
-            self.bind(argument, names)
+        bound = [self.bind(argument, names) for argument in node.arguments]
+        if isinstance(bound[0], Impossible):
+            return bound[0]
         if name == "getSecret":
             secret = Opaque(Unknown("a secret of a key vault is known only in Azure", node.place))
             self.secrets[id(secret)] = secret
             return secret
+        if not name.startswith("list") and not isinstance(bound[0], Opaque):
+            return self.fault(node.place, f"there is no function {name} of such a value", "BCP109")
         return Opaque(Unknown(f"what {name}() of a resource gives is known only in Azure", node.place))
 
     def _imported_function(
@@ -404,7 +407,7 @@ class Binder:
         part: Node = inner
         while isinstance(part, Access):
             if part.safe:
-                return _as_it_is(inner)
+                return as_it_is(inner)
             part = part.target
         return inner
 
@@ -457,11 +460,6 @@ class Binder:
         if isinstance(node, Call) and node.name == GROUP:
             return self.constant(node.arguments[0], depth - 1)
         return None
-
-
-def _as_it_is(node: Node) -> Node:
-    """Return a node with the same value: of no type that is checked, and no part of a chain of safe accesses."""
-    return Conditional(Literal(value=True, place=node.place), node, Literal(None, node.place), node.place)
 
 
 def _from_outside(call: Call) -> Node:

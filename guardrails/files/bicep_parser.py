@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal, Node, Object
+from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_expressions import NEXT, ExpressionParser
 from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault
@@ -253,7 +253,7 @@ class Parser(TypeParser):
         place = Place(self.path, self.line, column)
         at = Place(self.path, self.line, column + line.start(3) - line.start() - 1)
         self.jump(line.end(), line.start(4))
-        made = Block(name, [], place, keyword, Literal(target, at), False, None, None, Object([], place), [])  # noqa: FBT003
+        made = Block(name, [], place, keyword, Literal(target, at), existing=False)
         made.body = self._members(made.body, lambda: self._nested(made) if keyword == "resource" else False)
         if self.lexeme not in {LINE, END} and not self.at_declaration():
             self._end_of_line(-1)
@@ -340,7 +340,9 @@ class Parser(TypeParser):
         output = self.declared_type()
         if self.lexeme != "=>":
             raise self.fault('"=>" is expected here', "BCP018")
-        return Func(name, decorators, place, arguments, output, self._lambda([], place).body)
+        made = Func(name, decorators, place, arguments, output=output)
+        made.body = self._lambda([], place).body
+        return made
 
     def _output(self, decorators: list[Decorator], place: Place) -> Declaration:
         name = self._head("an output", "BCP016")
@@ -402,7 +404,7 @@ class Parser(TypeParser):
         name = self._head(f"a {keyword}", "BCP017" if keyword == "resource" else "BCP096")
         target = self._text("BCP068" if keyword == "resource" else "BCP097", "its type or path")
         existing = keyword == "resource" and self._has("existing")
-        made = Block(name, decorators, place, keyword, target, existing, None, None, Object([], place), [])
+        made = Block(name, decorators, place, keyword, target, existing=existing)
         self.expect("=")
         if self.lexeme == LINE and self._if_follows():
             self.advance()
@@ -436,7 +438,7 @@ class Parser(TypeParser):
         self.depth -= 1
 
     def _nested(self, block: Block) -> bool:
-        """Read a resource that is declared in another's body, if one stands here."""
+        """Read a resource that is declared in another's body, if one is here."""
         if self.lexeme != "@" and not (self.lexeme == "resource" and self._name_follows()):
             return False
         try:

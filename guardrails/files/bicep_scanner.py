@@ -68,7 +68,7 @@ class Scanner:
         self._before_break = 1, 0
         self.lexeme, self.kind, self.start, self.end = LINE, BREAK, 0, 0
         self.holes = 0
-        """In how many `${...}` the current token stands: no line may end there."""
+        """In how many `${...}` the current token is: no line may end there."""
         self.faults: list[Diagnostic] = []
         start = _START(text)
         if start is not None:

@@ -11,8 +11,8 @@ class Signature(NamedTuple):
 
     Attributes:
         least, most: how many arguments; `most` is MANY for any number.
-        kinds: for each argument the kinds that it may have, as letters of KINDS; the last one for all that follow.
-        result: the kind of the result, a letter of KINDS; `=` for that of the first argument.
+        kinds: for each argument the kinds that it may have, as codes of KINDS; the last one for all that follow.
+        result: the kind of the result, a code of KINDS; `=` for that of the first argument.
     """
 
     least: int
@@ -23,7 +23,7 @@ class Signature(NamedTuple):
 
 MANY: Final = 1000
 KINDS: Final = {"s": "string", "i": "int", "b": "bool", "a": "array", "o": "object", "0": "null", "f": "lambda"}
-"""The kinds by their letters; `*` is any."""
+"""The kinds by their codes; `*` is any."""
 
 _ROWS: Final = """
 array 1 1 * a

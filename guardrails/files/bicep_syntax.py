@@ -1,14 +1,15 @@
-"""What stands in a Bicep file: declarations as they are written, their names not yet looked up. Pure data.
+"""What is in a Bicep file: declarations as they are written, their names not yet looked up. Pure data.
 
 Expressions are nodes of `evaluation`, not yet bound: every name is a `Local`, and what the language has beyond
 functions is a `Call` whose name is no name of a function: an operator (`==`, `-` with one argument or two), `METHOD`
 before a name, `NESTED`, `GROUP`.
+
+The classes are plain ones: to make so many dataclasses costs as much time as to start Python.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
-from guardrails.evaluation.expressions import Loop, Node, Object
+from guardrails.evaluation.expressions import Conditional, Literal, Loop, Node, Object
 from guardrails.evaluation.values import Place
 
 METHOD: Final = "."
@@ -19,205 +20,248 @@ GROUP: Final = "()"
 """`(x)` and `x!` around a safe access: what is accessed on it is no part of its chain."""
 
 
-@dataclass(slots=True)
 class TypeName:
     """A type by its name, or an access to a part of another type: `shared.waiver`, `waiver.ends`, `list[*]`.
 
     `path`: the name, then what is accessed; `*` for all members.
     """
 
-    path: list[str]
-    place: Place
+    __slots__ = ("path", "place")
+
+    def __init__(self, path: list[str], place: Place) -> None:
+        self.path, self.place = path, place
 
 
-@dataclass(slots=True)
 class TypeLiteral:
     """A type of one value: `'Waiver'`, `1`, `true`."""
 
-    value: str | int | bool | None
-    place: Place
+    __slots__ = ("place", "value")
+
+    def __init__(self, value: str | int | None, place: Place) -> None:
+        self.value, self.place = value, place
 
 
-@dataclass(slots=True)
 class TypeList:
     """`item[]`."""
 
-    item: "TypeSyntax"
-    place: Place
+    __slots__ = ("item", "place")
+
+    def __init__(self, item: "TypeSyntax", place: Place) -> None:
+        self.item, self.place = item, place
 
 
-@dataclass(slots=True)
 class TypeNullable:
     """`type?`."""
 
-    type: "TypeSyntax"
-    place: Place
+    __slots__ = ("place", "type")
+
+    def __init__(self, type_: "TypeSyntax", place: Place) -> None:
+        self.type, self.place = type_, place
 
 
-@dataclass(slots=True)
 class TypeUnion:
     """`a | b`."""
 
-    members: "list[TypeSyntax]"
-    place: Place
+    __slots__ = ("members", "place")
+
+    def __init__(self, members: "list[TypeSyntax]", place: Place) -> None:
+        self.members, self.place = members, place
 
 
-@dataclass(slots=True)
 class TypeMember:
     """A property of an object type. `name`: None for `*`, all others."""
 
-    name: str | None
-    type: "TypeSyntax"
-    decorators: "list[Decorator]"
-    place: Place
+    __slots__ = ("decorators", "name", "place", "type")
+
+    def __init__(self, name: str | None, type_: "TypeSyntax", decorators: "list[Decorator]", place: Place) -> None:
+        self.name, self.type, self.decorators, self.place = name, type_, decorators, place
 
 
-@dataclass(slots=True)
 class TypeObject:
     """`{ name: type, *: type }`."""
 
-    members: list[TypeMember]
-    place: Place
+    __slots__ = ("members", "place")
+
+    def __init__(self, members: list[TypeMember], place: Place) -> None:
+        self.members, self.place = members, place
 
 
-@dataclass(slots=True)
 class TypeTuple:
     """`[type, type]`."""
 
-    items: "list[TypeSyntax]"
-    place: Place
+    __slots__ = ("items", "place")
+
+    def __init__(self, items: "list[TypeSyntax]", place: Place) -> None:
+        self.items, self.place = items, place
 
 
-@dataclass(slots=True)
 class TypeOpaque:
     """A type that is not looked into: `resource 'a/b@1'`, `resourceInput<'a/b@1'>`."""
 
-    place: Place
+    __slots__ = ("place",)
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
 
 
 type TypeSyntax = TypeName | TypeLiteral | TypeList | TypeNullable | TypeUnion | TypeObject | TypeTuple | TypeOpaque
 
 
-@dataclass(slots=True)
 class Decorator:
     """`@name(arguments)`; `name` without the namespace `sys`."""
 
-    name: str
-    arguments: list[Node]
-    place: Place
+    __slots__ = ("arguments", "name", "place")
+
+    def __init__(self, name: str, arguments: list[Node], place: Place) -> None:
+        self.name, self.arguments, self.place = name, arguments, place
 
 
-@dataclass(slots=True)
 class Declaration:
     """What all declarations have. `place`: of its first token, behind the decorators."""
 
-    name: str
-    decorators: list[Decorator]
-    place: Place
+    __slots__ = ("decorators", "name", "place")
+
+    def __init__(self, name: str, decorators: list[Decorator], place: Place) -> None:
+        self.name, self.decorators, self.place = name, decorators, place
 
 
-@dataclass(slots=True)
 class TargetScope(Declaration):
     """`targetScope = value`."""
 
-    value: Node
+    __slots__ = ("value",)
+
+    def __init__(self, name: str, decorators: list[Decorator], place: Place, value: Node) -> None:
+        super().__init__(name, decorators, place)
+        self.value = value
 
 
-@dataclass(slots=True)
 class Param(Declaration):
     """`param name type = default`; in a parameter file `param name = default`, with `type` None."""
 
-    type: TypeSyntax | None
-    default: Node | None
+    __slots__ = ("default", "type")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], place: Place, type_: TypeSyntax | None, default: Node | None
+    ) -> None:
+        super().__init__(name, decorators, place)
+        self.type, self.default = type_, default
 
 
-@dataclass(slots=True)
 class Type(Declaration):
     """`type name = type`."""
 
-    type: TypeSyntax
+    __slots__ = ("type",)
+
+    def __init__(self, name: str, decorators: list[Decorator], place: Place, type_: TypeSyntax) -> None:
+        super().__init__(name, decorators, place)
+        self.type = type_
 
 
-@dataclass(slots=True)
 class Var(Declaration):
     """`var name type = value`, the type where there is one."""
 
-    type: TypeSyntax | None
-    value: Node
+    __slots__ = ("type", "value")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], place: Place, type_: TypeSyntax | None, value: Node
+    ) -> None:
+        super().__init__(name, decorators, place)
+        self.type, self.value = type_, value
 
 
-@dataclass(slots=True)
 class Argument:
     """A parameter of a user function."""
 
-    name: str
-    type: TypeSyntax
-    place: Place
+    __slots__ = ("name", "place", "type")
+
+    def __init__(self, name: str, type_: TypeSyntax, place: Place) -> None:
+        self.name, self.type, self.place = name, type_, place
 
 
-@dataclass(slots=True)
 class Func(Declaration):
     """`func name(arguments) output => body`."""
 
-    arguments: list[Argument]
-    output: TypeSyntax
-    body: Node
+    __slots__ = ("arguments", "body", "output")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], place: Place, arguments: list[Argument], *, output: TypeSyntax
+    ) -> None:
+        super().__init__(name, decorators, place)
+        self.arguments, self.output = arguments, output
+        self.body: Node = Literal(None, place)
 
 
-@dataclass(slots=True)
 class Block(Declaration):
     """A resource or module.
 
     Attributes:
+        keyword: `resource` or `module`.
         target: the text after the name: `type@version`, or the module's path.
+        existing: the resource is only referred to.
         condition: of `if (...)`, in a loop too.
         nested: the resources declared in the body.
     """
 
-    keyword: str
-    target: Node
-    existing: bool
-    condition: Node | None
-    loop: Loop | None
-    body: Object
-    nested: "list[Block]"
+    __slots__ = ("body", "condition", "existing", "keyword", "loop", "nested", "target")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], place: Place, keyword: str, target: Node, *, existing: bool
+    ) -> None:
+        super().__init__(name, decorators, place)
+        self.keyword, self.target, self.existing = keyword, target, existing
+        self.condition: Node | None = None
+        self.loop: Loop | None = None
+        self.body = Object([], place)
+        self.nested: list[Block] = []
 
 
-@dataclass(slots=True)
 class Out(Declaration):
     """`output name type = value`."""
 
-    type: TypeSyntax
-    value: Node
+    __slots__ = ("type", "value")
+
+    def __init__(self, name: str, decorators: list[Decorator], place: Place, type_: TypeSyntax, value: Node) -> None:
+        super().__init__(name, decorators, place)
+        self.type, self.value = type_, value
 
 
-@dataclass(slots=True)
 class Import(Declaration):
     """`import { a, b as c } from 'path'` or `import * as name from 'path'`.
 
     `names`: (exported name, name here, place); empty for `*`, where `name` is the name here.
     """
 
-    names: list[tuple[str, str, Place]]
-    source: Node
+    __slots__ = ("names", "source")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], place: Place, names: list[tuple[str, str, Place]], source: Node
+    ) -> None:
+        super().__init__(name, decorators, place)
+        self.names, self.source = names, source
 
 
-@dataclass(slots=True)
 class Other(Declaration):
     """What decides nothing that is deployed: metadata, assert, test, extension. `value`: as far as it has one."""
 
-    keyword: str
-    value: Node | None = None
+    __slots__ = ("keyword", "value")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], place: Place, keyword: str, value: Node | None = None
+    ) -> None:
+        super().__init__(name, decorators, place)
+        self.keyword, self.value = keyword, value
 
 
-@dataclass(slots=True)
 class Using(Declaration):
     """`using 'path'` (None for `none`), or `extends 'path'`, of a parameter file. `name`: the keyword."""
 
-    source: Node | None
+    __slots__ = ("source",)
+
+    def __init__(self, name: str, decorators: list[Decorator], place: Place, source: Node | None) -> None:
+        super().__init__(name, decorators, place)
+        self.source = source
 
 
-@dataclass(slots=True)
 class File:
     """A file as written.
 
@@ -226,7 +270,15 @@ class File:
         shaped: whether there are lambdas, loops or spreads, which may not stand everywhere.
     """
 
-    path: str
-    declarations: list[Declaration] = field(default_factory=list)
-    broken: list[Place] = field(default_factory=list)
-    shaped: bool = False
+    __slots__ = ("broken", "declarations", "path", "shaped")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.declarations: list[Declaration] = []
+        self.broken: list[Place] = []
+        self.shaped = False
+
+
+def as_it_is(node: Node) -> Node:
+    """Return a node with the same value: of no type that is checked, and no part of a chain of safe accesses."""
+    return Conditional(Literal(value=True, place=node.place), node, Literal(None, node.place), node.place)

@@ -86,7 +86,7 @@ class TextParser(Scanner):
         self.end = at + 1
         if char == "u":
             raise self.fault(r"\u is followed by a code point in braces, such as \u{e9}", "BCP133", place)
-        raise self.fault(r"a backslash stands only before n, r, t, \, ', $ and u{...}", "BCP006", place)
+        raise self.fault(r"a backslash may only be before n, r, t, \, ', $ and u{...}", "BCP006", place)
 
     def _hole(self, at: int) -> Node:
         """Read the expression of `${...}`, from behind its brace to behind the closing one, which ends the token."""
@@ -139,7 +139,7 @@ def _text(parts: list[str | Node], place: Place) -> Literal | Interpolation | Op
             try:
                 parts[number] = part.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
             except UnicodeDecodeError:
-                return Opaque(Unknown("the text has half a code point", place))
+                return Opaque(Unknown("the text has half a code point", place, doubt=True))
     if len(parts) == 1:
         return Literal(parts[0], place)
     return Interpolation([part for part in parts if part != ""], place)

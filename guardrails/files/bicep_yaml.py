@@ -18,12 +18,16 @@ MOST: Final = 200_000
 _WORDS: Final[dict[str, Value]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER: Final = re.compile(r"([+-]?)(?:0[xX]([0-9A-Fa-f]+)|0[oO]([0-7]+)|0[bB]([01]+)|([0-9]+))")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_ODD: Final = frozenset({"nan", "infinity", ".inf", ".nan", "∞"})
+_UNSURE: Final = frozenset({"nan", "infinity", ".inf", ".nan", "∞"})
 _TEXT: Final = "tag:yaml.org,2002:str"
 
 
 class NoYaml(Exception):
-    """The text is no YAML that is read here; the text of this says why."""
+    """The text is no YAML that is read here; the text of this says why. `refused`: the compiler does not read it."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 def read(text: str) -> Value:
@@ -51,7 +55,7 @@ class _Reader:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 return self._value(next(self._events), flow=False, depth=0)
-        raise NoYaml("it is empty")
+        raise NoYaml("it is empty", refused=True)
 
     def _value(self, event: Any, *, flow: bool, depth: int) -> Value:
         self._left -= 1
@@ -59,7 +63,7 @@ class _Reader:
             raise NoYaml("it holds more than is read")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise NoYaml(f"there is no anchor {event.anchor}")
+                raise NoYaml(f"there is no anchor {event.anchor}", refused=True)
             value = self._anchors[event.anchor]
             self._left -= _size(value)
             return value
@@ -84,16 +88,16 @@ class _Reader:
         own: set[str] = set()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise NoYaml(f"a key is no text, {_line(event)}")
+                raise NoYaml(f"a key is no text, {_line(event)}", refused=True)
             value = self._value(next(self._events), flow=flow, depth=depth + 1)
             if event.value == "<<":
                 for one in value if isinstance(value, list) else [value]:
                     if not isinstance(one, dict):
-                        raise NoYaml(f"what << takes in is no mapping, {_line(event)}")
+                        raise NoYaml(f"what << takes in is no mapping, {_line(event)}", refused=True)
                     made |= {key: part for key, part in one.items() if key not in own}
                 continue
             if event.value in own:
-                raise NoYaml(f"the key {event.value} is given twice, {_line(event)}")
+                raise NoYaml(f"the key {event.value} is given twice, {_line(event)}", refused=True)
             own.add(event.value)
             made[event.value] = value
         return made
@@ -121,7 +125,7 @@ def _scalar(event: Any, *, flow: bool) -> Value:
     bare = text.replace("_", "")
     if found := _INTEGER.fullmatch(bare):
         return _integer(found)
-    if bare.lower().lstrip("+-") in _ODD:
+    if bare.lower().lstrip("+-") in _UNSURE:
         return Unknown(f"what Bicep makes of {text} in YAML is not known for certain")
     return float(bare) if _DECIMAL.fullmatch(bare) else text
 

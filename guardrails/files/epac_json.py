@@ -13,6 +13,7 @@ from guardrails.epac.uncertain import Uncertain
 DEEPEST: Final = 100
 """Levels of nesting that PowerShell reads for EPAC."""
 
+_CUT_SHORT: Final = "the text ends too early: a bracket or brace is not closed"
 _SKIP: Final = re.compile(r"(?:[ \t\r\n\x0b\x0c\xa0]|//[^\r\n]*|/\*.*?\*/)*", re.S)
 _PLAIN: Final = re.compile(r'"([^"\\]*)"')
 _TEXT: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.S)
@@ -148,8 +149,7 @@ class _Reader:
         self._skip()
         mark = self._text[self._at : self._at + 1]
         if mark not in (end, ",") or not mark:
-            missing = "the text ends too early: a bracket or brace is not closed"
-            raise BrokenJson("there is no comma between two values" if mark else missing, self._at)
+            raise BrokenJson("there is no comma between two values" if mark else _CUT_SHORT, self._at)
         self._at += 1
         return mark == end
 
@@ -201,6 +201,6 @@ class _Reader:
         elif _STRANGE.fullmatch(word):
             raise Uncertain("what EPAC makes of this number is not known")
         else:
-            raise BrokenJson("there is no value where one is needed", self._at)
+            raise BrokenJson("there is no value where one is needed" if word else _CUT_SHORT, self._at)
         self._at += len(word)
         return value

@@ -13,7 +13,7 @@ exemption.
 Instead: correct the entry, or remove it on purpose. To keep exemptions of others, use the strategy `ownedOnly`.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/settings-desired-state/
+- https://learn.microsoft.com/azure/governance/policy/concepts/policy-as-code
 """
 
 from guardrails.exemption.facts import Facts, Planned

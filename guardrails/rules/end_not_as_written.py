@@ -10,7 +10,7 @@ Example: an entry says `expireson`. EPAC passes over the key, and deploys the ex
 Instead: write `expiresOn`, in UTC with `Z` at its end.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/policy-exemptions/
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from guardrails.exemption.facts import Facts, Planned

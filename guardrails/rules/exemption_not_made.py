@@ -6,13 +6,14 @@ at all, or leaves it out with no more than a warning, that is a violation. Only 
 Why: the file says that something is exempted, and it is not. If the exemption is deployed already, EPAC may delete
 it.
 
-Example: EPAC reads no entry of a JSON file whose root is a list, and none below `Exemptions` with a capital letter.
-It leaves out an entry whose assignment is misspelt, whose `scope` has a prefix, or whose pattern matches nothing.
+Example: EPAC reads no entry of a JSON file whose root is a list, and none below the key `Exemptions`, for letter case
+counts. It leaves out an entry whose assignment is misspelt, whose `scope` has a prefix, or whose pattern matches
+nothing.
 
 Instead: write the form that the finding names, for example `{"exemptions": [...]}`.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/policy-exemptions/
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from guardrails.exemption.facts import Facts, Planned

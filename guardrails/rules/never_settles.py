@@ -11,7 +11,7 @@ Example: a key in `metadata` has the value null. Azure drops it, so EPAC finds a
 Instead: take out what differs, which the finding names.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/policy-exemptions/
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from guardrails.exemption.facts import Facts, Planned

@@ -10,7 +10,7 @@ Example: a row of empty cells at the end of a CSV is refused with five errors, a
 Instead: correct the entry, which the finding names.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/policy-exemptions/
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from guardrails.exemption.facts import Facts, Planned

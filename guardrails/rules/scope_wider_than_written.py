@@ -11,7 +11,7 @@ of subscriptions: each subscription is exempted as a whole. A `*` in another sco
 Instead: name the scopes one by one, or use a pattern for the resource groups of one subscription.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/policy-exemptions/
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from guardrails.exemption.facts import Facts, Planned

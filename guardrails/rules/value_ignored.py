@@ -12,7 +12,7 @@ all resources.
 Instead: write the form that the finding names.
 
 References:
-- https://azure.github.io/enterprise-azure-policy-as-code/policy-exemptions/
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from guardrails.exemption.facts import Facts, Planned

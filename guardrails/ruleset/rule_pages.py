@@ -31,8 +31,9 @@ class Text:
 
 
 def every_rule() -> Mapping[str, Rule | BypassRule]:
-    """Return name -> rule, ordered by code: those about exemptions, then those about bypasses."""
-    return {**all_rules(), **bypass_rules()}
+    """Return name -> rule, about exemptions and about bypasses, ordered by code."""
+    every: dict[str, Rule | BypassRule] = {**all_rules(), **bypass_rules()}
+    return dict(sorted(every.items(), key=lambda item: item[1].code))
 
 
 def text_of(rule: Declared) -> Text:

@@ -76,7 +76,7 @@ def test_an_option_that_is_cut_short_or_mistyped_is_refused_and_named(run: Run, 
     ("argv", "said"),
     [
         (("jugde",), "'jugde' is not known. Did you mean judge?"),
-        (("xyzzy",), "'xyzzy' is not known. Give one of judge, scan, rules, "),
+        (("xyzzy",), "'xyzzy' is not known. Give one of judge, check, scan, rules, "),
         (("register", "lst"), "'lst' is not known. Did you mean list?"),
         (("register", "--format", "json", "list"), "there is no option --format. Write it after `list`"),
         (("judge", "a.json", "--format", "xml"), "argument --format: 'xml' is not known. Give one of table, json"),

@@ -55,7 +55,7 @@ async def test_version_1_is_what_the_version_before_printed(before: World, run: 
         ran = await run(*one["argv"], "--schema-version", "1")
         read = objects if "json" in one["argv"] else table
         old = one["out"] if "json" in one["argv"] else table(one["out"])
-        what = [*differences(old, read(ran.out))]
+        what = [*differences(old, known_then(one["argv"], read(ran.out), old))]
         if "beside" in one:
             what += differences(one["beside"], json.loads(ran.err[ran.err.index("{") :]))
         if ran.code != one["code"]:
@@ -63,6 +63,14 @@ async def test_version_1_is_what_the_version_before_printed(before: World, run: 
         if what:
             found[" ".join(one["argv"])] = what
     assert found == {}
+
+
+def known_then(argv: list[str], new: Any, old: Any) -> Any:
+    """Return a list of rules without those that came later; everything else as it is."""
+    if argv[0] != "rules" or not isinstance(new, list):
+        return new
+    codes = {one["code"] for one in old}
+    return [one for one in new if one["code"] in codes]
 
 
 NEWER = {"register verify"}

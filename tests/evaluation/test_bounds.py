@@ -60,6 +60,7 @@ CASES: dict[str, dict[str, Any] | str] = {
         "[replace(variables('b'), 'a', variables('b'))]", variables={"b": "[padLeft('', 9999, 'a')]"}
     ),
     "a function that calls itself": output("[a.f(1)]", functions=[{"namespace": "a", "members": {"f": F}}]),
+    "a long name": output(f"[variables('{'n' * 100_000}')]"),
     "a wide format": output("[format('{0,999999}{0,999999}', 'a')]"),
     "a long number": output(f"[int('{'9' * 50_000}')]"),
     "a long duration": output(f"[dateTimeAdd('2027-01-01', 'P{'9' * 5000}D')]"),

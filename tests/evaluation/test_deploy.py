@@ -50,12 +50,18 @@ def test_an_exemption_is_on_the_scope_of_its_deployment(scope: str, world: str, 
         ("Microsoft.Storage/storageAccounts/st", f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st"),
         ("[resourceId('A.B/c/d', 'x', 'y')]", f"{GROUP}/providers/A.B/c/x/d/y"),
         ("[subscription().id]", SUBSCRIPTION),
-        ("Microsoft.Management/managementGroups/corp", CORP),
     ],
 )
 def test_its_scope_property_says_another_scope(scope: str, expected: str) -> None:
     found = plan(template(exemption(scope=scope)))
     assert (ids(found), found.exemptions[0].scope) == ([under(expected)], expected)
+
+
+@pytest.mark.parametrize(("world", "is_known"), [("/", True), (CORP, True), (SUBSCRIPTION, False), (GROUP, False)])
+def test_a_management_group_as_a_relative_scope_is_known_from_above(world: str, *, is_known: bool) -> None:
+    found = plan(template(exemption(scope="Microsoft.Management/managementGroups/other")), World(world))
+    expected = under("/providers/Microsoft.Management/managementGroups/other")
+    assert (ids(found) == [expected], isinstance(found.exemptions[0].id, Unknown)) == (is_known, not is_known)
 
 
 def test_names_in_the_old_style() -> None:
@@ -361,6 +367,22 @@ def test_a_fault_in_another_resource_refuses_the_deployment_too() -> None:
 def test_a_fault_behind_a_false_condition_refuses_nothing() -> None:
     off = exemption(condition=False, properties={"expiresOn": "[variables('none')]"})
     assert plan(template(off)).outcome == Outcome.DEPLOYS
+
+
+def test_a_fault_in_a_nested_deployment_that_does_not_take_place_refuses_nothing() -> None:
+    loop = exemption("[concat('e', copyIndex())]", copy={"name": "c", "count": "[length(parameters('p').none)]"})
+    inner = template(loop, exemption("[parameters('p').none]"), parameters={"p": {"type": "object"}})
+    given = {"p": "[createObject().none]"}
+    assert plan(template(nested(inner, condition=False, parameters=given))).outcome == Outcome.DEPLOYS
+    maybe = nested(inner, condition="[parameters('on')]", parameters=given)
+    assert plan(template(maybe, parameters={"on": {"type": "bool"}})).outcome == Outcome.UNKNOWN
+
+
+def test_a_text_in_brackets_is_computed_twice_in_a_nested_template_of_outer_scope() -> None:
+    one = exemption("[[concat('a', 'b')]", properties={"displayName": "[concat('[', 'x', ']')]", "description": "[[x"})
+    found = plan(template(nested(template(one), inner=False))).exemptions[0]
+    assert (isinstance(found.name, Unknown), isinstance(found.properties["displayName"], Unknown)) == (True, True)
+    assert found.properties["description"] == "[[x"
 
 
 def test_a_variable_that_depends_on_itself_is_refused() -> None:

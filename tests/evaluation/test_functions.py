@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from guardrails.evaluation.functions import MODULES, load
+from guardrails.evaluation.functions.base import FUNCTIONS
+from guardrails.evaluation.functions.deployment import DEPLOYMENT
+from guardrails.evaluation.functions.lambdas import LAMBDAS
 from tests.evaluation.arm import GUID, SUBSCRIPTION, is_refused, is_unknown, value
 
 
@@ -235,3 +239,13 @@ def test_what_is_known_around_an_unknown_stays_known() -> None:
     assert is_unknown("[union(createObject('a', 1), reference('x')).a]")
     assert is_unknown("[union(createObject('a', reference('x')), createObject('a', createObject())).a]")
     assert is_unknown("[if(equals(reference('x').y, 1), 'a', fail('b'))]")
+
+
+def test_every_function_is_in_the_module_that_is_loaded_for_it() -> None:
+    for module in MODULES:
+        load(module)
+    tables: dict[str, Any] = {**FUNCTIONS, **LAMBDAS, **DEPLOYMENT}
+    named = {name.lower(): name for names in MODULES.values() for name in names}
+    assert {name: one.name for name, one in tables.items()} == named
+    homes = {name: one.compute.__module__.rpartition(".")[2] for name, one in tables.items()}
+    assert homes == {name.lower(): module for module, names in MODULES.items() for name in names}

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -165,6 +166,7 @@ def test_a_value_of_the_wrong_kind_is_refused_though_it_is_not_known(text: str, 
         ("targetScope = 'tenant'\nmodule m 'm.bicep' = { scope: resourceGroup('a'), params: { name: '' } }", "BCP071"),
         ("module m 'm.bicep' = { params: { name: '' } }\noutput o string = m.outputs.nothing", "BCP053"),
         ("<R> existing = { name: 'k' }\nvar v = r.getSecret('s')", "BCP180"),
+        ("<R> existing = { name: 'a' }\nvar v = r.nothing()", "BCP109"),
         ("import { nothing } from 'shared.bicep'", "BCP360"),
         ("import { owner } from 'nowhere.bicep'", "BCP091"),
         ("import { owner } from 'broken.bicep'", "BCP104"),
@@ -195,11 +197,15 @@ def test_what_the_compiler_refuses_of_resources_and_files_is_refused_with_its_co
         "<R> = if (true) { name: 'a' }\n<S> = if (1 == 2) { name: 'a' }",
         "<R> existing = { name: 'a', scope: resourceGroup('x', 'y') }\noutput o string = r.id",
         "<R> = { name: 'a', scope: tenant() }",
-        "<R> = {\n  name: 'a'\n  resource s 'd' = {\n    name: 'b'\n    resource t 'e' = { name: s.name }\n  }\n}\n"
-        "output o string = r::s::t.id",
+        (
+            "<R> = {\n  name: 'a'\n  resource s 'd' = {\n    name: 'b'\n    resource t 'e' = { name: s.name }\n  }\n}\n"
+            "output o string = r::s::t.id"
+        ),
         "module m 'm.bicep' = { params: { name: null ?? 'a', count: null } }",
-        "module m 'm.bicep' = [for (x, i) in [ 'a' ]: if (i > 0) { name: x, params: { name: x } }]\n"
-        "output o string = m[0].outputs.id",
+        (
+            "module m 'm.bicep' = [for (x, i) in [ 'a' ]: if (i > 0) { name: x, params: { name: x } }]\n"
+            "output o string = m[0].outputs.id"
+        ),
         "module m 'br/public:avm/res/a:1' = { params: { anything: 1 } }\noutput o string = m.outputs.b",
         "import { x, f } from 'br/public:avm/utl/types:0.1'\nparam p x\nvar v = f(1)",
         "import { owner as o, kind, f } from 'shared.bicep'\nparam p kind = 'x'\nvar v = f(1)",
@@ -219,7 +225,27 @@ def test_imports_are_computed_in_the_file_that_they_come_from() -> None:
     assert found.outputs["o"] == ["1-ab", "a", "ab", "2-ab"]
 
 
-def test_a_resource_in_another_stands_below_it_and_only_where_it_does() -> None:
+def test_imports_of_a_compiled_file_are_what_it_exports() -> None:
+    compiled = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "metadata": {"__bicep_exported_variables!": [{"name": "shown"}]},
+        "definitions": {"kind": {"type": "string", "metadata": {"__bicep_export!": True}}},
+        "functions": [{"namespace": "__bicep", "members": {"f": {
+            "parameters": [{"name": "n", "type": "int"}],
+            "output": {"type": "string", "value": "[format('{0}-{1}', parameters('n'), 'x')]"},
+            "metadata": {"__bicep_export!": True},
+        }}}],
+        "variables": {"shown": "a", "hidden": "b"},
+        "resources": [],
+    }  # fmt: skip
+    files = {"c.json": json.dumps(compiled)}
+    text = "import { f, shown, kind } from 'c.json'\nparam k kind = 'y'\noutput o array = [ f(1), shown, k ]\n"
+    assert plan(text, files).outputs["o"] == ["1-x", "a", "y"]
+    assert faults(read("import { hidden } from 'c.json'\n", files)) == ["BCP360:1"]
+
+
+def test_a_resource_in_another_is_below_it_and_deployed_only_with_it() -> None:
     text = (
         "param on bool = false\nresource a 'Microsoft.Storage/storageAccounts@2023-05-01' = if (on) {\n  name: 'st'\n"
         f"  resource b 'blobServices' = {{\n    name: 'default'\n  }}\n}}\nresource w '{EXEMPTION}' = {{\n"
@@ -313,10 +339,11 @@ def test_files_are_loaded_as_the_compiler_loads_them(expression: str, wanted: An
         ("loadTextContent()", "BCP071"),
         ("loadJsonContent('a.txt')", "BCP186"),
         ("loadJsonContent('a.json', 'b')", "BCP235"),
+        ("loadYamlContent('twice.yaml')", "BCP340"),
     ],
 )
 def test_a_file_that_the_compiler_does_not_load_refuses_the_deployment(call: str, wanted: str) -> None:
-    files = {"a.txt": "[1 2]", "a.json": "{}", "large.txt": "x" * 140_000}
+    files = {"a.txt": "[1 2]", "a.json": "{}", "large.txt": "x" * 140_000, "twice.yaml": "a: 1\na: 2"}
     assert errors(read(f"param p string\nvar v = {call}\n", files))[0].rule == wanted
 
 
@@ -333,6 +360,14 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     files: dict[str, str | bytes] = {"cut.json": '{"a": 1', "b.txt": b"\xe9", "bad.yaml": "a: [\n"}
     found = plan(f"output o object = {call}\n", files)
     assert isinstance(found.outputs["o"], Unknown)
+    assert found.outcome == "unknown"
+
+
+def test_a_secure_output_is_known_only_in_azure() -> None:
+    files = {"m.bicep": "@secure()\noutput s string = 'a'\noutput t string = 'b'\n"}
+    found = plan("module m 'm.bicep' = {}\noutput o array = [ m.outputs.s, m.outputs.t ]\n", files).outputs["o"]
+    assert isinstance(found[0], Unknown)
+    assert found[1] == "b"
 
 
 def test_loaded_files_take_part_in_the_plan() -> None:

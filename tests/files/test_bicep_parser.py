@@ -293,7 +293,7 @@ def test_a_file_with_any_piece_cut_out_or_put_in_is_read(at: int, cut: int, put:
     plan(text.encode("utf-8", "replace").decode())
 
 
-def test_encodings_are_told_by_their_marks() -> None:
+def test_encodings_are_known_by_their_marks() -> None:
     text = "output o string = 'é'\n"
     for data in (
         text.encode(),

@@ -26,7 +26,7 @@ PLACE: Final = (
     "--deploy-to", "/providers/Microsoft.Management/managementGroups/corp", "--deploy-to", "/",
     "--tenant", "33333333-3333-3333-3333-333333333333", "--location", "westeurope", "--deployment-name", "main",
 )  # fmt: skip
-"""Where the engine was told that all goes."""
+"""Where all goes, as the engine was given it."""
 
 _UNKNOWN: Final = "$unknown"
 _TYPES: Final = {

@@ -53,7 +53,7 @@ def test_it_holds_what_runs_in_azure_and_nothing_else(package: Package) -> None:
     assert {path.name for path in package.folder.iterdir()} == {
         ".python_packages", "constraints.txt", "function_app.py", "guardrails", "host.json", "requirements.txt",
     }  # fmt: skip
-    left_out = {"cli", "files", "policy", "report", "__main__.py"}
+    left_out = {"check", "cli", "evaluation", "files", "policy", "report", "__main__.py"}
     assert left_out & {path.name for path in (package.folder / "guardrails").iterdir()} == set()
     assert (package.folder / "guardrails" / "ruleset.yaml").is_file()
     installed = {path.name.lower() for path in package.site.iterdir()}

@@ -5,6 +5,7 @@ A text gives a `Moment`, or a sentence why the engine refuses it, or Unknown: .N
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import Final, NamedTuple
 
 from guardrails.evaluation.functions.base import unsure
@@ -29,16 +30,13 @@ _CLOCK: Final = r"""(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\
     (?:\ ?(?P<half>[AaPp][Mm]))?"""
 _ZONE: Final = r"(?P<zone>[Zz]|\ ?[+-]\d{2}(?::?\d{2})?|\ GMT)?"
 _NAME: Final = r"(?P<name>[A-Za-z]+)"
-_FORMS: Final = tuple(
-    re.compile(rf"{date}(?:{between}{_CLOCK}{_ZONE})?", re.X)
-    for date, between in (
-        (r"(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?", r"(?:T|\ +)"),
-        (r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})", r"\ +"),
-        (r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})", r"\ +"),
-        (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?(?P<day>\d{{1,2}})\ {_NAME},?\ (?P<year>\d{{4}})", r"\ +"),
-        (rf"(?P<day>\d{{1,2}})-{_NAME}-(?P<year>\d{{4}})", r"\ +"),
-        (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?{_NAME}\ (?P<day>\d{{1,2}}),?\ (?P<year>\d{{4}})", r"\ +"),
-    )
+_FORMS: Final = (
+    (r"(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?", r"(?:T|\ +)"),
+    (r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})", r"\ +"),
+    (r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})", r"\ +"),
+    (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?(?P<day>\d{{1,2}})\ {_NAME},?\ (?P<year>\d{{4}})", r"\ +"),
+    (rf"(?P<day>\d{{1,2}})-{_NAME}-(?P<year>\d{{4}})", r"\ +"),
+    (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?{_NAME}\ (?P<day>\d{{1,2}}),?\ (?P<year>\d{{4}})", r"\ +"),
 )
 _COMPACT: Final = re.compile(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})(?P<zone>Z)"
@@ -48,10 +46,15 @@ _REFUSED: Final = re.compile(r"\d+|[^\d]*")
 _TIME_ALONE: Final = re.compile(_CLOCK + _ZONE, re.X)
 
 
+@cache
+def _forms() -> list[re.Pattern[str]]:
+    return [re.compile(rf"{date}(?:{between}{_CLOCK}{_ZONE})?", re.X) for date, between in _FORMS]
+
+
 def parse(text: str) -> Moment | Unknown:
     """Read a date. Without an offset it is in UTC. Raises EngineError for what .NET certainly refuses."""
     bare = text.strip(BLANKS)
-    for form in (*_FORMS, _COMPACT):
+    for form in (*_forms(), _COMPACT):
         if found := form.fullmatch(bare):
             if re.search(r"T\d:", bare) or (found.groupdict().get("hour") and found["day"] is None):
                 return unsure("a date that is written like this")

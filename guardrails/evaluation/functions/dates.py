@@ -98,6 +98,6 @@ def _date_time_from_epoch(arguments: list[Value]) -> Value:
 
 def utc_now(now: datetime, pattern: str) -> Value:
     """Return a time as `utcNow` writes it. Raises EngineError."""
-    if not pattern or pattern in "oO" or date_formats.WITH_OFFSET.search(pattern):
+    if not pattern or pattern in "oOU" or date_formats.WITH_OFFSET.search(pattern):
         return unsure("utcNow() in this format")  # it may be written with Z or with +00:00
     return date_formats.write(Moment(now.astimezone(UTC)), pattern)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -159,6 +158,8 @@ def _big() -> Unknown:
 
 
 def _exponential(number: int, letter: str, digits: int) -> str:
+    from decimal import ROUND_HALF_UP, Decimal  # noqa: PLC0415  a format that nearly nobody uses
+
     shifted = abs(number)
     exponent = len(str(shifted)) - 1
     rounded = (Decimal(shifted) / Decimal(10) ** exponent).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)

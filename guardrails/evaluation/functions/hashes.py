@@ -1,13 +1,13 @@
 """`guid` and `uniqueString`. Pure."""
 
 import struct
-import uuid
+from hashlib import sha1
 from typing import Final
 
 from guardrails.evaluation.functions.base import MANY, function, unsure
 from guardrails.evaluation.values import Unknown, Value
 
-_NAMESPACE: Final = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
+_NAMESPACE: Final = bytes.fromhex("11fb06fb712d4ddd98c7e71bbd588830")
 """The namespace in which `guid` makes its name-based UUIDs (RFC 9562, version 5)."""
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _MASK: Final = 0xFFFFFFFF
@@ -18,7 +18,16 @@ _SECOND: Final = 0xAB0E9789
 @function("guid", 1, MANY)
 def _guid(arguments: list[Value]) -> Value:
     joined = _joined(arguments, "guid")
-    return joined if isinstance(joined, Unknown) else str(uuid.uuid5(_NAMESPACE, joined))
+    return joined if isinstance(joined, Unknown) else _named(joined)
+
+
+def _named(name: str) -> str:
+    """Return the name-based UUID of a text."""
+    digest = bytearray(sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @function("uniqueString", 1, MANY)

@@ -5,8 +5,7 @@ compare by *culture*, as ICU's root collation does: that is computed here for pr
 with one accent. Other texts raise `Uncertain`.
 """
 
-import unicodedata
-from typing import Final
+from typing import Final, Literal
 
 
 class Uncertain(Exception):
@@ -128,10 +127,16 @@ def _parts(character: str) -> tuple[str, int]:
     """Split a letter with one accent into its base letter and accent. Raises Uncertain for what is none."""
     if character.isascii():
         return character, 0
-    parts = unicodedata.normalize("NFD", character)
+    parts = _normalized("NFD", character)
     if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and "\u0300" <= parts[1] <= "\u036f":
         return parts[0], ord(parts[1])
     raise Uncertain
+
+
+def _normalized(form: Literal["NFC", "NFD"], text: str) -> str:
+    from unicodedata import normalize  # noqa: PLC0415  nearly all texts are ASCII
+
+    return normalize(form, text)
 
 
 def folded(text: str) -> str:
@@ -141,7 +146,7 @@ def folded(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text.lower()
-    text = unicodedata.normalize("NFC", text)
+    text = _normalized("NFC", text)
     for character in text:
         base, _ = _parts(character)
         if base not in "\t\n" and not base.isprintable():
@@ -153,9 +158,9 @@ def index_of(whole: str, part: str) -> int:
     """Return where `part` first stands in `whole` by culture, letter case ignored; -1 for nowhere. Raises Uncertain."""
     seen = without_ignorable(whole)
     found = folded(seen).find(folded(without_ignorable(part)))
-    if found < 0 or seen == whole == unicodedata.normalize("NFC", whole):
+    if found < 0 or whole.isascii() or seen == whole == _normalized("NFC", whole):
         return found
-    if found == 0 or seen != unicodedata.normalize("NFC", seen):
+    if found == 0 or seen != _normalized("NFC", seen):
         raise Uncertain
     kept = [number for number, character in enumerate(whole) if character not in IGNORABLE]
     return kept[found]
@@ -164,7 +169,7 @@ def index_of(whole: str, part: str) -> int:
 def last_index_of(whole: str, part: str) -> int:
     """Return where `part` last stands in `whole`, as `index_of`. Raises Uncertain."""
     found = folded(without_ignorable(whole)).rfind(folded(without_ignorable(part)))
-    if found >= 0 and (without_ignorable(whole) != whole or whole != unicodedata.normalize("NFC", whole)):
+    if found >= 0 and not whole.isascii() and (without_ignorable(whole) != whole or whole != _normalized("NFC", whole)):
         raise Uncertain
     return found
 

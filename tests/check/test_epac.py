@@ -1,0 +1,206 @@
+"""What `check` says of files of EPAC: its plan, and what it does without a word."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from guardrails.epac.plan import Action, EpacPlan, Said
+from guardrails.evaluation.plan import Outcome
+from tests.oracles.command import printed
+from tests.oracles.epac import CORP, OWNER, TENANT, TEST, WEB, run
+from tests.oracles.test_epac_command import written_out
+
+BASELINE: Final = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/baseline"
+HTTPS: Final = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/https"
+ENTRY: Final[Mapping[str, Any]] = {
+    "name": "drop", "displayName": "Partner drop", "exemptionCategory": "Waiver", "scope": WEB,
+    "policyAssignmentId": BASELINE,
+}  # fmt: skip
+HEADER: Final = "name,displayName,exemptionCategory,scope,assignmentReferenceId,resourceSelectors,expiresOn"
+ROW: Final = f"drop,Partner drop,Waiver,{WEB},{BASELINE}"
+
+
+def file(*entries: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return a file of entries; each says what differs from ENTRY, None takes a field away."""
+    made = [{key: value for key, value in {**ENTRY, **one}.items() if value is not ...} for one in entries]
+    return [("a.json", json.dumps({"exemptions": made}))]
+
+
+def deployed(plan: EpacPlan, **more: Any) -> dict[str, Any]:
+    """Return the one exemption of a plan as Azure has it then, with other properties."""
+    (one,) = plan.written()
+    properties = {"policyAssignmentId": one.assignment_id, "displayName": one.display_name, "metadata": one.metadata,
+                  "exemptionCategory": one.category, **more}  # fmt: skip
+    return {"id": one.id, "name": one.name, "tenantId": TENANT, "properties": json.loads(json.dumps(properties))}
+
+
+def actions(plan: EpacPlan) -> list[Action | None]:
+    return [one.action for one in plan.items]
+
+
+def test_an_entry_makes_an_exemption_that_a_second_run_finds_unchanged() -> None:
+    plan = run(file({}), {})
+    (one,) = plan.items
+    assert (plan.outcome, one.action, one.id) == (
+        Outcome.DEPLOYS, Action.NEW, f"{WEB}/providers/Microsoft.Authorization/policyExemptions/drop",
+    )  # fmt: skip
+    assert one.metadata["pacOwnerId"] == OWNER
+    assert plan.second is not None
+    assert plan.second.settles
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"exemptionCategory": "Temporary"}, Said.CATEGORY),
+        ({"scope": ...}, Said.ONE_SCOPE),
+        ({"policyDefinitionName": "require-tls"}, Said.ONE_TARGET),
+        ({"name": "a:b"}, Said.NAME_INVALID),
+        ({"expiresOn": "never"}, Said.DATE),
+        ({"policyDefinitionReferenceIds": ["policyDefinitions/require-tls"]}, Said.REFERENCE_FORM),
+        ({"scope": ..., "scopes": [f":{WEB}", TEST]}, Said.EMPTY_PREFIX),
+        ({"metadata": "SEC-1"}, Said.METADATA),
+    ],
+)
+def test_one_bad_entry_refuses_the_plan_of_all(entry: Mapping[str, Any], said: Said) -> None:
+    plan = run(file(entry, {"name": "other"}), {})
+    assert plan.outcome is Outcome.REFUSED
+    assert [one.said for one in plan.errors] == [said]
+    assert plan.deletes == []
+    assert plan.written() == []
+
+
+def test_what_is_deployed_is_updated_left_or_deleted() -> None:
+    first = run(file({}), {})
+    there = {"deployed": [deployed(first)]}
+    assert actions(run(file({}), there)) == [Action.UNCHANGED]
+    changed = run(file({"displayName": "Other"}), there)
+    assert [(one.action, one.because) for one in changed.items] == [(Action.UPDATE, ("displayName", "metadata"))]
+    moved = run(file({"policyAssignmentId": HTTPS}), there)
+    assert actions(moved) == [Action.REPLACE]
+    assert run([("a.json", '{"exemptions": []}')], there).deletes == [there["deployed"][0]["id"]]
+
+
+def test_an_end_with_an_offset_is_off_where_the_runner_is_not_in_utc() -> None:
+    here = run(file({"expiresOn": "2099-01-02T03:04:05+02:00"}), {})
+    there = run(file({"expiresOn": "2099-01-02T03:04:05+02:00"}), {}, "America/New_York")
+    assert (here.second and here.second.settles, there.second and there.second.settles) == (True, False)
+    assert there.items[0].expires_on == "2099-01-01T20:04:05-05:00"
+
+
+def test_what_is_not_known_is_unknown() -> None:
+    for files, zone, culture in (
+        (file({"expiresOn": "12/3/2099"}), "UTC", ""),
+        (file({"expiresOn": "2099-01-02"}), "UTC", "xx-XX"),
+        (file({"displayName": 5}), "UTC", "en-US"),
+        ([("a.json", '{"exemptions": [[{"name": "x"}]]}')], "UTC", "en-US"),
+        ([("a.json", '{"exemptions": [NaN]}')], "UTC", "en-US"),
+    ):
+        plan = run(files, {}, zone, culture)
+        assert plan.outcome is Outcome.UNKNOWN, files
+        assert plan.uncertain
+        assert (plan.deletes, plan.second) == (None, None)
+        assert all(action is None for action in actions(plan))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [('{"exemptions": [', 1, "not closed"), ('{"exemptions": [\n{"name": "a" "b"}]}', 2, "comma"), ("", 1, "empty")],
+)
+def test_a_broken_file_is_one_line_with_its_place(text: str, line: int, message: str) -> None:
+    plan = run([("a.json", text), *[("b.json", file({})[0][1])]], {})
+    assert plan.outcome is Outcome.REFUSED
+    (error,) = plan.errors
+    assert (error.place.path, error.place.line) == ("a.json", line)
+    assert message in error.text
+
+
+def test_bytes_that_epac_reads_otherwise_are_unknown() -> None:
+    text = file({})[0][1]
+    assert run([("a.json", text.encode("utf-16"))], {}).outcome is Outcome.DEPLOYS
+    assert run([("a.json", text.encode("utf-16-le"))], {}).outcome is Outcome.UNKNOWN
+    assert run([("a.json", "\ufeff".encode() + text.encode())], {}).outcome is Outcome.DEPLOYS
+
+
+def test_tables_are_read_as_powershell_reads_them() -> None:
+    rows = f'{HEADER}\n\n"drop" ,Partner drop,Waiver,{WEB},{BASELINE},,2099-01-02\n{ROW.replace("drop,", "two,", 1)}'
+    plan = run([("a.csv", rows)], {})
+    assert [(one.name, one.entry.number, one.entry.place.line) for one in plan.items] == [("drop", 2, 3), ("two", 3, 4)]
+    assert [one.expires_on for one in plan.items] == ["2099-01-02T00:00:00Z", None]
+    assert run([("a.csv", f"{HEADER},NAME\n{ROW}")], {}).outcome is Outcome.REFUSED
+
+
+def found(tmp_path: Path, files: Sequence[tuple[str, str]], case: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the rules on deployers that find something, each with the corrections."""
+    said = printed(written_out(tmp_path, [(name, text.encode()) for name, text in files], case))
+    rules: dict[str, list[str]] = {}
+    for one in said["exemptions"]:
+        for each in one["findings"]:
+            if "deployer" in each["evidence"]:
+                rules.setdefault(each["rule"], []).append(each["evidence"]["correction"])
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("files", "rules"),
+    [
+        ([("a.json", json.dumps([ENTRY]))], {"exemption-not-made"}),
+        ([("a.json", json.dumps({"Exemptions": [ENTRY]}))], {"exemption-not-made"}),
+        ([("b.json", '{"exemptions": []}'), (".a.json", file({})[0][1])], {"exemption-not-made"}),
+        (file({"policyAssignmentId": f"{BASELINE}x"}), {"exemption-not-made"}),
+        (file({"scope": "/subscriptions/subscriptionsPattern/none*"}), {"exemption-not-made"}),
+        (file({"expireson": "2099-01-01"}), {"end-not-as-written"}),
+        (file({"expiresOn": "1/2/99"}), {"end-not-as-written", "depends-on-runner"}),
+        (file({"expiresOn": "12/3/2099"}), {"depends-on-runner"}),
+        (file({"scope": f"{WEB}*"}), {"scope-wider-than-written"}),
+        (file({"scope": "/subscriptions/subscriptionsPattern/prod*/resourceGroups/*"}), {"scope-wider-than-written"}),
+        ([("a.csv", f"{HEADER}\n{ROW},{{}},")], {"value-ignored"}),
+        (file({"approvalTicket": "SEC-1"}), {"value-ignored"}),
+        (file({"policyAssignmentId": HTTPS, "policyDefinitionReferenceIds": ["x"]}), {"value-ignored"}),
+        (file({"metadata": {"note": None}}), {"never-settles"}),
+        (file({}, {"name": "b", "exemptionCategory": "no"}), {"one-file-stops-all"}),
+        (file({"metadata": {"": 1}}), {"one-file-stops-all"}),
+        (file({"metadata": {"a": {"b": 1, "B": 2}}}), {"one-file-stops-all"}),
+        (file({}), set()),
+        (file({"expiresOn": "2099-01-02T00:00:00Z", "policyDefinitionReferenceIds": ["TLS12"]}), set()),
+        (file({"scopes": [f"a:{WEB}", f"b:{TEST}"], "scope": ...}), set()),
+        (file({"scope": f"{WEB}/resourceGroups/rg-*"}), set()),
+        (file({"expiresOn": "2020-01-01T00:00:00Z"}), set()),
+        ([("a.csv", f"{HEADER}\n{ROW},,2099-01-02")], set()),
+    ],
+)  # fmt: skip
+def test_what_is_done_without_a_word_is_found(
+    tmp_path: Path, files: Sequence[tuple[str, str]], rules: set[str]
+) -> None:
+    said = found(tmp_path, files, {})
+    assert said.keys() == rules
+    assert all(correction for some in said.values() for correction in some)
+
+
+def test_a_deletion_that_nobody_means_is_found_and_another_is_not(tmp_path: Path) -> None:
+    there = {"deployed": [deployed(run(file({}), {}))]}
+    misspelt = file({"policyAssignmentId": f"{BASELINE}x"})
+    assert found(tmp_path / "a", misspelt, there).keys() == {"exemption-not-made", "deleted-silently"}
+    assert found(tmp_path / "b", file({"name": "other"}), there) == {}
+    assert found(tmp_path / "c", [], there).keys() == {"deleted-silently"}
+
+
+def test_without_settings_nothing_wrong_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(file({})[0][1])
+    said = printed([str(tmp_path / "a.json")])
+    (one,) = said["exemptions"]
+    (run_,) = said["deployments"]
+    assert (one["action"], one["deployed"], run_["outcome"], run_["deletes"]) == (None, None, "unknown", None)
+    assert one["properties"]["displayName"] == "Partner drop"
+    assert any("--epac-settings" in note for note in said["notes"])
+
+
+def test_settings_that_lack_the_environment_are_one_line(tmp_path: Path) -> None:
+    arguments = written_out(tmp_path, [("a.json", file({})[0][1].encode())], {})
+    said = printed([*arguments, "--pac-selector", "prod"])
+    (error,) = said["errors"]
+    assert error["path"].endswith("global-settings.jsonc")
+    assert "corp" in error["message"]

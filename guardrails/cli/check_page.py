@@ -42,6 +42,11 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
   beside `X.json`. `--parameters FILE` names others.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, it is judged as if it
   were deployed, once.
+- A file of AzPolicyFactory has one exemption in `policyExemption`. The files of a folder are deployed together: the
+  folders next to `policyExemption.schema.json`, those in a folder `policyExemptions`, or the folder that you name. A
+  file that you name is checked alone. Checks, build step and template are those of AzPolicyFactory (commit a0362fe,
+  2026-08); they were compared with recorded answers. Use `--deploy-to` for the management group of the deployment, and
+  `--time-zone` for the runner: it decides about an end with an offset.
 - `duplicate` compares the exemptions of all checked files, and those in the files of `--azure`.
 
 ## Rules

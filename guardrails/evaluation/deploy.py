@@ -8,6 +8,7 @@ from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
 from guardrails.evaluation.frames import NO_SCOPE, Env, Frame
 from guardrails.evaluation.functions.base import kind
+from guardrails.evaluation.functions.ids import canonical
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
 from guardrails.evaluation.resources import Table, Turn
@@ -69,7 +70,7 @@ class _Deployment:
         location: Value = world.location
         if location is None:
             location = Unknown("the location is not given; give it with --location", template.place)
-        scope = NO_SCOPE if world.scope is None else world.scope
+        scope = NO_SCOPE if world.scope is None else canonical(world.scope)
         frame = Frame(template, scope, name, location)
         frame.resources = Table(self.evaluator, frame, scope)
         return frame

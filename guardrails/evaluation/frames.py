@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
+from guardrails.evaluation.values import NOWHERE, Partial, Place, Unknown, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +95,10 @@ class Env:
 
 
 NO_SCOPE: Final = Unknown("where the template is deployed to is not given; give its id with --deploy-to", NOWHERE)
+
+
+class TenantScope(Partial):
+    """What tenant() gives: as a scope, the tenant itself."""
 
 
 class Handle:

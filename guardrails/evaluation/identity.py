@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from guardrails.evaluation.expressions import Node
-from guardrails.evaluation.frames import Handle
+from guardrails.evaluation.frames import Handle, TenantScope
 from guardrails.evaluation.functions.base import kind, unsure
 from guardrails.evaluation.functions.ids import is_guid, management_group_of, typed_path, under
 from guardrails.evaluation.template import Resource
@@ -132,6 +132,8 @@ def scope_id(given: Value, own: Value, place: Place, *, of_deployment: bool = Fa
     """
     if isinstance(given, Handle):
         given = given.member("id", place)
+    if isinstance(given, TenantScope):
+        return "/"
     if isinstance(given, dict):
         given = given.get("id", unsure("such a scope"))
     if isinstance(given, Unknown):

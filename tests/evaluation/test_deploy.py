@@ -38,6 +38,8 @@ def refusal(found: Plan) -> str:
         ("subscription", SUBSCRIPTION, under(SUBSCRIPTION)),
         ("managementGroup", CORP, under(CORP)),
         ("tenant", "/", under("")),
+        ("", GROUP.replace("resourceGroups", "RESOURCEgroups"), under(GROUP)),
+        ("managementGroup", CORP.lower(), under(CORP)),
     ],
 )
 def test_an_exemption_is_on_the_scope_of_its_deployment(scope: str, world: str, expected: str) -> None:

@@ -170,6 +170,7 @@ def test_a_function_computes_what_the_engine_computes(expression: str, expected:
         "[length(1)]",
         "[max(1, 'a')]",
         "[toUpper()]",
+        "[resourceGroup('x')]",
         "[toUpper('a', 'b')]",
     ],
 )
@@ -186,6 +187,7 @@ def test_what_the_engine_refuses_is_refused(expression: str) -> None:
         "[json('1e400')]",
         "[string(json('[1e15]'))]",
         "[and(true())]",
+        "[tenant().id]",
         "[max(1)]",
         "[less('æ', 'b')]",
         "[startsWith('ß', 's')]",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from guardrails.evaluation.frames import Env, Frame, Handle
+from guardrails.evaluation.frames import Env, Frame, Handle, TenantScope
 from guardrails.evaluation.functions.base import MANY, unsure
 from guardrails.evaluation.functions.dates import UTC_NOW_DEFAULT, utc_now
 from guardrails.evaluation.functions.ids import (
@@ -16,7 +16,7 @@ from guardrails.evaluation.functions.ids import (
     typed_path,
     under,
 )
-from guardrails.evaluation.template import ScopeKind
+from guardrails.evaluation.template import Language, ScopeKind
 from guardrails.evaluation.values import (
     NOWHERE,
     Cause,
@@ -126,6 +126,13 @@ def _deployment(evaluator: "Evaluator", env: Env, _values: list[Value], place: P
 # scopes
 
 
+def _named(env: Env, name: str, values: list[Value], place: Place) -> list[str] | Unknown:
+    """Return the arguments of a scope function, which names another scope in Bicep alone. Raises EngineError."""
+    if values and env.frame.template.language == Language.ARM:
+        raise EngineError(f"{name}() takes no arguments", place)
+    return _texts(values)
+
+
 def _object(evaluator: "Evaluator", id_: str, known: dict[str, Value], what: str, place: Place) -> Partial:
     """Return a scope as an object: what is known of it, and what --azure says."""
     given = evaluator.world.objects.get(id_.lower(), {})
@@ -138,7 +145,7 @@ def _object(evaluator: "Evaluator", id_: str, known: dict[str, Value], what: str
 
 @_reads("subscription", 0, 1)
 def _subscription(evaluator: "Evaluator", env: Env, values: list[Value], place: Place) -> Value:
-    texts = _texts(values)
+    texts = _named(env, "subscription", values, place)
     if isinstance(texts, Unknown):
         return texts
     id_ = texts[0] if texts else _own_subscription(env.frame, place)
@@ -164,7 +171,7 @@ def _own_subscription(frame: Frame, place: Place) -> str | Unknown:
 
 @_reads("resourceGroup", 0, 2)
 def _resource_group(evaluator: "Evaluator", env: Env, values: list[Value], place: Place) -> Value:
-    texts = _texts(values)
+    texts = _named(env, "resourceGroup", values, place)
     if isinstance(texts, Unknown):
         return texts
     subscription = texts[0] if len(texts) == 2 else _own_subscription(env.frame, place)
@@ -188,7 +195,7 @@ def _own_group(frame: Frame, place: Place) -> str:
 
 @_reads("managementGroup", 0, 1)
 def _management_group(evaluator: "Evaluator", env: Env, values: list[Value], place: Place) -> Value:
-    texts = _texts(values)
+    texts = _named(env, "managementGroup", values, place)
     if isinstance(texts, Unknown):
         return texts
     name = texts[0] if texts else _own_management_group(env.frame, place)
@@ -210,7 +217,7 @@ def _own_management_group(frame: Frame, place: Place) -> str | Unknown:
 @_reads("tenant", 0)
 def _tenant_function(evaluator: "Evaluator", _env: Env, _values: list[Value], place: Place) -> Value:
     rest = Unknown("what tenant() says beyond its id is known only in Azure", place)
-    return Partial({"tenantId": _tenant(evaluator, place), "id": "/"}, rest)
+    return TenantScope({"tenantId": _tenant(evaluator, place)}, rest)
 
 
 def _tenant(evaluator: "Evaluator", place: Place) -> Value:

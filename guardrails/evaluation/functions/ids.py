@@ -64,3 +64,13 @@ def management_group_of(scope: str) -> str | None:
 def under(scope: str, path: str) -> str:
     """Return the id of a resource with this typed path at a scope; `/` is the tenant."""
     return f"{scope.rstrip('/')}/providers/{path}"
+
+
+def canonical(scope: str) -> str:
+    """Return a scope's id in the spelling that the engine makes ids with."""
+    subscription, group, management_group = subscription_of(scope), group_of(scope), management_group_of(scope)
+    if management_group is not None:
+        return f"/providers/Microsoft.Management/managementGroups/{management_group}"
+    if group is not None:
+        return f"/subscriptions/{subscription}/resourceGroups/{group}"
+    return f"/subscriptions/{subscription}" if subscription is not None else scope

@@ -53,7 +53,7 @@ async def instance(sizes: Sizes) -> AsyncIterator[Sweeper]:
     outward = queues.connect(connection_string=storage)
 
     async def say(notice: Notice) -> None:
-        tell(notice=str(notice.kind))
+        report_line(notice=str(notice.kind))
 
     async with AsyncExitStack() as closing:
         for part in (arm, graph, register, outward, identity):
@@ -64,7 +64,7 @@ async def instance(sizes: Sizes) -> AsyncIterator[Sweeper]:
         )  # fmt: skip
 
 
-def tell(**said: Any) -> None:
+def report_line(**said: Any) -> None:
     print(json.dumps(said), flush=True)
 
 
@@ -72,13 +72,13 @@ async def work(*, begins: bool) -> None:
     """Be an instance: begin the sweep, or take messages of the queue until it has ended."""
     sizes, real = Sizes(*json.loads(os.environ["BENCH_SIZES"])), Pass.part
 
-    async def telling(self: Pass, span: Span, heads: Scanned) -> Outcome:
-        tell(begins=span.low)
+    async def reporting(self: Pass, span: Span, heads: Scanned) -> Outcome:
+        report_line(begins=span.low)
         done = await real(self, span, heads)
-        tell(ended=span.low, seen=done.seen, adopted=done.adopted)
+        report_line(ended=span.low, seen=done.seen, adopted=done.adopted)
         return done
 
-    Pass.part = telling  # type: ignore[method-assign]
+    Pass.part = reporting  # type: ignore[method-assign]
     async with instance(sizes) as sweeper:
         report = await sweeper.sweep() if begins else None
         client = QueueClient.from_connection_string(
@@ -90,7 +90,7 @@ async def work(*, begins: bool) -> None:
                     break
                 report = await _take(client, sweeper)
     if report is not None:
-        tell(report=report.to_json())
+        report_line(report=report.to_json())
 
 
 async def _has_ended(sweeper: Sweeper) -> bool:
@@ -114,7 +114,7 @@ async def _take(client: QueueClient, sweeper: Sweeper) -> Any:
 
 
 @dataclass(slots=True)
-class Told:
+class Printed:
     """What an instance has printed."""
 
     process: asyncio.subprocess.Process
@@ -133,7 +133,7 @@ class Told:
 async def measure(size: int, sizes: Sizes = DEFAULT_SIZES) -> dict[str, Any]:
     """Share the first sweep of a tenant; return what came of it, and what is in the register."""
     cloud, addresses = await _spawn("cloud", [sys.executable, "-m", "sandbox.cloud"], dict(os.environ))
-    instances: list[Told] = []
+    instances: list[Printed] = []
     try:
         async with Azurite() as azurite:
             await seed(addresses["arm"], size)
@@ -165,11 +165,11 @@ async def measure(size: int, sizes: Sizes = DEFAULT_SIZES) -> dict[str, Any]:
         await _end(cloud)
 
 
-async def _start(instances: list[Told], environment: dict[str, str], what: str) -> Told:
+async def _start(instances: list[Printed], environment: dict[str, str], what: str) -> Printed:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench_shared", what, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
     )
-    one = Told(process)
+    one = Printed(process)
     one.reading = asyncio.create_task(one.read())
     instances.append(one)
     return one

@@ -393,7 +393,7 @@ async def test_parts_find_what_a_whole_sweep_finds(large: Tenant, instances: lis
         await world.delete(at(world, number, 0))
         await write(world, at(world, number, 1), "b", displayName="changed")
         await write(world, at(world, number, EACH), "c")
-    world.arm.seed(f"{CORP}{AUTHORIZATION}/policyExemptions/odd", {"properties": {}})
+    world.arm.seed(f"{CORP}{AUTHORIZATION}/policyExemptions/malformed", {"properties": {}})
     world.clock.advance(hours=1)
     whole, parts = await once(large, Sizes()), await once(large, Sizes(0, EACH, 0))
     assert parts == whole

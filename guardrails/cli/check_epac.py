@@ -193,7 +193,7 @@ class EpacRun:
         made.notes.append(note_of(folder.path or ".", planned))
         if not folder.own and f"/{folder.path}".endswith(EPAC_FOLDER):
             made.notes.append(
-                f"EPAC reads no file of {folder.path} itself, only of folders in it that have the name of an environment"
+                f"EPAC reads no file of {folder.path} itself, only of folders in it that are called as an environment"
             )
         candidates: list[Candidate] = []
         by_item: dict[int, Judged] = {}

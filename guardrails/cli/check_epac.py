@@ -193,6 +193,10 @@ class EpacRun:
         paths = [one.path for one in files] or [folder.path or "."]
         made.deployments.append(deployment_of(files, planned, paths))
         made.notes.append(note_of(folder.path or ".", planned))
+        if not folder.own and f"/{folder.path}".endswith(EPAC_FOLDER):
+            made.notes.append(
+                f"EPAC reads no file of {folder.path} itself, only of folders in it that are called as an environment"
+            )
         candidates: list[Candidate] = []
         by_item: dict[int, Judged] = {}
         for item in planned.items:

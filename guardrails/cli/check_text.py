@@ -128,7 +128,9 @@ def _say(screen: Screen, text: str, *, indent: int = 0, style: str = "") -> None
 
 def context(one: Judged) -> Iterator[str]:
     """Yield what more is to be said of where an exemption comes from."""
-    if one.deployed is None:
+    if one.deployed is None and one.done:
+        yield "whether it is deployed is not known"
+    elif one.deployed is None:
         yield "deployed only if a condition or a loop says so, which is not known"
     if one.via:
         yield f"deployed by {', then '.join(place_text(via, column=False) for via in one.via)}"

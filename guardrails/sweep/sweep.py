@@ -147,7 +147,7 @@ class Sweeper:
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
             if invitation is not None:  # who began the sweep recorded that
-                await self._note.used(ruleset, mode)
+                await self._note.begun(ruleset, mode)
             elif await recording.begin(report):
                 self._note.recorded(ruleset, mode)
             try:
@@ -204,10 +204,10 @@ class Sweeper:
     async def start(self) -> None:
         """The app starts: record the ruleset in force. Raises Misconfigured."""
         ruleset = self._ruleset()
-        await self._note.used(ruleset, self._mode(ruleset))
+        await self._note.begun(ruleset, self._mode(ruleset))
 
     async def judging(self) -> None:
-        """Something is judged: record the ruleset, where this process did not yet. Never raises."""
+        """Something is judged: record the ruleset, where this process did not yet. Raises Retryable if storage is away."""
         try:
             ruleset = self._ruleset()
         except Misconfigured:  # who judges says so

@@ -61,6 +61,7 @@ class Ledger:
         wiped: when the register was lost and an older copy of it put back, UTC.
         altered: how often a hand was in the register.
         sent_before: the messages that an older version sent, `NOTICE-ROUTE`.
+        rulesets_before: the rulesets by which it judged, as rows have them: it kept no record.
         open_before: whether an older version left the breaker open.
     """
 
@@ -74,6 +75,7 @@ class Ledger:
     wiped: list[datetime] = field(default_factory=list)
     altered: int = 0
     sent_before: set[str] = field(default_factory=set)
+    rulesets_before: set[str] = field(default_factory=set)
     open_before: bool = False
 
     def existed(self, one: ExemptionId, body: Mapping[str, Any]) -> None:

@@ -34,6 +34,10 @@ def storage_is_full(*_: Any, **__: Any) -> Any:
     raise Retryable("it is full", code="storage-busy", subject="table")
 
 
+async def a_defect(*_: Any, **__: Any) -> Any:
+    raise KeyError("a defect")
+
+
 async def test_each_sweep_is_in_the_record_with_all_that_it_saw(tenant: Tenant) -> None:
     world = tenant.world
     await world.known(world.id())
@@ -147,7 +151,28 @@ async def test_a_ruleset_that_is_changed_twice_between_two_sweeps_is_in_the_reco
     assert [(await world.register.record.ruleset(one.sha256))[0] for one in changes] == texts
 
 
-async def test_a_change_of_the_ruleset_that_cannot_be_recorded_is_tried_again_a_minute_later(
+async def test_nothing_is_judged_by_a_ruleset_that_storage_does_not_take(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = tenant.world
+    await tenant.sweep()
+    one = await written(tenant, "a")
+    await tenant.intake.event(one, Hint("event"))
+    other = await written(tenant, "b")
+    world.ruleset = rules(mode="audit")
+    with monkeypatch.context() as full:
+        full.setattr(Record, "use", storage_is_full)
+        assert await tenant.intake.event(other, Hint("event")) is None
+    assert await world.register.history(other) == []
+    assert world.queues.sent  # it waits there
+    world.ruleset, between = rules(mode="enforce"), world.ruleset
+    assert await tenant.intake.event(other, Hint("queue")) is not None
+    used = [(await world.register.record.ruleset(one.sha256))[0] for one in await world.register.record.changes()]
+    assert used[-1] == world.ruleset.text
+    assert between.text not in used
+
+
+async def test_a_ruleset_that_a_defect_keeps_out_of_the_record_stops_no_event(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = tenant.world
@@ -155,8 +180,8 @@ async def test_a_change_of_the_ruleset_that_cannot_be_recorded_is_tried_again_a_
     one = await written(tenant, "a")
     await tenant.intake.event(one, Hint("event"))
     world.ruleset = rules(mode="audit")
-    with monkeypatch.context() as full:
-        full.setattr(Record, "use", storage_is_full)
+    with monkeypatch.context() as broken:
+        broken.setattr(Record, "use", a_defect)
         for _ in range(3):
             assert await tenant.intake.event(one, Hint("event")) is not None
     assert world.watch.calls["record.use"] == 1

@@ -42,7 +42,9 @@ def rows_of_before(play: Play) -> Moves:
         kind, _, key = place[1].partition("~")
         if kind not in ("state", "history") or key.partition("~")[0] in known:
             play.hand(*place, **columns)
-            play.people.ledger.sent_before |= set(json.loads(str(columns.get("row", "{}"))).get("outbox", ()))
+            state = json.loads(str(columns.get("row", "{}")))
+            play.people.ledger.sent_before |= set(state.get("outbox", ()))
+            play.people.ledger.rulesets_before |= {state["ruleset"]} if state.get("ruleset") else set()
         if "body" in columns:
             said = json.loads(zlib.decompress(columns["body"]))["properties"]
             bodies[key.partition("~")[0]] = {"expiresOn": None, "policyDefinitionReferenceIds": None, **said}

@@ -207,7 +207,7 @@ class Sweeper:
         await self._note.begun(ruleset, self._mode(ruleset))
 
     async def judging(self) -> None:
-        """Something is judged: record the ruleset, where this process did not yet. Raises Retryable: storage is away."""
+        """Something is judged: record the ruleset, where this process did not yet. Raises Retryable without storage."""
         try:
             ruleset = self._ruleset()
         except Misconfigured:  # who judges says so

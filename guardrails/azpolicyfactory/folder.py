@@ -11,7 +11,7 @@ from guardrails.azpolicyfactory.build import Build, build_of
 from guardrails.azpolicyfactory.checks import Checks, checks_of
 from guardrails.azpolicyfactory.config import ConfigFile
 from guardrails.azpolicyfactory.schema import Verdict, schema_verdict
-from guardrails.azpolicyfactory.template import Doubt, Effect, Refused, effect_of
+from guardrails.azpolicyfactory.template import Doubt, Effect, TemplateRefused, effect_of
 from guardrails.epac.instants import Runner
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Stage
@@ -90,7 +90,7 @@ def _outcome(
     if broken:
         return FolderAnswer(made, Outcome.REFUSED, Stage.COMPILE, broken=broken)
     doubt = any(isinstance(one.effect, Doubt) or "$" in one.file.name for one in kept)
-    stages = {one.effect.stage for one in kept if isinstance(one.effect, Refused)}
+    stages = {one.effect.stage for one in kept if isinstance(one.effect, TemplateRefused)}
     if Stage.COMPILE in stages:
         return FolderAnswer(made, Outcome.REFUSED, Stage.COMPILE)
     if stages:

@@ -36,7 +36,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class TemplateRefused:
     """The template is refused, for all files of the run.
 
     Attributes:
@@ -63,7 +63,7 @@ class Doubt:
     why: str
 
 
-type Effect = Sent | Refused | Left | Doubt
+type Effect = Sent | TemplateRefused | Left | Doubt
 
 
 def effect_of(file: ConfigFile, target: str, *, alone: bool) -> Effect:
@@ -76,7 +76,7 @@ def effect_of(file: ConfigFile, target: str, *, alone: bool) -> Effect:
     if file.doubt:
         return Doubt(file.doubt)
     if file.value is None and file.strict.readable is False:
-        return Refused("", "cannot be read as JSON", Stage.COMPILE)
+        return TemplateRefused("", "cannot be read as JSON", Stage.COMPILE)
     mistakes = [one for one in mistakes_of(file.value) if alone or not one.alone]
     if mistakes:
         return _refused(file.value, mistakes, alone=alone)
@@ -90,14 +90,14 @@ def effect_of(file: ConfigFile, target: str, *, alone: bool) -> Effect:
 def _refused(root: Value, mistakes: list[Mistake], *, alone: bool) -> Effect:
     first = mistakes[0]
     if alone:
-        return Refused(first.at, first.why, Stage.COMPILE)
+        return TemplateRefused(first.at, first.why, Stage.COMPILE)
     certain = [one for one in mistakes if one.why == "type" or one.why.startswith("too long")]
     for one in certain:
         if _at(root, one.at) is not None and "resourceSelectors" not in one.at:
-            return Refused(one.at, one.why, Stage.COMPILE)
+            return TemplateRefused(one.at, one.why, Stage.COMPILE)
     if first.why == "type" or "resourceSelectors" in first.at:
         return Doubt("beside other files the compiler may let a null or a missing key pass")
-    return Refused(first.at, first.why, None)
+    return TemplateRefused(first.at, first.why, None)
 
 
 def _at(root: Value, pointer: str) -> Value:
@@ -110,7 +110,7 @@ def _evaluated(root: Value, target: str) -> Effect:
     exemption = member(root, EXEMPTION)
     name = str(member(exemption, "name"))
     if not name:
-        return Refused(f"/{EXEMPTION}/name", "empty", Stage.EVALUATE)
+        return TemplateRefused(f"/{EXEMPTION}/name", "empty", Stage.EVALUATE)
     group, subscription, resource_group = (member(root, key) or "" for key in SCOPE_KEYS)
     if doubt := _strange(exemption, name, group, subscription, resource_group):
         return Doubt(doubt)
@@ -119,7 +119,7 @@ def _evaluated(root: Value, target: str) -> Effect:
     if subscription and not _is_guid(subscription):
         if resource_group or not subscription.strip():
             return Doubt("the subscription is no id")
-        return Refused("/subscriptionId", "the subscription is no id", Stage.EVALUATE)
+        return TemplateRefused("/subscriptionId", "the subscription is no id", Stage.EVALUATE)
     scope = _scope(group, subscription, resource_group, target)
     identity = f"{scope}/{KIND}/{name}" if isinstance(scope, str) else scope
     return Sent(identity, scope, name, _properties(exemption))

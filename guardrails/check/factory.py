@@ -9,7 +9,7 @@ from guardrails.azpolicyfactory.checks import Checks
 from guardrails.azpolicyfactory.config import EXEMPTION, ConfigFile, member, spelled
 from guardrails.azpolicyfactory.folder import FileAnswer, FolderAnswer
 from guardrails.azpolicyfactory.risks import risks_of
-from guardrails.azpolicyfactory.template import API_VERSION, Doubt, Left, Refused, Sent, effect_of
+from guardrails.azpolicyfactory.template import API_VERSION, Doubt, Left, Sent, TemplateRefused, effect_of
 from guardrails.check.answer import Deployment, Done, Judged, Planning
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import Options
@@ -95,7 +95,7 @@ def _action(one: FileAnswer) -> Action | None:
 
 
 def _why(one: FileAnswer) -> str:
-    if isinstance(one.effect, Refused | Left | Doubt):
+    if isinstance(one.effect, TemplateRefused | Left | Doubt):
         return one.effect.why
     if one.own_build is Build.NOT_SEEN:
         return "AzPolicyFactory does not read this file"
@@ -129,7 +129,7 @@ def _diagnostics(answer: FolderAnswer) -> Iterator[Diagnostic]:
             yield Diagnostic(place, "AzPolicyFactory builds nothing: it cannot compare a number with a time", FORMAT)
         elif file in answer.broken:
             yield Diagnostic(Place(file.path, 1, 1), "AzPolicyFactory's template breaks at this file name", FORMAT)
-        elif isinstance(one.effect, Refused):
+        elif isinstance(one.effect, TemplateRefused):
             said = f"AzPolicyFactory's template refuses it: {one.effect.why}"
             yield Diagnostic(file.place_of(one.effect.at), said, FORMAT, stage=one.effect.stage or Stage.COMPILE)
         elif isinstance(one.effect, Doubt):

@@ -20,7 +20,7 @@ REMEDIES: Final = {
 _BAD_INPUT: Final = frozenset(
     {"not-an-exemption", "no-such-rule", "no-such-dead-letter", "no-such-route", "no-such-digest"}
 )
-_FINDERS: Final = frozenset({"judge", "scan", "reverts", "policy"})
+_FINDERS: Final = frozenset({"judge", "check", "scan", "reverts", "policy"})
 """Commands whose 1 means that something was found, and nothing else."""
 
 

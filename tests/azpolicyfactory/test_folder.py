@@ -10,7 +10,7 @@ from guardrails.azpolicyfactory.checks import checks_of
 from guardrails.azpolicyfactory.folder import FolderAnswer, folder_answer
 from guardrails.azpolicyfactory.people import same_person
 from guardrails.azpolicyfactory.schema import schema_verdict
-from guardrails.azpolicyfactory.template import Left, Refused, Sent
+from guardrails.azpolicyfactory.template import Left, Sent, TemplateRefused
 from guardrails.epac.instants import Runner
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Stage
@@ -167,7 +167,7 @@ def test_what_the_template_refuses(said: Any, at: str, stage: Stage | None) -> N
     if stage is None:
         assert run.outcome is Outcome.UNKNOWN
         return
-    assert isinstance(found, Refused)
+    assert isinstance(found, TemplateRefused)
     assert (found.at, run.outcome, run.stage) == (at, Outcome.REFUSED, stage)
 
 
@@ -186,9 +186,9 @@ def test_keys_that_differ_in_letter_case_stop_all_and_a_key_twice_does_not() -> 
 
 
 def test_a_required_key_in_another_letter_case_is_refused_alone_and_sent_with_others() -> None:
-    odd = config(name=None, Name="pex-x")
-    assert (answer(odd).outcome, answer(odd).stage) == (Outcome.REFUSED, Stage.COMPILE)
-    both = answer(odd, config())
+    unnamed = config(name=None, Name="pex-x")
+    assert (answer(unnamed).outcome, answer(unnamed).stage) == (Outcome.REFUSED, Stage.COMPILE)
+    both = answer(unnamed, config())
     assert both.outcome is Outcome.DEPLOYS
     assert [one.effect.name for one in both.files if isinstance(one.effect, Sent)] == ["pex-x", "pex-web"]
 

@@ -90,7 +90,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ((), "the following arguments are required: COMMAND. COMMAND is one of judge, scan, rules, "),
+        ((), "the following arguments are required: COMMAND. COMMAND is one of judge, check, scan, rules, "),
         (("jugde",), "'jugde' is not known. Did you mean judge? (see python -m guardrails --help)"),
         (
             ("judge",),

@@ -24,7 +24,7 @@ from .test_output import PROGRAM, ROOT
 ID = named("e")
 ARGUMENTS = {
     "hold": [ID, "--until", "2099-01-01", "--reason", "x"], "release": [ID],
-    "judge": ["x.json"], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
+    "judge": ["x.json"], "check": ["."], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
     "register": ["list"], "dead-letters": ["list"], "notices": ["failed"], "policy": ["build"],
     "completion": ["bash"], "criteria": ["build"],
 }  # fmt: skip
@@ -125,7 +125,7 @@ def test_for_commands_that_find_things_1_means_that_something_was_found(run: Run
     for error in errors_of_ours():
         fails(command, error)
         ran = run(*line_of(command))
-        finder = command in ("judge", "scan", "reverts", "policy")
+        finder = command in ("judge", "check", "scan", "reverts", "policy")
         assert ran.code == (1 if isinstance(error, Permanent | Refused) and not finder else 2)
         assert ran.err.splitlines()[0] == f"guardrails: {GuardrailsError.__str__(error)}"
         assert ran.err.count("\n") == (3 if isinstance(error, Misconfigured) else 1)

@@ -8,15 +8,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.errors import Permanent
 from guardrails.exemption.applies import GROUP, MARK, Chain
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption, Names
-from guardrails.files.arm_json import Problem, Reading
-from guardrails.files.assignments import Assignments
-from guardrails.files.exemptions import exemptions_of
+
+if TYPE_CHECKING:
+    from guardrails.files.arm_json import Problem, Reading
+    from guardrails.files.assignments import Assignments
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXEMPTION: Final = "/providers/microsoft.authorization/policyexemptions/"
@@ -44,7 +45,9 @@ class AzureObjects:
     policies_asked: PoliciesById = field(default_factory=dict)
 
     @cached_property
-    def _assignments(self) -> Assignments:
+    def _assignments(self) -> "Assignments":
+        from guardrails.files.assignments import Assignments  # noqa: PLC0415 - where nothing is given, nothing is read
+
         return Assignments(body for key, body in self.objects.items() if _POLICY.search(key))
 
     def assignment(self, assignment_id: str, *, makes_assignments: bool) -> Assignment | Gone | Unread:
@@ -89,9 +92,12 @@ class AzureObjects:
 
 
 def azure_objects(
-    readings: Sequence[tuple[str, Reading]], names: Names, *, complete: bool
-) -> tuple[AzureObjects, list[tuple[str, Problem]]]:
+    readings: "Sequence[tuple[str, Reading]]", names: Names, *, complete: bool
+) -> "tuple[AzureObjects, list[tuple[str, Problem]]]":
     """Return what files hold, and what is wrong in which of them."""
+    from guardrails.files.arm_json import Problem, Reading  # noqa: PLC0415 - see AzureObjects
+    from guardrails.files.exemptions import exemptions_of  # noqa: PLC0415
+
     objects: dict[str, Mapping[str, Any]] = {}
     exemptions: dict[str, Exemption] = {}
     problems: list[tuple[str, Problem]] = []

@@ -10,9 +10,7 @@ from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import Options
 from guardrails.check.entries import FORMATS, Entry, Parameters, makes_assignments, modules_of
-from guardrails.check.explain import Origin, explained
 from guardrails.check.judge import Candidate, depends_on_now, judge_all
-from guardrails.check.second_opinion import merge
 from guardrails.check.world import WrongScope, world_of
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.deploy import deploy
@@ -20,10 +18,11 @@ from guardrails.evaluation.plan import Outcome, Plan
 from guardrails.evaluation.template import Language, Stage
 from guardrails.evaluation.world import World
 from guardrails.files.code import Code
-from guardrails.files.walk import Found, Repository
+from guardrails.files.walk import Found, Kind, Repository
 from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
+    from guardrails.check.explain import Origin
     from guardrails.cli.check_compiler import Compiled
 
 
@@ -44,7 +43,7 @@ class Deployed:
     named: bool
     options: Options
     exemptions: list[Judged] = field(default_factory=list)
-    origins: list[list[tuple[str, list[Origin]]]] = field(default_factory=list)
+    origins: "list[list[tuple[str, list[Origin]]]]" = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -107,11 +106,12 @@ class Batch:
         """Return what becomes of some templates, in their order; nothing of a file that only looks like one."""
         made: list[tuple[Checked, list[_Evaluated]]] = []
         for found in files:
-            template = self._code.template(found)
-            if template is not None:
-                entries = self._job.parameters.entries_of(template)
-                evaluated = [self._evaluate(entry) for entry in entries]
-                made.append((Checked(found.path, frozenset(modules_of(template)), template.incomplete), evaluated))
+            try:
+                done = self._read(found)
+            except Exception as error:  # noqa: BLE001 - a defect shows in one file, and hides none of the others
+                done = _failed(found, error)
+            if done is not None:
+                made.append(done)
         every = [one for _, some in made for one in some]
         if any(one.options.online for one in every):
             self._ask(every)
@@ -121,7 +121,7 @@ class Batch:
                     self._compare(one)
         candidates: list[Candidate] = []
         for checked, some in made:
-            checked.deployed = [self._deployed(one, candidates) for one in some]
+            checked.deployed += [self._deployed(one, candidates) for one in some]
         by_place = {
             id(one): deployed for checked, _ in made for deployed in checked.deployed for one in deployed.exemptions
         }
@@ -129,6 +129,14 @@ class Batch:
         for judged, message in problems:
             by_place[id(judged)].problems.append(Problem(*judged.place, message))
         return [checked for checked, _ in made]
+
+    def _read(self, found: Found) -> "tuple[Checked, list[_Evaluated]] | None":
+        """Read one template, and compute it for each of its parameter files."""
+        template = self._code.template(found)
+        if template is None:
+            return None
+        evaluated = [self._evaluate(entry) for entry in self._job.parameters.entries_of(template)]
+        return Checked(found.path, frozenset(modules_of(template)), template.incomplete), evaluated
 
     def _evaluate(self, entry: Entry) -> _Evaluated:
         path = entry.template.path
@@ -163,6 +171,8 @@ class Batch:
             if now is not planned:
                 judged.at_now = now.id, now.properties
             if self._args.explain:
+                from guardrails.check.explain import explained  # noqa: PLC0415 - for this option only
+
                 made.origins.append(explained(planned, template, parameters.values if parameters else {}))
             made.exemptions.append(judged)
             if planned.deployed is not False:
@@ -188,7 +198,8 @@ class Batch:
 
     def _compare(self, one: _Evaluated) -> None:
         """Fill what is unknown of a deployment by what the compiler makes of its file; note where they disagree."""
-        from guardrails.cli.check_compiler import compile_file, disagreement  # noqa: PLC0415 - for this option only
+        from guardrails.check.second_opinion import merge  # noqa: PLC0415 - for this option only
+        from guardrails.cli.check_compiler import compile_file, disagreement  # noqa: PLC0415
 
         path, problems = one.entry.template.path, one.problems
         if path not in self._compiled:
@@ -212,10 +223,23 @@ class Batch:
             merge(one.at_now, deploy(template, replace(one.world, now=self._job.present), one.entry.parameters))
 
 
+def _failed(found: Found, error: Exception) -> tuple[Checked, list[_Evaluated]]:
+    """Return what is to be said of a file at which this program fails."""
+    message = f"the check failed with {type(error).__name__}; this is a defect in the program, so report this file"
+    form = "bicep" if found.kind is Kind.BICEP else "arm"
+    deployment = Deployment(form, [found.path], None, Outcome.UNKNOWN, None)
+    problem = Problem(found.path, 0, 0, message)
+    deployed = Deployed(deployment, "", named=True, options=Options(), problems=[problem])
+    return Checked(found.path, frozenset(), "", [deployed]), []
+
+
 def deploys_assignments(repository: Repository, files: Sequence[Found]) -> bool:
     """Whether any of these templates may deploy policy assignments."""
     code = Code(repository)
-    return any((template := code.template(found)) is not None and makes_assignments(template) for found in files)
+    try:
+        return any((template := code.template(found)) is not None and makes_assignments(template) for found in files)
+    except Exception:  # noqa: BLE001 - what fails here is said where it is checked
+        return True
 
 
 def _assignments(plan: Plan) -> Iterator[str]:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from guardrails.check.answer import Problem
-from guardrails.check.azure_objects import AzureObjects, azure_objects
+from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import NAME, Config, Options, folders_above, read_config
 from guardrails.check.world import Targets, WrongScope
 from guardrails.errors import Misconfigured
 from guardrails.exemption.model import Names
-from guardrails.files.arm_json import read_bytes
 from guardrails.files.walk import Repository, Unreadable
 
 _CONFIG: Final = 256 * 1024
@@ -74,7 +73,12 @@ class Inputs:
     def azure(self, options: Options) -> AzureObjects:
         """Return what the options' files say of Azure."""
         key = azure_key(options)
+        if key not in self._azure and not options.azure:
+            self._azure[key] = AzureObjects(complete=options.azure_complete)
         if key not in self._azure:
+            from guardrails.check.azure_objects import azure_objects  # noqa: PLC0415 - where files are given
+            from guardrails.files.arm_json import read_bytes  # noqa: PLC0415
+
             readings = []
             for file in options.azure:
                 try:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from guardrails.check.answer import Answer, Judged, Problem
 from guardrails.check.duplicates import add_duplicates
 from guardrails.check.entries import Parameters, companions_of, roots_of
-from guardrails.check.explain import Origin
 from guardrails.check.judge import skipped_rules
 from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
@@ -28,6 +27,7 @@ from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
     from guardrails.check.azure_objects import AzureObjects
+    from guardrails.check.explain import Origin
 
 _TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
 _AT_ONCE: Final = 50
@@ -48,7 +48,7 @@ class Run:
 
     repository: Repository
     answer: Answer = field(default_factory=Answer)
-    origins: dict[int, list[tuple[str, list[Origin]]]] = field(default_factory=dict)
+    origins: "dict[int, list[tuple[str, list[Origin]]]]" = field(default_factory=dict)
 
     def text_of(self, path: str) -> str:
         """Return a file's text for display, "" where it cannot be read."""

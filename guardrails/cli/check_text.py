@@ -7,17 +7,19 @@ obeys: no line begins as a workflow command of GitHub does.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.channels.text import plain
 from guardrails.check.answer import Answer, Judged, Placed, Problem
 from guardrails.check.azure_objects import NOT_GIVEN
-from guardrails.check.explain import Origin
 from guardrails.cli.screen import Screen
 from guardrails.decisions.assess import Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import Place
 from guardrails.exemption.counts import number_of
+
+if TYPE_CHECKING:
+    from guardrails.check.explain import Origin
 
 type Lines = Callable[[str, int], str]
 """(path, line) -> that line of code; "" where it cannot be shown."""
@@ -30,7 +32,7 @@ def show(
     answer: Answer,
     lines: Lines,
     screen: Screen,
-    origins: Mapping[int, Sequence[tuple[str, Sequence[Origin]]]] = MappingProxyType({}),
+    origins: "Mapping[int, Sequence[tuple[str, Sequence[Origin]]]]" = MappingProxyType({}),
     *,
     strict: bool = False,
 ) -> None:
@@ -65,7 +67,11 @@ def lacks_assignment(placed: Placed) -> bool:
 
 
 def _exemption(
-    one: Judged, listed: Sequence[Placed], origins: Sequence[tuple[str, Sequence[Origin]]], lines: Lines, screen: Screen
+    one: Judged,
+    listed: Sequence[Placed],
+    origins: "Sequence[tuple[str, Sequence[Origin]]]",
+    lines: Lines,
+    screen: Screen,
 ) -> None:
     _say(screen, f"{place_text(one.place)}: {one.verdict}: {one.label}", style=str(one.verdict))
     for text in context(one):

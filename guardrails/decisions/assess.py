@@ -122,7 +122,8 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
                 if isinstance(bound, Alternatives):
                     findings.extend(_finding(*one) for one in _strictest(bound, exemption, facts))
                 elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
-                    findings.append(_finding(bound, outcome) if type(outcome) is not Unknown else shared(bound, outcome))
+                    made = shared(bound, outcome) if isinstance(outcome, Unknown) else _finding(bound, outcome)
+                    findings.append(made)
     return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]
 
 

@@ -66,6 +66,7 @@ def identify(
     parent: Identity | None,
     *,
     outside: bool = False,
+    deployed: bool = True,
 ) -> Identity:
     """Return what a resource is called. Raises EngineError where a type and name do not fit.
 
@@ -75,6 +76,7 @@ def identify(
         compute: gives the value of an expression where the resource stands.
         parent: of the resource that it is a child of, if any.
         outside: it stands in a nested template, and is computed outside of it.
+        deployed: it is asked for its deployment; otherwise for what an expression says of it, deployed or not.
     """
     type_, last = compute(resource.type), compute(resource.name) if resource.name is not None else None
     if last is None:
@@ -88,7 +90,7 @@ def identify(
         name = _joined(parent.name, last)
         if resource.enclosing is not None:
             type_ = _joined(parent.type, type_)
-    return Identity(type_, name, last, _id(scope, type_, name, resource.place))
+    return Identity(type_, name, last, _id(scope, type_, name, resource.place, deployed=deployed))
 
 
 def _joined(one: Value, other: Value) -> Value:
@@ -97,7 +99,7 @@ def _joined(one: Value, other: Value) -> Value:
     return one if isinstance(one, Unknown) else other
 
 
-def _id(scope: Value, type_: Value, name: Value, place: Place) -> Value:
+def _id(scope: Value, type_: Value, name: Value, place: Place, *, deployed: bool) -> Value:
     for part in (type_, name):
         if not isinstance(part, str):
             return part if isinstance(part, Unknown) else unsure("such a type")
@@ -107,6 +109,8 @@ def _id(scope: Value, type_: Value, name: Value, place: Place) -> Value:
             f"the name {name[:80]!r} does not have one part for each part of the type {type_[:80]!r}", place
         )
     if not all(segments):
+        if not deployed:
+            return unsure("an id with an empty name")
         raise EngineError(f"the name {name[:80]!r} has an empty part", place)
     if type_.lower() in _AT_TENANT:
         return under("/", typed_path(type_, segments))

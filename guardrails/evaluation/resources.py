@@ -1,6 +1,7 @@
 """The resources and modules of a template that is deployed, as other expressions see them. Pure."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from guardrails.evaluation.expressions import Literal, Node
@@ -126,12 +127,19 @@ class Table(Resources):
             return envs
         return [Turn(resource, one, number, enclosing) for number, one in enumerate(envs)]
 
-    def identity(self, turn: Turn, *, id_scope: Value | None = None) -> Identity:
-        """Return what a resource is called. `id_scope`: what it is on, if not its own scope. Raises EngineError."""
+    def identity(self, turn: Turn, *, id_scope: Value | None = None, deployed: bool = True) -> Identity:
+        """Return what a resource is called. Raises EngineError.
+
+        Args:
+            turn: the resource.
+            id_scope: what it is on, if not its own scope.
+            deployed: it is asked for its deployment, not by an expression.
+        """
         resource, env = turn.resource, turn.env
         own = self.scope_of(turn) if id_scope is None else id_scope
         parent = self._parent(turn)
-        return identify(resource, own, lambda node: self.evaluator.value(node, env), parent, outside=env.outside)
+        compute = partial(self.evaluator.value, env=env)
+        return identify(resource, own, compute, parent, outside=env.outside, deployed=deployed)
 
     def _parent(self, turn: Turn) -> Identity | None:
         resource = turn.resource
@@ -269,7 +277,7 @@ class ResourceHandle(Handle):
                 else self.table.evaluator.value(node, self.turn.env)
             )
         if name in ("id", "name", "type"):
-            identity = self.table.identity(self.turn)
+            identity = self.table.identity(self.turn, deployed=False)
             return {"id": identity.id, "name": identity.last, "type": identity.type}[name]
         return Unknown(f"{name[:60]!r} of {resource.symbol or 'a resource'} is known only in Azure", place)
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from guardrails.evaluation.template import Diagnostic, Language, Level, ParameterFile, Stage, Template
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_template import is_parameter_file, is_template, parameter_file_of, template_of
-from guardrails.files.json_places import Fault, decoded, read
 from guardrails.files.walk import Found, Kind, Unreadable, kind_of
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class Code:
             from guardrails.files.bicep_parameters import read_parameters  # noqa: PLC0415 - many folders have none
 
             return read_parameters(path, data, self._library)
+        from guardrails.files.json_places import Fault, decoded, read  # noqa: PLC0415
+
         text = decoded(data, path)
         if isinstance(text, Fault):
             wrong = Diagnostic(text.place, text.message, "encoding", Level.ERROR, Stage.READ)
@@ -73,6 +74,8 @@ class Code:
         return self._names[folder]
 
     def _arm(self, path: str, data: bytes, *, named: bool) -> Template | None:
+        from guardrails.files.json_places import Fault, decoded, read  # noqa: PLC0415
+
         text = decoded(data, path)
         if isinstance(text, Fault):
             wrong = Diagnostic(text.place, text.message, "encoding", Level.ERROR, Stage.READ)

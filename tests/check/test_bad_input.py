@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.files.code import Code
+from guardrails.files.walk import Found
+
 from .conftest import Check, Write, arm, bicep
 
 GOOD = "zzz-good.bicep"
@@ -162,6 +165,25 @@ def test_names_of_files_and_texts_that_pipelines_obey(write: Write, check: Check
             assert "##[" not in text, form
             assert "\x1b" not in text
             assert not [line for line in text.splitlines() if re.match(r"\s*::", line)]
+
+
+def test_a_defect_of_the_program_shows_in_one_file(write: Write, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("bad.bicep", bicep("bad"))
+    write(GOOD, bicep("good"))
+    read = Code.template
+
+    def failing(code: Code, found: Found) -> object:
+        if found.path == "bad.bicep":
+            raise RuntimeError("::error::x")
+        return read(code, found)
+
+    monkeypatch.setattr(Code, "template", failing)
+    ran = check()
+    assert (ran.code, names(ran)) == (2, ["good"])
+    ((path, _, message),) = lines(ran)
+    assert path == "bad.bicep"
+    assert message.startswith("the check failed with RuntimeError; this is a defect in the program")
+    assert [one["outcome"] for one in ran.json["deployments"]] == ["unknown", "deploys"]
 
 
 def test_a_file_that_changes_nothing_when_it_is_read_twice(write: Write, check: Check) -> None:

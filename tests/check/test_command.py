@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.cli import check_run
 from tests.cli.conftest import run_captured
 
 from .conftest import ASSIGNMENT, GROUP, SUB, Check, Write, arm, bicep
@@ -286,6 +287,25 @@ def test_exit_codes_mean_one_thing(write: Write, check: Check) -> None:
     write("broken.bicep", "resource x 'y' = {\n")
     assert check().code == 2
     assert check("--fail-on", "wrong").code == 2
+
+
+def test_many_files_are_shared_among_processes_and_the_answer_is_the_same(
+    write: Write, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("modules/waiver.bicep", MODULE)
+    for number in range(150):
+        name = f"n{number}"
+        write(f"{number // 10}/a{number}.bicep", bicep(name) if number % 2 else bicep(name, expiresOn="null"))
+        write(f"{number // 10}/b{number}.json", arm(f"b{number}"))
+    write("caller.bicep", "module w 'modules/waiver.bicep' = { params: { ends: '2027-01-01T00:00:00Z' } }\n")
+    write("zz/last.bicep", bicep("repeats-n1", policyAssignmentId=f"'{ASSIGNMENT}-n1'"))
+    write("zz/broken.json", "{" + json.dumps(arm())[:-30])
+    monkeypatch.setattr(check_run, "_processors", lambda: 2)
+    shared = check()
+    monkeypatch.setattr(check_run, "_processors", lambda: 1)
+    assert (shared.code, shared.out) == (check().code, check().out)
+    assert len(shared.json["exemptions"]) == 302 + ("w" in found(shared))
+    assert found(shared)["repeats-n1"] == ["duplicate"]
 
 
 def test_judge_names_check_when_given_code(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,12 +61,10 @@ def test_every_violation_says_what_must_change(rule: Rule, case: Case) -> None:
         return
     _, _, change = change_of(rule, case)
     strange = rule.name == "value-invalid" and change.field.startswith("properties.")  # a field that Azure lacks
-    assert strange or change.field in FIELDS or change.field.removeprefix(METADATA) in (
-        "owner",
-        "ticket",
-        "approver",
-        "review",
-        "control",
+    assert (
+        strange
+        or change.field in FIELDS
+        or change.field.removeprefix(METADATA) in ("owner", "ticket", "approver", "review", "control")
     )
     assert change.allowed
     assert not change.allowed.endswith(".")

@@ -373,3 +373,23 @@ def test_a_secure_output_is_known_only_in_azure() -> None:
 def test_loaded_files_take_part_in_the_plan() -> None:
     found = plan("var v = loadJsonContent('data.json')\n", _FILES)
     assert found.paths == ["main.bicep", "data.json"]
+
+
+def test_what_an_expression_says_of_a_resource_with_an_empty_name_refuses_nothing() -> None:
+    source = """param id string?
+resource vm 'Microsoft.Compute/virtualMachines@2024-07-01' existing = if (id != null) {
+  name: last(split(id ?? '', '/'))!
+}
+resource e 'Microsoft.Authorization/policyExemptions@2022-07-01-preview' = if (id != null) {
+  scope: vm
+  name: 'one'
+  properties: { policyAssignmentId: vm.id, exemptionCategory: 'Waiver' }
+}
+output name string = e.name
+output id string = e.id
+"""
+    found = plan(source)
+    assert found.outcome == "unknown"
+    assert found.outputs["name"] == "one"
+    assert isinstance(found.outputs["id"], Unknown)
+    assert found.exemptions[0].deployed is False

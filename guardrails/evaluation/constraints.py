@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 from guardrails.evaluation.frames import Env, Frame
 from guardrails.evaluation.functions import units
 from guardrails.evaluation.functions.base import is_int, kind
+from guardrails.evaluation.functions.characters import same_key
 from guardrails.evaluation.functions.comparing import NotCertain
-from guardrails.evaluation.functions.letters import same_key
 from guardrails.evaluation.functions.lists import Found
 from guardrails.evaluation.functions.objects import find_key
 from guardrails.evaluation.template import TypeOf

@@ -340,7 +340,7 @@ class Evaluator:
         return self.unknown(test, [test, one, other], test.place)
 
     def _lambda(self, node: ex.Lambda, _env: Env) -> Value:
-        raise EngineError("a lambda stands where no function takes one", node.place)
+        raise EngineError("a lambda is used where no function takes one", node.place)
 
     def closure(self, node: ex.Lambda, env: Env) -> Closure:
         """Return a lambda that is an argument of a function that takes one."""
@@ -370,7 +370,7 @@ class Evaluator:
 
         Args:
             loop: a resource's, or a list's.
-            env: where the loop stands.
+            env: where the loop is.
             innermost: `copyIndex()` without a name means this loop.
         """
         if loop.items is not None:

@@ -12,7 +12,7 @@ from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
 
 @dataclass(slots=True, repr=False)
 class Literal:
-    """A value as it stands: null, bool, int, float or text; no list or object."""
+    """A value as it is written: null, bool, int, float or text; no list or object."""
 
     value: Value
     place: Place = NOWHERE
@@ -26,7 +26,7 @@ class Opaque:
 
     @property
     def place(self) -> Place:
-        """Where it stands."""
+        """Where it is."""
         return self.unknown.place
 
 
@@ -81,7 +81,7 @@ class Object:
 
 @dataclass(slots=True, repr=False)
 class Parameter:
-    """The value of a parameter of the template, or of the user function in whose body it stands."""
+    """The value of a parameter of the template, or of the user function in whose body it is."""
 
     name: str
     place: Place = NOWHERE

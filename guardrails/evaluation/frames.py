@@ -57,14 +57,14 @@ class Frame:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Env:
-    """What names mean where an expression stands.
+    """What names mean where an expression is.
 
     Attributes:
         locals: variables of lambdas and of Bicep's loops.
         turns: the number of the current turn of ARM's loops by name in lower case; "" is the innermost one.
         arguments: the parameters of the user function whose body this is; None outside of one.
         default: this is the default value of a parameter, where utcNow() and newGuid() are allowed.
-        outside: this stands in a nested template, but is computed in the template around it.
+        outside: this is in a nested template, but is computed in the template around it.
         target: the id that resources here are deployed to, where it is not the frame's; None for the frame's.
     """
 
@@ -129,7 +129,7 @@ class Resources:
 
 
 class Closure:
-    """A lambda, with the environment it stands in."""
+    """A lambda, with the environment it is in."""
 
     def __init__(self, compute: "Callable[[Node, Env], Value]", node: "Lambda", env: Env) -> None:
         self._compute, self._node, self._env = compute, node, env

@@ -8,7 +8,7 @@ from typing import Final
 from guardrails.evaluation.expressions import Node
 from guardrails.evaluation.frames import Handle, TenantScope
 from guardrails.evaluation.functions.base import kind, unsure
-from guardrails.evaluation.functions.ids import is_guid, management_group_of, typed_path, under
+from guardrails.evaluation.functions.ids import id_at, is_guid, management_group_of, typed_path
 from guardrails.evaluation.template import Resource
 from guardrails.evaluation.values import NOWHERE, EngineError, Place, Unknown, Value
 
@@ -73,9 +73,9 @@ def identify(
     Args:
         resource: the resource.
         scope: the id of what it is on, Unknown where that is not known.
-        compute: gives the value of an expression where the resource stands.
+        compute: gives the value of an expression where the resource is.
         parent: of the resource that it is a child of, if any.
-        outside: it stands in a nested template, and is computed outside of it.
+        outside: it is in a nested template, and is computed outside of it.
         deployed: it is asked for its deployment; otherwise for what an expression says of it, deployed or not.
     """
     type_, last = compute(resource.type), compute(resource.name) if resource.name is not None else None
@@ -113,12 +113,12 @@ def _id(scope: Value, type_: Value, name: Value, place: Place, *, deployed: bool
             return unsure("an id with an empty name")
         raise EngineError(f"the name {name[:80]!r} has an empty part", place)
     if type_.lower() in _AT_TENANT:
-        return under("/", typed_path(type_, segments))
+        return id_at("/", typed_path(type_, segments))
     if isinstance(scope, Unknown):
         return scope
     if type_.lower() == _GROUPS:
         return f"{scope.rstrip('/')}/resourceGroups/{name}"
-    return under(scope, typed_path(type_, segments))
+    return id_at(scope, typed_path(type_, segments))
 
 
 def scope_id(given: Value, own: Value, place: Place, *, of_deployment: bool = False) -> Value:

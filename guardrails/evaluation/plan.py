@@ -42,7 +42,7 @@ class PlannedExemption:
     entry: int | None = None
 
     def place_of(self, pointer: str) -> Place:
-        """Return the place of a part of the properties: of the deepest part above it that stands in a file.
+        """Return the place of a part of the properties: of the deepest part above it that is in a file.
 
         Args:
             pointer: a JSON pointer into the properties: `/metadata/owner`.

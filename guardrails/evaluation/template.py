@@ -198,7 +198,7 @@ class Resource:
         scope: what an extension resource is on: an expression that gives an id, relative or whole, or an object
             with `id`; None for the deployment's own scope.
         parent: the symbolic name of the parent, with `parent_index` where the parent is a loop.
-        enclosing: the resource in whose body this one stands (ARM's child resources): its type and name come first.
+        enclosing: the resource in whose body this one is (ARM's child resources): its type and name come first.
         existing: it is only referred to.
         properties: the body's `properties`, None where it has none.
         body: the whole body, for places.

@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 NOWHERE: Final = Place("", 0, 0)
-"""The place of what stands in no file, such as an option of the command line."""
+"""The place of what is in no file, such as an option of the command line."""
 
 
 class Cause(StrEnum):

@@ -110,7 +110,7 @@ def parameter_file_of(document: JsonText, path: str) -> ParameterFile:
 
 
 def _given(node: Node) -> Node | None:
-    """Return the value that a parameter is given, as it stands."""
+    """Return the value that a parameter is given, as it is written."""
     value = member(node, "value")
     if value is not None:
         return value

@@ -38,7 +38,7 @@ _ITEM: Final = re.compile(r"[ \t\r\n]*+" + _SCALAR)
 """One item of a list, with its comma: the usual case, at once."""
 _MEMBER: Final = re.compile(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
 """One member of an object, with its comma: the usual case, at once."""
-_ODD: Final = ("", None, None, None, "")
+_UNUSUAL: Final = ("", None, None, None, "")
 _BEHIND: Final = re.compile(r"[ \t\r\n]*+([,}\]])")
 _JUNK: Final = re.compile(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
 _CONSTANTS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
@@ -174,9 +174,9 @@ class _Reader:
         text, path, starts = self._text, self._lines.path, self._lines.starts
         while True:
             one = _MEMBER.match(text, self._at)
-            key, plain, constant, bracket, comma = one.groups() if one is not None else _ODD
+            key, plain, constant, bracket, comma = one.groups() if one is not None else _UNUSUAL
             if one is None or (bracket and comma) or key in seen:
-                if self._odd_member(found, seen, depth):
+                if self._unusual_member(found, seen, depth):
                     return found
                 continue
             start = one.start(1) - 1
@@ -205,7 +205,7 @@ class _Reader:
         while True:
             one = _ITEM.match(text, self._at)
             if one is None or (one[3] and one[4]):
-                if self._odd_item(found, depth):
+                if self._unusual_item(found, depth):
                     return found
                 continue
             plain, constant, bracket, comma = one.groups()
@@ -330,7 +330,7 @@ class _Reader:
             return Opaque(Unknown("it is a number beyond 64 bits", place))
         return Literal(int(word), place)
 
-    def _odd_member(self, found: Object, seen: dict[str, Member], depth: int) -> bool:
+    def _unusual_member(self, found: Object, seen: dict[str, Member], depth: int) -> bool:
         """Read a member that is not the usual case, or the end of the object: True then."""
         self._next()
         if self._is("}]") or not self._kind:
@@ -372,7 +372,7 @@ class _Reader:
         self._fault(f"{key[:60]!r} is given twice, first in line {line}", one.place, fatal=False)
         first.value = Opaque(Unknown(f"{key[:60]!r} is given twice, in lines {line} and {one.place.line}", one.place))
 
-    def _odd_item(self, found: Array, depth: int) -> bool:
+    def _unusual_item(self, found: Array, depth: int) -> bool:
         """Read an item that is not the usual case, or the end of the list: True then."""
         self._next()
         if self._is("}]") or not self._kind:

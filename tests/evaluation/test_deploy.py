@@ -19,7 +19,7 @@ def ids(found: Plan) -> list[object]:
     return [one.id for one in found.exemptions]
 
 
-def under(scope: str, name: str = "e") -> str:
+def id_on(scope: str, name: str = "e") -> str:
     return f"{scope}/providers/{EXEMPTION}/{name}"
 
 
@@ -34,12 +34,12 @@ def refusal(found: Plan) -> str:
 @pytest.mark.parametrize(
     ("scope", "world", "expected"),
     [
-        ("", GROUP, under(GROUP)),
-        ("subscription", SUBSCRIPTION, under(SUBSCRIPTION)),
-        ("managementGroup", CORP, under(CORP)),
-        ("tenant", "/", under("")),
-        ("", GROUP.replace("resourceGroups", "RESOURCEgroups"), under(GROUP)),
-        ("managementGroup", CORP.lower(), under(CORP)),
+        ("", GROUP, id_on(GROUP)),
+        ("subscription", SUBSCRIPTION, id_on(SUBSCRIPTION)),
+        ("managementGroup", CORP, id_on(CORP)),
+        ("tenant", "/", id_on("")),
+        ("", GROUP.replace("resourceGroups", "RESOURCEgroups"), id_on(GROUP)),
+        ("managementGroup", CORP.lower(), id_on(CORP)),
     ],
 )
 def test_an_exemption_is_on_the_scope_of_its_deployment(scope: str, world: str, expected: str) -> None:
@@ -56,13 +56,13 @@ def test_an_exemption_is_on_the_scope_of_its_deployment(scope: str, world: str, 
 )
 def test_its_scope_property_says_another_scope(scope: str, expected: str) -> None:
     found = plan(template(exemption(scope=scope)))
-    assert (ids(found), found.exemptions[0].scope) == ([under(expected)], expected)
+    assert (ids(found), found.exemptions[0].scope) == ([id_on(expected)], expected)
 
 
 @pytest.mark.parametrize(("world", "is_known"), [("/", True), (CORP, True), (SUBSCRIPTION, False), (GROUP, False)])
 def test_a_management_group_as_a_relative_scope_is_known_from_above(world: str, *, is_known: bool) -> None:
     found = plan(template(exemption(scope="Microsoft.Management/managementGroups/other")), World(world))
-    expected = under("/providers/Microsoft.Management/managementGroups/other")
+    expected = id_on("/providers/Microsoft.Management/managementGroups/other")
     assert (ids(found) == [expected], isinstance(found.exemptions[0].id, Unknown)) == (is_known, not is_known)
 
 
@@ -77,8 +77,8 @@ def test_names_in_the_old_style() -> None:
     parent = {"type": "A.B/c", "apiVersion": "1", "name": "x", "resources": [child]}
     found = plan(template(old, parent))
     assert ids(found) == [
-        under(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st", "old"),
-        under(f"{GROUP}/providers/A.B/c/x", "in"),
+        id_on(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st", "old"),
+        id_on(f"{GROUP}/providers/A.B/c/x", "in"),
     ]
     assert found.exemptions[1].name == "x/Microsoft.Authorization/in"
 
@@ -181,7 +181,7 @@ def test_an_inner_template_has_its_own_names_and_scope() -> None:
     found = plan(
         template(outer, parameters={"p": {"type": "string", "defaultValue": "outer"}}, variables={"v": "outer"})
     )
-    assert ids(found) == [under(f"/subscriptions/{OTHER}/resourceGroups/rg-two", "outer-passed")]
+    assert ids(found) == [id_on(f"/subscriptions/{OTHER}/resourceGroups/rg-two", "outer-passed")]
     properties = found.exemptions[0].properties
     assert (properties["description"], properties["displayName"]) == ("rg-two", "inner")
     assert [place.path for place in found.exemptions[0].via] == ["main.json"]
@@ -199,7 +199,7 @@ def test_without_inner_evaluation_names_and_scope_functions_are_of_the_outer_tem
     found = plan(
         template(outer, parameters={"p": {"type": "string", "defaultValue": "outer"}}, variables={"v": "outer"})
     )
-    assert ids(found) == [under(f"{SUBSCRIPTION}/resourceGroups/rg-two", "outer")]
+    assert ids(found) == [id_on(f"{SUBSCRIPTION}/resourceGroups/rg-two", "outer")]
     properties = found.exemptions[0].properties
     assert (properties["description"], properties["displayName"]) == ("rg", "outer")
 
@@ -218,7 +218,7 @@ def test_nested_deployments_in_a_loop_and_with_a_condition() -> None:
     )
     off = nested(template(exemption("off")), name="off", condition=False)
     found = plan(template({**loop, "subscriptionId": OTHER}, off))
-    assert ids(found)[:2] == [under(f"/subscriptions/{OTHER}", "e0"), under(f"/subscriptions/{OTHER}", "e1")]
+    assert ids(found)[:2] == [id_on(f"/subscriptions/{OTHER}", "e0"), id_on(f"/subscriptions/{OTHER}", "e1")]
     assert [one.deployed for one in found.exemptions] == [True, True, False]
 
 
@@ -250,7 +250,7 @@ def test_scopes_of_nested_deployments() -> None:
     )
     to_tenant = nested(template(exemption("t"), scope="tenant"), name="b", scope="/")
     found = plan(template(to_group, to_tenant, scope="tenant"), World("/"))
-    assert ids(found) == [under(CORP, "mg"), under("", "t")]
+    assert ids(found) == [id_on(CORP, "mg"), id_on("", "t")]
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_symbolic_names() -> None:
         ),
     }
     found = plan({**template(), "languageVersion": "2.0", "resources": resources})
-    assert ids(found) == [under(f"{GROUP}/providers/A.B/c/x")]
+    assert ids(found) == [id_on(f"{GROUP}/providers/A.B/c/x")]
     assert found.exemptions[0].properties["displayName"] == "x"
     assert isinstance(found.exemptions[0].properties["description"], Unknown)
 

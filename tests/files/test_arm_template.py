@@ -1,4 +1,4 @@
-"""ARM templates and parameter files are told apart, read whole, and a fault in them has its place."""
+"""ARM templates and parameter files are distinguished, read whole, and a fault in them has its place."""
 
 import json
 from pathlib import Path
@@ -112,7 +112,7 @@ def test_the_schema_says_the_scope(scope: str, kind: str) -> None:
         ("x", False, False),
     ],
 )  # fmt: skip
-def test_templates_and_parameter_files_are_told_by_their_content(value: Any, is_one: bool, is_other: bool) -> None:
+def test_the_content_distinguishes_templates_and_parameter_files(value: Any, is_one: bool, is_other: bool) -> None:
     root = read(json.dumps(value), "a.json").root
     assert (is_template(root), is_parameter_file(root)) == (is_one, is_other)
 

@@ -75,7 +75,7 @@ class Tally:
 
 
 def compare_values(tally: Tally, wanted: Any, got: Value, where: str) -> None:
-    """Compare a value leaf by leaf. `{"$unknown": ...}` stands where the engine itself does not know."""
+    """Compare a value leaf by leaf. `{"$unknown": ...}` is where the engine itself does not know."""
     if isinstance(wanted, dict) and "$unknown" in wanted:
         tally.leaf("neither" if first_unknown(got) else "wrong", where, wanted, got)
     elif isinstance(got, Unknown) or nulled(got) is None is not got:

@@ -1,6 +1,6 @@
 """Functions that compare: equality, order, and the logical ones. Pure."""
 
-from guardrails.evaluation.functions import letters
+from guardrails.evaluation.functions import characters
 from guardrails.evaluation.functions.base import MANY, function, is_int, kind, unsure
 from guardrails.evaluation.values import EngineError, Partial, Unknown, Value, first_unknown
 
@@ -92,8 +92,8 @@ def _order(arguments: list[Value], name: str) -> int | Unknown:
         return int(one > other) - int(one < other)
     if isinstance(one, str) and isinstance(other, str):
         try:
-            return letters.compare(one, other)
-        except letters.Uncertain:
+            return characters.compare(one, other)
+        except characters.Uncertain:
             return unsure("the order of these texts")
     numbers = isinstance(one, int | float) and isinstance(other, int | float)
     if numbers and not isinstance(one, bool) and not isinstance(other, bool):
@@ -152,7 +152,7 @@ def _contains(arguments: list[Value]) -> Value:
     if isinstance(part, Unknown):
         return part
     if isinstance(whole, dict) and isinstance(part, str):
-        found = any(letters.same_key(key, part) for key in whole)
+        found = any(characters.same_key(key, part) for key in whole)
         return whole.rest if not found and isinstance(whole, Partial) else found
     if isinstance(whole, str) and isinstance(part, str):
         return part in whole

@@ -38,8 +38,8 @@ _MONTHS: Final = (
     "December",
 )  # fmt: skip
 _TOKEN: Final = re.compile(
-    r"""'(?P<single>[^'\\]*)'|"(?P<double>[^"\\]*)"|\\(?P<escaped>.)|(?P<odd>['"\\])|(?P<percent>%)
-    |(?P<letters>d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+)|(?P<other>.)""",
+    r"""'(?P<single>[^'\\]*)'|"(?P<double>[^"\\]*)"|\\(?P<escaped>.)|(?P<unexpected>['"\\])|(?P<percent>%)
+    |(?P<characters>d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+)|(?P<other>.)""",
     re.X | re.S,
 )
 WITH_OFFSET: Final = re.compile("[Kz]")
@@ -71,10 +71,10 @@ def _custom(moment: Moment, pattern: str) -> str | Unknown:
     tokens = list(_TOKEN.finditer(pattern))
     for found in tokens:
         kind = found.lastgroup
-        if kind in ("odd", "percent"):
+        if kind in ("unexpected", "percent"):
             return unsure("such a date format")
-        if kind == "letters":
-            written = _letters(moment, found[0], parts)
+        if kind == "characters":
+            written = _characters(moment, found[0], parts)
             if written is None:
                 return unsure(f"the date format {found[0]}")
             parts.append(written)
@@ -83,12 +83,12 @@ def _custom(moment: Moment, pattern: str) -> str | Unknown:
     return "".join(parts)
 
 
-def _letters(moment: Moment, token: str, before: list[str]) -> str | None:
-    """Return one run of letters filled in; None where what .NET writes is not known for certain."""
-    letter, count = token[0], len(token)
-    if letter in "fF":
+def _characters(moment: Moment, token: str, before: list[str]) -> str | None:
+    """Return one run of characters filled in; None where what .NET writes is not known for certain."""
+    character, count = token[0], len(token)
+    if character in "fF":
         return _fraction(moment, token, before)
-    write_one = _WRITERS.get(letter)
+    write_one = _WRITERS.get(character)
     return write_one(moment, count) if write_one else None
 
 

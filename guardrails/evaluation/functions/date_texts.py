@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from guardrails.evaluation.functions.base import unsure
-from guardrails.evaluation.functions.letters import BLANKS
+from guardrails.evaluation.functions.characters import BLANKS
 from guardrails.evaluation.values import EngineError, Unknown
 
 

@@ -9,12 +9,12 @@ from guardrails.evaluation.functions.base import MANY, unsure
 from guardrails.evaluation.functions.dates import UTC_NOW_DEFAULT, utc_now
 from guardrails.evaluation.functions.ids import (
     group_of,
+    id_at,
     is_guid,
     management_group_of,
     split_arguments,
     subscription_of,
     typed_path,
-    under,
 )
 from guardrails.evaluation.template import Language, ScopeKind
 from guardrails.evaluation.values import (
@@ -243,7 +243,7 @@ def _resource_id(_evaluator: "Evaluator", env: Env, values: list[Value], _place:
     scope = env.frame.scope
     if isinstance(scope, Unknown):
         return scope
-    return under(scope if subscription_of(scope) is not None else "/", path)
+    return id_at(scope if subscription_of(scope) is not None else "/", path)
 
 
 def _elsewhere(frame: Frame, before: list[str], path: str) -> Value:
@@ -256,9 +256,9 @@ def _elsewhere(frame: Frame, before: list[str], path: str) -> Value:
     if not is_guid(subscription):
         return unsure("resourceId() with a subscription that is no GUID")
     if in_group and not is_guid(before[-1]):
-        return under(f"/subscriptions/{subscription}/resourceGroups/{before[-1]}", path)
+        return id_at(f"/subscriptions/{subscription}/resourceGroups/{before[-1]}", path)
     if len(before) == 1 and not in_group and isinstance(scope, str) and subscription_of(scope) is not None:
-        return under(f"/subscriptions/{subscription}", path)
+        return id_at(f"/subscriptions/{subscription}", path)
     return unsure("resourceId() with these arguments at this scope")
 
 
@@ -277,14 +277,14 @@ def _subscription_resource_id(_evaluator: "Evaluator", env: Env, values: list[Va
         return subscription
     if type_.lower() == _GROUPS:
         return f"/subscriptions/{subscription}/resourceGroups/{names[0]}"
-    return under(f"/subscriptions/{subscription}", path)
+    return id_at(f"/subscriptions/{subscription}", path)
 
 
 @_reads("tenantResourceId", 2, MANY)
 def _tenant_resource_id(_evaluator: "Evaluator", _env: Env, values: list[Value], _place: Place) -> Value:
     texts = _texts(values)
     parts = texts if isinstance(texts, Unknown) else split_arguments(values, 0, "tenantResourceId")
-    return parts if isinstance(parts, Unknown) else under("/", typed_path(parts[1], parts[2]))
+    return parts if isinstance(parts, Unknown) else id_at("/", typed_path(parts[1], parts[2]))
 
 
 @_reads("managementGroupResourceId", 2, MANY)
@@ -298,7 +298,7 @@ def _management_group_resource_id(_evaluator: "Evaluator", env: Env, values: lis
     group = before[0] if before else _own_management_group(env.frame, place)
     if isinstance(group, Unknown):
         return group
-    return under(f"/providers/Microsoft.Management/managementGroups/{group}", path)
+    return id_at(f"/providers/Microsoft.Management/managementGroups/{group}", path)
 
 
 @_reads("extensionResourceId", 3, MANY)
@@ -314,7 +314,7 @@ def _extension_resource_id(_evaluator: "Evaluator", _env: Env, values: list[Valu
         return parts
     if not base.startswith("/") or not base.strip("/") or "//" in base or parts[1].lower() == _GROUPS:
         return unsure("extensionResourceId() on such an id")
-    return under(base, typed_path(parts[1], parts[2]))
+    return id_at(base, typed_path(parts[1], parts[2]))
 
 
 # resources

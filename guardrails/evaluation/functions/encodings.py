@@ -6,8 +6,8 @@ import urllib.parse
 from typing import Final
 
 from guardrails.evaluation.functions.base import function, kind, text, unsure
+from guardrails.evaluation.functions.characters import BLANKS
 from guardrails.evaluation.functions.json_text import parse
-from guardrails.evaluation.functions.letters import BLANKS
 from guardrails.evaluation.values import EngineError, Unknown, Value
 
 _DATA_URI: Final = re.compile(

@@ -122,9 +122,9 @@ def _quoted(value: Value) -> str | Unknown:
     return str(written).replace('"', "'") if simple else unsure("such a value in format()")
 
 
-def _standard(number: int, letter: str, digits: int | None) -> str | Unknown:
+def _standard(number: int, form: str, digits: int | None) -> str | Unknown:
     """Return a number in one of .NET's standard formats, in the invariant culture."""
-    small = letter.lower()
+    small = form.lower()
     if digits is not None and digits > 99:
         return unsure("a number with so many digits")
     if small == "d":
@@ -138,15 +138,15 @@ def _standard(number: int, letter: str, digits: int | None) -> str | Unknown:
     if small == "c" and number >= 0:
         return f"¤{number:,.{2 if digits is None else digits}f}" if _exact(number) else _big()
     if small in "xb" and number >= 0:
-        kind_ = letter if small == "x" else "b"
+        kind_ = form if small == "x" else "b"
         return f"{number:0{digits or 1}{kind_}}"
     if small == "e":
-        return _exponential(number, letter, 6 if digits is None else digits)
+        return _exponential(number, form, 6 if digits is None else digits)
     if small == "g" and digits is None:
         return str(number)
     if small in "cxbgr":
-        return unsure(f"the number format {letter}")
-    raise EngineError(f"format() does not know the number format {letter}")
+        return unsure(f"the number format {form}")
+    raise EngineError(f"format() does not know the number format {form}")
 
 
 def _exact(number: int) -> bool:
@@ -157,7 +157,7 @@ def _big() -> Unknown:
     return unsure("so big a number in this format")
 
 
-def _exponential(number: int, letter: str, digits: int) -> str:
+def _exponential(number: int, form: str, digits: int) -> str:
     from decimal import ROUND_HALF_UP, Decimal  # noqa: PLC0415  a format that nearly nobody uses
 
     shifted = abs(number)
@@ -165,7 +165,7 @@ def _exponential(number: int, letter: str, digits: int) -> str:
     rounded = (Decimal(shifted) / Decimal(10) ** exponent).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     if rounded >= 10:
         rounded, exponent = (rounded / 10).quantize(Decimal(1).scaleb(-digits)), exponent + 1
-    return f"{'-' if number < 0 else ''}{rounded}{letter}+{exponent:03d}"
+    return f"{'-' if number < 0 else ''}{rounded}{form}+{exponent:03d}"
 
 
 def _custom(number: int, pattern: str) -> str | Unknown:

@@ -9,7 +9,7 @@ from guardrails.evaluation.values import Unknown, Value
 
 _NAMESPACE: Final = bytes.fromhex("11fb06fb712d4ddd98c7e71bbd588830")
 """The namespace in which `guid` makes its name-based UUIDs (RFC 9562, version 5)."""
-_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _MASK: Final = 0xFFFFFFFF
 _FIRST: Final = 0x239B961B
 _SECOND: Final = 0xAB0E9789
@@ -36,11 +36,11 @@ def _unique_string(arguments: list[Value]) -> Value:
     if isinstance(joined, Unknown):
         return joined
     left = _hash(joined.encode())
-    letters = []
+    characters = []
     for _ in range(13):
-        letters.append(_LETTERS[left >> 59])
+        characters.append(_CHARACTERS[left >> 59])
         left = left << 5 & 0xFFFFFFFFFFFFFFFF
-    return "".join(letters)
+    return "".join(characters)
 
 
 def _joined(arguments: list[Value], name: str) -> str | Unknown:
@@ -50,7 +50,7 @@ def _joined(arguments: list[Value], name: str) -> str | Unknown:
 
 
 def _hash(data: bytes) -> int:
-    """Return the 64-bit hash that `uniqueString` is made of: MurmurHash3's mixing over two lanes of 32 bits."""
+    """Return the 64-bit hash that `uniqueString` is made of: MurmurHash3's mixing over two halves of 32 bits."""
     one = two = 0
     whole = len(data) // 8 * 8
     for first, second in struct.iter_unpack("<II", data[:whole]):
@@ -79,12 +79,12 @@ def _rotated(value: int, bits: int) -> int:
     return (value << bits | value >> (32 - bits)) & _MASK
 
 
-def _mixed_first(lane: int) -> int:
-    return _rotated(lane * _FIRST & _MASK, 15) * _SECOND & _MASK
+def _mixed_first(half: int) -> int:
+    return _rotated(half * _FIRST & _MASK, 15) * _SECOND & _MASK
 
 
-def _mixed_second(lane: int) -> int:
-    return _rotated(lane * _SECOND & _MASK, 17) * _FIRST & _MASK
+def _mixed_second(half: int) -> int:
+    return _rotated(half * _SECOND & _MASK, 17) * _FIRST & _MASK
 
 
 def _avalanche(value: int) -> int:

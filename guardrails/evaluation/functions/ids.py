@@ -61,7 +61,7 @@ def management_group_of(scope: str) -> str | None:
     return found[1] if found else None
 
 
-def under(scope: str, path: str) -> str:
+def id_at(scope: str, path: str) -> str:
     """Return the id of a resource with this typed path at a scope; `/` is the tenant."""
     return f"{scope.rstrip('/')}/providers/{path}"
 

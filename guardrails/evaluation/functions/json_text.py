@@ -20,7 +20,7 @@ _TOKEN: Final = re.compile(
 _WORDS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None}
 
 
-class _Odd(Exception):
+class _Unexpected(Exception):
     """The parser may read this, or not: it is not known for certain."""
 
 
@@ -29,30 +29,30 @@ def parse(text: str, name: str) -> Value:
     if not text.strip():
         raise EngineError(f"{name}() was given an empty text")
     try:
-        value = json.loads(text, parse_constant=_odd, parse_int=_integer, parse_float=_decimal)
+        value = json.loads(text, parse_constant=_unexpected, parse_int=_integer, parse_float=_decimal)
     except RecursionError:
         return unsure(f"{name}() of JSON that is nested so deep")
-    except (ValueError, _Odd):
+    except (ValueError, _Unexpected):
         return _lenient(text, name)
     if _depth_of(text) > _DEEPEST:
         return unsure(f"{name}() of JSON that is nested so deep")
     return value if is_encodable(value) else unsure("half a character")
 
 
-def _odd(constant: str) -> Any:
-    raise _Odd(constant)
+def _unexpected(constant: str) -> Any:
+    raise _Unexpected(constant)
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise _Odd(digits)
+        raise _Unexpected(digits)
     return int(digits)
 
 
 def _decimal(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")) or len(digits) > 25:
-        raise _Odd(digits)
+        raise _Unexpected(digits)
     return number
 
 
@@ -78,7 +78,7 @@ def _depth_of(text: str) -> int:
 def _lenient(text: str, name: str) -> Value:
     try:
         value = _Parser(text).whole()
-    except _Odd:
+    except _Unexpected:
         return unsure(f"{name}() of this text")
     except EngineError as error:
         raise EngineError(f"{name}() was given a text that is not JSON: {error.message}") from None
@@ -94,14 +94,14 @@ class _Parser:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if not found:
-                raise _Odd
+                raise _Unexpected
             at = found.end()
             if found.lastgroup:
                 self._tokens.append((found.lastgroup, found[0]))
         self._next = 0
 
     def whole(self) -> Value:
-        """Read the value of the whole text. Raises EngineError or _Odd."""
+        """Read the value of the whole text. Raises EngineError or _Unexpected."""
         value = self.value(0)
         if self.peek():
             raise EngineError("there is more text after its end")
@@ -112,13 +112,13 @@ class _Parser:
         return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
 
     def value(self, depth: int) -> Value:
-        """Read one value. Raises EngineError for what is certainly refused, _Odd where that is not known."""
+        """Read one value. Raises EngineError for what is certainly refused, _Unexpected where that is not known."""
         if self._next >= len(self._tokens):
             raise EngineError("it ends too early")
         kind, found = self._tokens[self._next]
         self._next += 1
         if depth > _DEEPEST:
-            raise _Odd
+            raise _Unexpected
         if found == "{":
             return self._object(depth)
         if found == "[":
@@ -132,7 +132,7 @@ class _Parser:
         while True:
             kind, key = self._tokens[self._next] if self._next < len(self._tokens) else ("", "")
             if kind not in ("double", "single", "word"):
-                raise _Odd
+                raise _Unexpected
             self._next += 1
             self._need(":")
             found[key if kind == "word" else _scalar(kind, key)] = self.value(depth + 1)
@@ -146,7 +146,7 @@ class _Parser:
             return found
         while True:
             if self.peek() == "]":
-                raise _Odd
+                raise _Unexpected
             found.append(self.value(depth + 1))
             if self._took("]"):
                 return found
@@ -171,13 +171,13 @@ def _scalar(kind: str, token: str) -> Value:
         return _number(token)
     if kind == "word" and token in _WORDS:
         return _WORDS[token]
-    raise _Odd
+    raise _Unexpected
 
 
 def _number(token: str) -> Value:
     digits = token.removeprefix("-")
     if digits.isdecimal() and digits.startswith("0") and len(digits) > 1:
         if len(digits) > 2 or digits[1] in "89":  # read as octal, or refused
-            raise _Odd
+            raise _Unexpected
         return int(token)
     return json.loads(token, parse_int=_integer, parse_float=_decimal)

@@ -6,7 +6,7 @@ from typing import Final
 
 from guardrails.evaluation.frames import Closure
 from guardrails.evaluation.functions.base import Function, kind, unsure
-from guardrails.evaluation.functions.letters import ordinal_key
+from guardrails.evaluation.functions.characters import ordinal_key
 from guardrails.evaluation.values import EngineError, Unknown, Value
 
 LAMBDAS: Final[dict[str, Function]] = {}

@@ -101,7 +101,7 @@ def _index(arguments: list[Value], name: str) -> Value:
         if isinstance(argument, Unknown):
             return argument
     found = index_in_text(text(whole, name), text(part, name), name)
-    return found if units.length(whole) == len(whole) else unsure(f"{name}() of these letters")
+    return found if units.length(whole) == len(whole) else unsure(f"{name}() of these characters")
 
 
 def _index_in_list(whole: list[Value], part: Value, name: str) -> Value:

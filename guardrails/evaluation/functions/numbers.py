@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from guardrails.evaluation.functions import letters
+from guardrails.evaluation.functions import characters
 from guardrails.evaluation.functions.base import MANY, function, integer, is_int, kind, unsure
 from guardrails.evaluation.values import EngineError, Value
 
@@ -69,7 +69,7 @@ def _int(arguments: list[Value]) -> Value:
         return unsure("int() of a decimal")
     if not isinstance(value, str):
         raise EngineError(f"int() needs a text or a number, not {kind(value)}")
-    if value != value.strip(letters.BLANKS):
+    if value != value.strip(characters.BLANKS):
         return unsure("int() of a text with blanks")
     if not _INTEGER.fullmatch(value):
         if "," in value:
@@ -98,7 +98,7 @@ def _bool(arguments: list[Value]) -> Value:
     if is_int(value):
         return value != 0
     if isinstance(value, str):
-        found = {"true": True, "false": False}.get(value.strip(letters.BLANKS).lower())
+        found = {"true": True, "false": False}.get(value.strip(characters.BLANKS).lower())
         if found is None and "\0" not in value:
             raise EngineError("bool() was given a text that is neither true nor false")
         return unsure("bool() of this text") if found is None else found

@@ -1,8 +1,8 @@
 """Functions of objects. Pure. Keys are found whatever their letter case; objects keep the case they were written in."""
 
 from guardrails.evaluation.functions.base import MANY, function, kind, text, unsure
+from guardrails.evaluation.functions.characters import ordinal_key, same_key
 from guardrails.evaluation.functions.comparing import NotCertain, equal
-from guardrails.evaluation.functions.letters import ordinal_key, same_key
 from guardrails.evaluation.values import EngineError, Loose, Partial, Unknown, Value
 
 
@@ -47,7 +47,7 @@ def _merged(base: dict[str, Value], over: dict[str, Value]) -> dict[str, Value] 
             found[key] = value
             continue
         if sum(same_key(one, key) for one in found) > 1:
-            return unsure("union() of objects with one key in two letter cases")
+            return unsure("union() of objects with one key in two spellings")
         merged = _merged_value(found[old], value)
         if isinstance(merged, _Unclear):
             return merged.unknown
@@ -100,7 +100,7 @@ def intersection_of_objects(objects: list[dict[str, Value]]) -> Value:
         for other in objects[1:]:
             named = find_key(other, key)
             if named is not None and named != key:
-                return unsure("intersection() of objects with a key in two letter cases")
+                return unsure("intersection() of objects with a key in two spellings")
             try:
                 if named is None or not equal(value, other[named]):
                     break

@@ -2,7 +2,7 @@
 
 import re
 
-from guardrails.evaluation.functions import letters, units
+from guardrails.evaluation.functions import characters, units
 from guardrails.evaluation.functions.base import (
     LONGEST_TEXT,
     MANY,
@@ -21,22 +21,22 @@ from guardrails.evaluation.values import EngineError, Unknown, Value
 @function("toLower", 1)
 def _to_lower(arguments: list[Value]) -> Value:
     try:
-        return letters.lower(text(arguments[0], "toLower"))
-    except letters.Uncertain:
-        return unsure("toLower() of these letters")
+        return characters.lower(text(arguments[0], "toLower"))
+    except characters.Uncertain:
+        return unsure("toLower() of these characters")
 
 
 @function("toUpper", 1)
 def _to_upper(arguments: list[Value]) -> Value:
     try:
-        return letters.upper(text(arguments[0], "toUpper"))
-    except letters.Uncertain:
-        return unsure("toUpper() of these letters")
+        return characters.upper(text(arguments[0], "toUpper"))
+    except characters.Uncertain:
+        return unsure("toUpper() of these characters")
 
 
 @function("trim", 1)
 def _trim(arguments: list[Value]) -> Value:
-    return text(arguments[0], "trim").strip(letters.BLANKS)
+    return text(arguments[0], "trim").strip(characters.BLANKS)
 
 
 @function("startsWith", 2)
@@ -50,30 +50,30 @@ def _ends_with(arguments: list[Value]) -> Value:
 
 
 def _at_end(arguments: list[Value], name: str) -> Value:
-    whole, part = (letters.without_ignorable(text(argument, name)) for argument in arguments)
+    whole, part = (characters.without_ignorable(text(argument, name)) for argument in arguments)
     if whole == part or not part:
         return True
     if "\r" in whole or "\r" in part:
         return unsure(f"{name}() of a text with a carriage return")
     try:
-        whole, part = letters.folded(whole), letters.folded(part)
-    except letters.Uncertain:
-        return unsure(f"{name}() of these letters")
+        whole, part = characters.folded(whole), characters.folded(part)
+    except characters.Uncertain:
+        return unsure(f"{name}() of these characters")
     return whole.startswith(part) if name == "startsWith" else whole.endswith(part)
 
 
 def index_in_text(whole: str, part: str, name: str) -> Value:
     """Return where a text first (`indexOf`) or last (`lastIndexOf`) holds another, -1 where it does not."""
-    if not letters.without_ignorable(part):
+    if not characters.without_ignorable(part):
         return (
             _index_of_nothing(whole, name) if name == "indexOf" or not part else unsure("such a text in lastIndexOf()")
         )
     if "\r" in whole or "\r" in part:
         return unsure(f"{name}() of a text with a carriage return")
     try:
-        return letters.index_of(whole, part) if name == "indexOf" else letters.last_index_of(whole, part)
-    except letters.Uncertain:
-        return unsure(f"{name}() of these letters")
+        return characters.index_of(whole, part) if name == "indexOf" else characters.last_index_of(whole, part)
+    except characters.Uncertain:
+        return unsure(f"{name}() of these characters")
 
 
 def _index_of_nothing(whole: str, name: str) -> Value:
@@ -100,7 +100,7 @@ def _split(arguments: list[Value]) -> Value:
         return unsure("split() at something that is no text")
     found = [one for one in given if one]
     if not found:
-        return [whole] if not any(blank in whole for blank in letters.BLANKS) else unsure("split() at nothing")
+        return [whole] if not any(blank in whole for blank in characters.BLANKS) else unsure("split() at nothing")
     return re.split("|".join(map(re.escape, found)), whole)
 
 

@@ -1,8 +1,8 @@
-"""Letter case, order and search in texts as .NET has them in the invariant culture. Pure.
+"""Character case, order and search in texts as .NET has them in the invariant culture. Pure.
 
-Keys of objects compare *ordinally*: by UTF-16 code units of the upper-case letters. `less`, `startsWith` and `indexOf`
-compare by *culture*, as ICU's root collation does: that is computed here for printable ASCII, and for Latin letters
-with one accent. Other texts raise `Uncertain`.
+Keys of objects compare *ordinally*: by UTF-16 code units in upper case. `less`, `startsWith` and `indexOf` compare by
+*culture*, as ICU's root collation does: that is computed here for printable ASCII, and for Latin characters with one
+accent. Other texts raise `Uncertain`.
 """
 
 from typing import Final, Literal
@@ -23,11 +23,11 @@ _USUAL: Final = (
     ("\u2126", "\u212b"),
     ("\uff21", "\uff5a"),
 )
-"""Latin, Greek and Cyrillic letters, and their compatible forms."""
+"""Latin, Greek and Cyrillic characters, and their compatible forms."""
 _ORDER: Final = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789"
-"""Printable ASCII before the letters, in the order of the root collation; the blank comes before all of them."""
+"""Printable ASCII before a to z, in the order of the root collation; the blank comes before all of them."""
 _WEIGHTS: Final = {character: weight for weight, character in enumerate(" " + _ORDER)} | {
-    letter: 100 + number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
+    character: 100 + number for number, character in enumerate("abcdefghijklmnopqrstuvwxyz")
 }
 IGNORABLE: Final = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """Characters that comparing by culture does not see."""
@@ -36,45 +36,45 @@ BLANKS: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".j
 
 
 def lower(text: str) -> str:
-    """Return a text in lower case, as `ToLowerInvariant`: letter by letter. Raises Uncertain for rare letters."""
-    return text.lower() if text.isascii() else "".join(_sure(letter, _lower(letter)) for letter in text)
+    """Return a text in lower case, as `ToLowerInvariant`: one by one. Raises Uncertain for rare characters."""
+    return text.lower() if text.isascii() else "".join(_sure(character, _lower(character)) for character in text)
 
 
 def upper(text: str) -> str:
-    """Return a text in upper case, as `ToUpperInvariant`: letter by letter. Raises Uncertain for rare letters."""
+    """Return a text in upper case, as `ToUpperInvariant`: one by one. Raises Uncertain for rare characters."""
     if text.isascii():
         return text.upper()
     if _LONG_S in text:
         raise Uncertain
-    return "".join(_sure(letter, _upper(letter)) for letter in text)
+    return "".join(_sure(character, _upper(character)) for character in text)
 
 
-def _sure(letter: str, changed: str) -> str:
-    """Return a changed letter of the usual alphabets; of others, releases of Unicode differ. Raises Uncertain."""
-    if letter != changed and not any(first <= letter <= last for first, last in _USUAL):
+def _sure(character: str, changed: str) -> str:
+    """Return a changed character of the usual alphabets; of others, releases of Unicode differ. Raises Uncertain."""
+    if character != changed and not any(first <= character <= last for first, last in _USUAL):
         raise Uncertain
     return changed
 
 
-def _lower(letter: str) -> str:
-    changed = letter.lower()
-    return changed if len(changed) == 1 and letter not in _UNCHANGED else letter
+def _lower(character: str) -> str:
+    changed = character.lower()
+    return changed if len(changed) == 1 and character not in _UNCHANGED else character
 
 
-def _upper(letter: str) -> str:
-    if letter in _UNCHANGED:
-        return letter
-    changed = letter.upper()
+def _upper(character: str) -> str:
+    if character in _UNCHANGED:
+        return character
+    changed = character.upper()
     if len(changed) == 1:
         return changed
-    changed = letter.title()  # of the letters whose upper case is several, a few have one that is a single letter
-    return changed if len(changed) == 1 else letter
+    changed = character.title()  # some whose upper case is several characters have a single one for titles
+    return changed if len(changed) == 1 else character
 
 
 def _ordinal(text: str) -> str:
     if text.isascii():
         return text.upper()
-    return "".join(letter if letter == _LONG_S else _upper(letter) for letter in text)
+    return "".join(character if character == _LONG_S else _upper(character) for character in text)
 
 
 def ordinal_key(text: str) -> bytes:
@@ -110,7 +110,7 @@ def _order(first: list[int], second: list[int], *, accents: bool) -> int:
 
 
 def _elements(text: str) -> list[tuple[int, int, int]]:
-    """Return each letter's weights: base letter, accent (0 for none), letter case."""
+    """Return each character's weights: base character, accent (0 for none), letter case."""
     elements = []
     for character in text:
         if character in IGNORABLE:
@@ -124,7 +124,7 @@ def _elements(text: str) -> list[tuple[int, int, int]]:
 
 
 def _parts(character: str) -> tuple[str, int]:
-    """Split a letter with one accent into its base letter and accent. Raises Uncertain for what is none."""
+    """Split a character with one accent into its base character and accent. Raises Uncertain for what is none."""
     if character.isascii():
         return character, 0
     parts = _normalized("NFD", character)
@@ -142,7 +142,7 @@ def _normalized(form: Literal["NFC", "NFD"], text: str) -> str:
 def folded(text: str) -> str:
     """Return a text for searching by culture, letter case ignored. Raises Uncertain.
 
-    Letters with an accent are one character in it, however they are written.
+    One with an accent is one character in it, however it is written.
     """
     if text.isascii() and text.isprintable():
         return text.lower()
@@ -155,7 +155,7 @@ def folded(text: str) -> str:
 
 
 def index_of(whole: str, part: str) -> int:
-    """Return where `part` first stands in `whole` by culture, letter case ignored; -1 for nowhere. Raises Uncertain."""
+    """Return where `part` is first in `whole` by culture, letter case ignored; -1 for nowhere. Raises Uncertain."""
     seen = without_ignorable(whole)
     found = folded(seen).find(folded(without_ignorable(part)))
     if found < 0 or whole.isascii() or seen == whole == _normalized("NFC", whole):
@@ -167,7 +167,7 @@ def index_of(whole: str, part: str) -> int:
 
 
 def last_index_of(whole: str, part: str) -> int:
-    """Return where `part` last stands in `whole`, as `index_of`. Raises Uncertain."""
+    """Return where `part` is last found in `whole`, as `index_of`. Raises Uncertain."""
     found = folded(without_ignorable(whole)).rfind(folded(without_ignorable(part)))
     if found >= 0 and not whole.isascii() and (without_ignorable(whole) != whole or whole != _normalized("NFC", whole)):
         raise Uncertain

@@ -1,4 +1,4 @@
-"""Letter case, order and search in texts as .NET has them in the invariant culture. Pure.
+"""Character case, order and search in texts as .NET has them in the invariant culture. Pure.
 
 Keys of objects compare *ordinally*: by UTF-16 code units of the upper-case text. `less`, `startsWith` and `indexOf`
 compare by *culture*, as ICU's root collation does: that is computed here for printable ASCII, and for Latin characters

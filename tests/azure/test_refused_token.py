@@ -376,7 +376,8 @@ async def test_the_log_has_one_line_for_a_token_that_is_refused_and_it_names_who
     monkeypatch.setattr(logging.getLogger("azure.identity"), "level", logging.NOTSET)
     endpoint.answer = ANSWERS["HTTP 403"]
     with caplog.at_level(logging.WARNING):
-        async with speaking(lambda what: SENT if what == "send_message" else refusal(404, "ResourceNotFound")) as storage:
+        empty = refusal(404, "ResourceNotFound")
+        async with speaking(lambda what: SENT if what == "send_message" else empty) as storage:
             service = wiring.connect(environ(AzureWebJobsStorage=storage), clock)
             async with closed(service):
                 assert await service.intake.event(ONE, Hint("event", "write")) is None

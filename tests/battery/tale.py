@@ -152,7 +152,8 @@ class Tale:
             ruleset=self.ruleset, digests={}, delivered=self.delivered, workers=[worker], trace=self.trace,
             troubles=[], lost=[], unruled=[], swept=None, now=lambda: NOW,
         )  # fmt: skip
-        people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=self.wiped, operated=self.operated))
+        ledger = SimpleNamespace(wiped=self.wiped, operated=self.operated, rulesets_before=set())
+        people = SimpleNamespace(ids=[ONE], ledger=ledger)
         rows = {one: Row.from_json(entries[-1].row) for one, entries in self.history.items()}
         return await Book.of(End(cast(Cloud, cloud), cast(Any, people), self.there, rows, self.history))
 

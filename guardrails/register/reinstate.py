@@ -107,12 +107,19 @@ class Reinstate:
         forward = False
         if name == RECORD:
             others, forward = _of_record(there, others, tally)
+            chain = others.get(CHAIN)
+            if chain is not None and not await write.other(chain, there.get(CHAIN), force=force, forward=forward):
+                return  # another process began a record meanwhile: rows of two must not mix
         await asyncio.gather(
             *(
                 write.exemption(name_of(copy, key), _plan(Address(name, key), before.get(key, {}), copy, force=force))
                 for key, copy in copies.items()
             ),
-            *(write.other(row, there.get(key), force=force, forward=forward) for key, row in others.items()),
+            *(
+                write.other(row, there.get(key), force=force, forward=forward)
+                for key, row in others.items()
+                if (name, key) != (RECORD, CHAIN)
+            ),
         )
         if not dry_run:
             now = by_exemption(await self._backup.partition(name))
@@ -137,16 +144,22 @@ class _Writing:
         if await self._write(plan.writes, subject):
             self._tally.count(plan.what, subject)
 
-    async def other(self, row: Entity, old: Entity | None, *, force: bool, forward: bool) -> None:
-        """Put back a row of no exemption; `old` is what is there; `forward`: the copy goes on from that."""
+    async def other(self, row: Entity, old: Entity | None, *, force: bool, forward: bool) -> bool:
+        """Put back a row of no exemption; `old` is what is there; `forward`: the copy goes on from that.
+
+        Return False where another process wrote that row meanwhile.
+        """
         subject = f"{self._partition}/{row['RowKey']}"
         newer = (self._partition in _OF_NOW and not forward) or row["RowKey"].startswith(GRACE)
         if old is not None and (newer or same(old, row)):
-            return
+            return True
         if old is not None and not force and not forward:
             self._tally.rows_kept.append(subject)
         elif await self._write([_over(_without_lease(row), old)], subject):
             self._tally.rows += 1
+        else:
+            return False
+        return True
 
     async def _write(self, writes: Sequence[Write], subject: str) -> bool:
         """Return whether it was done, or would be."""

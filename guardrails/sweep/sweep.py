@@ -146,11 +146,10 @@ class Sweeper:
         one.shared = invitation is not None
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
-            if invitation is not None:  # who began the sweep recorded that
-                await self._note.begun(ruleset, mode)
-            elif await recording.begin(report):
+            if invitation is None and await recording.begin(report):  # else who began the sweep recorded that
                 self._note.recorded(ruleset, mode)
             try:
+                await self._note.used(ruleset, mode)
                 await self._notify_late(run, by, report, say=invitation is None)
                 await self._compare(one, run, invitation)
                 if one.complete:

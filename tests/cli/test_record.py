@@ -9,6 +9,8 @@ import pytest
 
 from guardrails.decisions.record import RecordedSweep, UsedRuleset
 from guardrails.decisions.watch import Run as Lease
+from guardrails.register.backup import Backup
+from guardrails.register.keys import RECORD
 from guardrails.register.record import Record
 from guardrails.register.table_register import connect
 from tests.conftest import VirtualClock
@@ -195,6 +197,31 @@ def test_a_copy_of_another_record_adds_its_rulesets_alone_and_says_so(
         1,
         2,
     ]
+
+
+def test_a_record_that_begins_during_the_import_does_not_mix_with_that_of_the_copy(
+    run: Run, shelf: Shelf, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(shelf, (5, RULES, FINE), (4, RULES, FINE))
+    copy = str(tmp_path / "copy.jsonl")
+    assert run("register", "export", "--full", "--out", copy).code == 0
+    monkeypatch.setenv("GUARDRAILS_TABLE", "another")
+    read = Backup.partition
+
+    async def read_and_then_the_app_starts(backup: Backup, name: str) -> dict[str, Any]:
+        found = await read(backup, name)
+        if name == RECORD and not found:
+            await asyncio.to_thread(recorded, replace(shelf, table="another"), (1, OTHER, FINE))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backup, "partition", read_and_then_the_app_starts)
+        ran = run("register", "import", copy)
+    assert ran.code == 1
+    assert "record/chain" in ran.out + ran.err
+    assert "the table has a record of its own" in (again := run("register", "import", copy)).out + again.err
+    ran = run("register", "verify", "--format", "json")
+    assert (ran.code, ran.json["problems"], ran.json["sweeps"]) == (0, [], 1)
 
 
 def test_a_later_copy_of_the_same_record_brings_it_forward(

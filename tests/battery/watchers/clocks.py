@@ -390,7 +390,7 @@ def _is_accepted(row: Row, step: Step) -> bool:
         row.status is Status.VIOLATION
         and row.compliant is None
         and row.tolerated == row.snapshot
-        and not step.row.intent
+        and (row.intent is None or row.intent.action not in _REVERTS)  # what is only tagged is accepted when that begins
     )
 
 

@@ -52,12 +52,13 @@ def _left_out(book: Book, record: RecordCheck, started: datetime) -> list[str]:
 async def each_ruleset_that_decided_is_recorded(book: Book) -> list[str]:
     """The text of every ruleset by which the service judged an exemption is in the record.
 
-    Operators may judge by another one, on their own machines; versions before the record kept none.
+    Operators may judge by another one, on their own machines, and a delete leaves the ruleset as it was; versions before
+    the record kept none.
     """
     rows, _ = await _checked(book)
     kept = {name.split("~")[1][:12] for name in rows if name.startswith("ruleset~")}
     used = {step.row.ruleset.partition("+")[0]: step for step in book
-            if step.row.ruleset and step.entry.facts.get("hint") != "operator"
+            if step.row.ruleset and step.entry.facts.get("hint") != "operator" and step.entry.event != "deleted"
             and step.row.ruleset not in book.end.people.ledger.rulesets_before}  # fmt: skip
     return [f"{step}: by ruleset {digest}, which is not in the record" for digest, step in used.items()
             if digest not in kept]  # fmt: skip

@@ -94,6 +94,7 @@ class Pass:
     _crew: set[asyncio.Task[None]] = field(default_factory=set)
     _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
     _counting: Counting = field(init=False)
+    _uncounted: bool = False
     _siblings: Siblings = field(init=False)
     _closed: bool = True
     _anew: bool = False
@@ -142,7 +143,7 @@ class Pass:
 
     async def close(self) -> Surroundings:
         """All parts are done: compare what is at management groups above them."""
-        whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
+        whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION] and not self._uncounted
         self.report.matches = self._counting.matches(self.report.started, whole=whole)
         self.heads.whole = not self.lacking
         async with asyncio.TaskGroup() as crew:
@@ -196,10 +197,12 @@ class Pass:
         report.missing += part.missing
         for text in part.remarks:
             report.remark(text)
-        if part.ruleset != self.ruleset.digest_in(self.mode):
+        same = part.ruleset == self.ruleset.digest_in(self.mode)
+        if not same:
             report.remark(f"a part of the sweep was judged by another ruleset: {part.ruleset}")
+        if not (same and self._counting.add_all(part.found)):
+            self._uncounted = True
         report.clock_differs = report.clock_differs or part.clock_differs
-        self._counting.found.update(part.found)
         self._rows.add(part.left_out, part.examples)
         self._visible |= part.visible
         self._siblings.take_over(part.below, part.undecided, hole=part.hole)

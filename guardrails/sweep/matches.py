@@ -106,6 +106,18 @@ class Counting:
         """Count an exemption of which it is known what it matches."""
         self.found[found] += 1
 
+    def add_all(self, found: Mapping[Found, int]) -> bool:
+        """Count what another instance found; return False, and count nothing, where it is not of this ruleset."""
+        most = [len(items) for items in _listed(self._ruleset)]
+        if any(
+            len(one) != len(most)
+            or any(not 0 <= number < count for numbers, count in zip(one, most, strict=True) for number in numbers)
+            for one in found
+        ):
+            return False
+        self.found.update(found)
+        return True
+
     def matches(self, at: datetime, *, whole: bool) -> Matches:
         """Return what was counted by now."""
         counts = [[0] * len(items) for items in _listed(self._ruleset)]

@@ -39,12 +39,14 @@ class Operators:
 
     Attributes:
         copy: the last full copy of the register, as its file's text; "" before the first.
+        half: the copy of an import that broke off, and whether it was forced: people run it again. None without one.
     """
 
     cloud: Cloud
     chance: Random
     ledger: Ledger
     copy: str = ""
+    half: tuple[str, bool] | None = None
     planned: list[tuple[str, ExemptionId]] = field(default_factory=list)
 
     async def operate(self, worker: Worker, ids: list[ExemptionId]) -> None:
@@ -62,6 +64,12 @@ class Operators:
         done = await self.cloud.run(worker, lambda service: self._operate(service, what, one, hours))
         if done is None:
             self._note(what, one, problem="died")
+
+    async def finish(self, worker: Worker) -> None:
+        """Run an import that broke off again."""
+        if self.half is not None:
+            copy, force = self.half
+            await self.cloud.run(worker, lambda service: self._put_back(service, copy, force=force))
 
     async def _operate(self, service: Service, what: str, one: ExemptionId, hours: float) -> None:
         calls: dict[str, Callable[[], Awaitable[None]]] = {
@@ -141,12 +149,17 @@ class Operators:
     async def _import(self, service: Service, *, force: bool) -> None:
         if not self.copy:
             raise Permanent("there is no copy", code="no-copy")
-        file = cast(Path, SimpleNamespace(open=lambda **_: io.StringIO(self.copy)))
+        await self._put_back(service, self.copy, force=force)
+
+    async def _put_back(self, service: Service, copy: str, *, force: bool) -> None:
+        self.half = (copy, force)
+        file = cast(Path, SimpleNamespace(open=lambda **_: io.StringIO(copy)))
         check(file)
         tally = Tally()
         self.cloud.troubles.append(self.cloud.now())  # what waited to be sent when it was copied is sent again
         for partition, rows in read(file):
             await service.register.reinstate.partition(partition, rows, tally, force=force, dry_run=False)
+        self.half = None
         counts = f"{tally.restored} {tally.forwarded} {tally.same} {tally.kept} {tally.replaced} {len(tally.refused)}"
         self._note("import --force" if force else "import", None, counts)
 

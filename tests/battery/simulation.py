@@ -158,6 +158,7 @@ class Simulation:
             worker.start()
             worker.clock.skew = timedelta()
         await asyncio.sleep(3600)
+        await self.people.operators.finish(cloud.workers[0])
         worker = self.chance.choice(cloud.workers)
         await cloud.sweep(worker)
         await self._work(self.loop.seconds + _LATER.total_seconds())

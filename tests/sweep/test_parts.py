@@ -20,6 +20,7 @@ from guardrails.register.table import Write
 from guardrails.register.verify_record import check_record
 from guardrails.sweep import shared
 from guardrails.sweep.compare import Pass
+from guardrails.sweep.matches import Matches
 from guardrails.sweep.outcome import Outcome
 from guardrails.sweep.report import Report
 from guardrails.sweep.shared import Invitation, read_invitation
@@ -274,6 +275,24 @@ async def test_the_record_has_one_whole_sweep_though_several_instances_did_it(
     assert [one.sha256 for one in changes] == [first.said["ruleset"], UsedRuleset(other.text, "").sha256]
     (problem,) = check_record(await world.register.backup.record()).problems
     assert "found: the row `chain` of the record was changed from outside" in problem
+
+
+async def test_what_a_part_matches_by_another_ruleset_is_not_counted_by_this_one(
+    large: Tenant, instances: list[Instance]
+) -> None:
+    world = large.world
+    everything = {"scope": "/providers/Microsoft.Management/*", "reason": "r"}
+    world.ruleset = rules(exclusions=[{**everything, "scope": "/subscriptions/*"}, everything])
+    await die_in(world, instances[0], instances, part=2, in_="_ended", by="the timer")
+    world.clock.advance(seconds=LEASE.total_seconds() + 1)
+    world.ruleset = rules(exclusions=[everything])
+    await until_ended(world, instances[1:])
+    run = await world.register.sweeps.last()
+    assert run is not None
+    matches = Matches.from_json(run.report["matches"])
+    assert matches is not None
+    assert (matches.whole, matches.ruleset, len(matches.exclusions)) == (False, world.ruleset.digest, 1)
+    assert matches.exemptions < run.report["seen"] == ALL
 
 
 async def until_ended(world: World, instances: list[Instance]) -> None:

@@ -7,6 +7,7 @@ with MUTATIONS["read-at-once"].applied():
     simulate(17)                                raises Broken
 """
 
+import argparse
 import logging
 import sys
 import traceback
@@ -67,13 +68,20 @@ def main(argv: Sequence[str] = ()) -> int:
 
     The seeds are written into seen.py and the battery's page, unless they are only checked.
     """
+    parser = argparse.ArgumentParser("python -m tests.battery mutations")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="only these (default: all)")
+    parser.add_argument("--check", action="store_true", help="whether the known seeds still see them; write nothing")
+    said = parser.parse_args(argv)
+    if unknown := sorted({*said.names} - MUTATIONS.keys()):
+        parser.error(f"no such mutation: {', '.join(unknown)}")
     logging.disable(logging.CRITICAL)
-    if argv[:1] == ["--check"]:
-        left = [name for name in argv[1:] or MUTATIONS if find(name, (SEEN_BY[name].seed,)) is None]
-        print("".join(f"seed {SEEN_BY[name].seed} does not see {name}\n" for name in left), end="")
+    names = said.names or list(MUTATIONS)
+    if said.check:
+        left = [name for name in names if name not in SEEN_BY or find(name, (SEEN_BY[name].seed,)) is None]
+        print("".join(f"no known seed sees {name}\n" for name in left), end="")
         return 1 if left else 0
     sights = dict(SEEN_BY)
-    for name in argv or MUTATIONS:
+    for name in names:
         known = sights.pop(name, None)
         seed = find(name, () if known is None else (known.seed,))
         seed = find(name) if seed is None else seed
@@ -83,9 +91,9 @@ def main(argv: Sequence[str] = ()) -> int:
         print(f"{name:36} {seen:10} {MUTATIONS[name].fix}", flush=True)
     _SEEN.write_text(_module(sights), "utf-8")
     PAGE.write_text(page(PAGE.read_text("utf-8"), sights), "utf-8")
-    if not argv:
+    if not said.names:
         record.keep("mutations", {"mutations": len(MUTATIONS), "seen": len(sights)})
-    return 1 if any(name not in sights for name in argv or MUTATIONS) else 0
+    return 1 if any(name not in sights for name in names) else 0
 
 
 def page(text: str, sights: Mapping[str, Sight] = SEEN_BY) -> str:

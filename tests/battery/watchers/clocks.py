@@ -390,7 +390,9 @@ def _is_accepted(row: Row, step: Step) -> bool:
         row.status is Status.VIOLATION
         and row.compliant is None
         and row.tolerated == row.snapshot
-        and (row.intent is None or row.intent.action not in _REVERTS)  # what is only tagged is accepted when that begins
+        and (
+            row.intent is None or row.intent.action not in _REVERTS
+        )  # what is only tagged is accepted when that begins
     )
 
 

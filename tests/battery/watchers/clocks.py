@@ -392,7 +392,7 @@ def _is_accepted(row: Row, step: Step) -> bool:
         and row.tolerated == row.snapshot
         and (
             row.intent is None or row.intent.action not in _REVERTS
-        )  # what is only tagged is accepted when that begins
+        )  # a tag alone accepts at once
     )
 
 

@@ -57,8 +57,8 @@ def _left_out(book: Book, record: RecordCheck, started: datetime) -> list[str]:
 async def each_ruleset_that_decided_is_recorded(book: Book) -> list[str]:
     """The text of every ruleset by which the service judged an exemption is in the record.
 
-    Operators may judge by another one, on their own machines, and a delete leaves the ruleset as it was. Versions before
-    the record kept none. What was recorded after the last copy is lost with the register.
+    Operators may judge by another one, on their own machines, and a delete leaves the ruleset as it was. Versions
+    before the record kept none. What was recorded after the last copy is lost with the register.
     """
     if book.end.people.ledger.wiped:
         return []

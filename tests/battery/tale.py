@@ -145,7 +145,7 @@ class Tale:
     async def book(self) -> Book:
         """Return what the watchers read."""
         service = SimpleNamespace(register=Register(self))
-        worker = SimpleNamespace(service=service, line=SimpleNamespace(requests=self.requests))
+        worker = SimpleNamespace(service=service, line=SimpleNamespace(requests=self.requests), unrecorded=set())
         cloud = SimpleNamespace(
             arm=SimpleNamespace(journal=self.journal, store=SimpleNamespace(entries={})),
             ruled=[(START, one) for one in (*self.earlier, self.ruleset)],

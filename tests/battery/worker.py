@@ -18,6 +18,8 @@ from unittest.mock import patch
 
 from guardrails import ports, wiring
 from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
+from guardrails.decisions.record import UsedRuleset
+from guardrails.errors import Retryable
 from guardrails.notices.digest import Kept
 from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery
@@ -89,7 +91,7 @@ def port_methods() -> dict[str, list[str]]:
 class Worker:
     """A process. `start` begins it anew: what it kept in memory is gone. `trouble` says what goes wrong with requests,
     `doing` is what the process is at, `deaths` counts those that died, `requests` and `faults` what they asked and what
-    of it went wrong.
+    of it went wrong, and `unrecorded` has the sha256 of each ruleset that storage refused to record for good.
 
     Args:
         loop, arm, account: the time, Azure, and its storage.
@@ -110,6 +112,7 @@ class Worker:
         self.deaths = 0
         self.requests: Counter[tuple[str, str]] = Counter()
         self.faults: Counter[str] = Counter()
+        self.unrecorded = set[str]()
         self.doing: set[asyncio.Future[Any]] = set()
         self.trouble: Callable[[Sent], Fault | None] | None = None
         self._arm = arm
@@ -171,6 +174,15 @@ class Worker:
             self._kept(kept)
         return kept
 
+    async def _used(self, use: Callable[..., Awaitable[None]], one: UsedRuleset, at: datetime) -> None:
+        try:
+            await use(one, at)
+        except Retryable:
+            raise
+        except Exception:
+            self.unrecorded.add(one.sha256)
+            raise
+
     def _name_calls(self) -> None:
         """Let every request know by which method of which port it is made."""
         register: Any = self.service.register
@@ -185,6 +197,7 @@ class Worker:
         for port, methods in port_methods().items():
             _name(parts[port], port, tuple(methods))
         _name(register.reinstate, "Reinstate", ("partition",))  # no port: the command line has it directly
+        parts["Record"].use = partial(self._used, parts["Record"].use)
         for method in ("keep", "kept"):
             setattr(parts["DigestItems"], method, partial(self._shown, getattr(parts["DigestItems"], method)))
 

@@ -390,9 +390,7 @@ def _is_accepted(row: Row, step: Step) -> bool:
         row.status is Status.VIOLATION
         and row.compliant is None
         and row.tolerated == row.snapshot
-        and (
-            row.intent is None or row.intent.action not in _REVERTS
-        )  # a tag alone accepts at once
+        and (row.intent is None or row.intent.action not in _REVERTS)  # a tag alone accepts at once
     )
 
 

@@ -1,4 +1,4 @@
-"""The part of docs/guarantees.md that the battery writes: what every history keeps, and how much was run to show it."""
+"""What the battery writes: into its README what every history keeps, into docs/guarantees.md how much was run."""
 
 import inspect
 import re
@@ -13,6 +13,9 @@ from tests.battery.watchers import WATCHERS
 PAGE: Final = record.ROOT / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- Made from tests/battery by `make battery`; edit that, not this. -->"
 END: Final = "<!-- The end of what is made from tests/battery. -->"
+README: Final = record.ROOT / "tests" / "battery" / "README.md"
+LIST_BEGIN: Final = "<!-- invariants: written by `make battery` -->"
+LIST_END: Final = "<!-- end of invariants -->"
 
 
 def promises() -> str:
@@ -26,9 +29,14 @@ def _first_sentence(check: object) -> str:
 
 
 def section(parts: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the section, with the counts of a record. A part that the record lacks is named."""
+    """Return the section of the page: the counts of a record. A part that the record lacks is named."""
     counts = "".join(f"- {_counts(name, parts.get(name))}\n" for name in ("simulation", "matrix", "mutations"))
-    return f"{BEGIN}\n\n{promises()}\nThe last whole run:\n\n{counts}\n{END}\n"
+    return f"{BEGIN}\n\nThe last whole run:\n\n{counts}\n{END}\n"
+
+
+def listing() -> str:
+    """Return the section of the README: the invariants."""
+    return f"{LIST_BEGIN}\n\n{promises()}\n{LIST_END}\n"
 
 
 def _counts(name: str, part: Mapping[str, Any] | None) -> str:
@@ -50,14 +58,16 @@ def _number(value: object) -> str:
 
 
 def written(page: str, made: str) -> str:
-    """Return the page with the section made anew. Raises ValueError where the page has no place for it."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END + "\n")
+    """Return a page with a section made anew. Raises ValueError where the page has no place for it."""
+    first, last = made.splitlines()[0], made.splitlines()[-1]
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last + "\n")
     if not begin or not end:
-        raise ValueError(f"{PAGE.name} has no place for it, between {BEGIN} and {END}")
+        raise ValueError(f"the page has no place for it, between {first} and {last}")
     return before + made + after
 
 
 def write(source: Path) -> None:
-    """Write the section anew from a record. Raises OSError, ValueError."""
-    PAGE.write_text(written(PAGE.read_text("utf-8"), section(record.read(source))), "utf-8")
+    """Write both sections anew, the counts from a record. Raises OSError, ValueError."""
+    for page, made in ((PAGE, section(record.read(source))), (README, listing())):
+        page.write_text(written(page.read_text("utf-8"), made), "utf-8")

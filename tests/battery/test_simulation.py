@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,12 +118,11 @@ def test_jobs_share_the_seeds_and_add_up() -> None:
     assert (alone["seeds"], alone["steps"]) == (60, 120)
 
 
-def test_the_page_of_guarantees_has_the_invariants_of_the_code() -> None:
-    page = guarantees.PAGE.read_text("utf-8")
-    made = page.partition(guarantees.BEGIN)[2].partition(guarantees.END)[0]
-    assert guarantees.promises() in made
-    parts = 3  # a line for each part of the run
-    assert made.count("\n- ") == len(invariants.INVARIANTS) + len(watchers.WATCHERS) + parts
+def test_the_readme_has_the_invariants_of_the_code_and_the_page_the_counts() -> None:
+    assert guarantees.listing() in guarantees.README.read_text("utf-8")
+    assert guarantees.promises().count("- ") == len(invariants.INVARIANTS) + len(watchers.WATCHERS)
+    made = guarantees.PAGE.read_text("utf-8").partition(guarantees.BEGIN)[2].partition(guarantees.END)[0]
+    assert re.findall(r"^- (\w+), \d{4}-", made, re.MULTILINE) == ["simulation", "matrix", "mutations"]
 
 
 def test_the_page_says_what_was_run_and_when(tmp_path: Any) -> None:

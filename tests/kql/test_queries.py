@@ -85,7 +85,7 @@ def test_every_query_is_collected() -> None:
     assert project().left == ()
     files = {query.place.partition(",")[0] for query in project().queries}
     assert files == {
-        "docs/deploy.md", "docs/prevention.md", "guardrails/azure", "guardrails/doctor/logs.py",
+        "docs/prevention.md", "guardrails/azure", "guardrails/doctor/logs.py",
         "infra/modules/alerts.bicep", "infra/workbook.json",
     }  # fmt: skip
 

@@ -60,11 +60,10 @@ def render(data: Data) -> str:
 
 
 def _bill(data: Data, bills: Sequence[Sequence[Line]]) -> str:
-    rows = []
-    for lines in zip(*bills, strict=True):
-        rows.append(
-            [lines[0].what, lines[0].unit, *_price(data, lines[0]), *(part for one in lines for part in _amount(one))]
-        )
+    rows = [
+        [lines[0].what, lines[0].unit, *_price(data, lines[0]), *(part for one in lines for part in _amount(one))]
+        for lines in zip(*bills, strict=True)
+    ]
     sums = [part for lines in bills for part in ("", f"**{_money(_sum(lines))}**")]
     head = ["", "unit", "USD per unit", "free units", *(part for size in SIZES for part in (f"{size:,}", "USD"))]
     return _table(head, [*rows, ["**total**", "", "", "", *sums]], right=2)

@@ -162,38 +162,46 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "# Rules",
         "A rule judges one exemption or one bypass. The result is a pass, a violation with its evidence, or unknown"
         " with a reason. Unknown is never a pass, and never a reason to revert.",
-        "The column *response* shows what the shipped ruleset does in `enforce` mode. The ruleset ships in"
+        "The column *response* shows what the shipped ruleset does in `enforce` mode; it ships in"
         f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
         f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
         f" Services Criteria]({_CRITERIA}) of 2017.",
         "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
         " break the rule or are unknown. Each case changes a compliant exemption of a storage account, written at"
         f" {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
-        f" {spell_time(FACTS.now)}. [The policies](../../infra/policies/README.md#rules) names the policy of each rule,"
-        " what it does not see, or why there is none.",
+        f" {spell_time(FACTS.now)}.",
         "## Exemptions",
-        _listed(all_rules().values(), bound),
+        _listed((one for one in all_rules().values() if one.stage is not Stage.CODE), bound),
+        "## Exemptions in code",
+        "Only [`exg check`](../check.md) runs these rules. It judges code before it is deployed.",
+        _listed((one for one in all_rules().values() if one.stage is Stage.CODE), bound),
         "## Bypasses",
-        "The service reports [bypasses](../bypasses.md) and never changes them. The response of these rules is `alert`"
-        " or `off`; they have no grace period and no options. They are on unless the ruleset switches them off.",
+        "The service reports [bypasses](../bypasses.md) and never changes them. These rules are on unless the ruleset"
+        " switches them off.",
         _listed(bypass_rules().values(), bound),
         "## Where each rule runs",
-        "*Azure Policy*: a [policy definition](../prevention.md) sees some of its violations when the exemption is"
-        " written. *Event*: the service judges an exemption after a write. *Sweep and scan*: they also see all other"
-        " exemptions. *Check*: [`exg check`](../check.md) judges code before it is deployed.",
-        _table(("rule", "Azure Policy", "event", "sweep and scan", "check"), [*_where(ruleset)]),
+        "Sweeps and scans run all rules about exemptions, except those about code. An event starts the same rules for"
+        f" one exemption, except {_swept()}. The table shows where else a rule runs: in a [policy"
+        " definition](../prevention.md), which sees [some of the violations](../../infra/policies/README.md#rules)"
+        " during the write, and in [`exg check`](../check.md).",
+        _table(("rule", "Azure Policy", "check"), [*_where(ruleset)]),
     )
 
 
+def _swept() -> str:
+    """Return the rules that only a sweep or a scan can run, in words."""
+    return " and ".join(f"`{rule.name}`" for rule in all_rules().values() if rule.swept)
+
+
 def _where(ruleset: Ruleset) -> Iterator[tuple[str, ...]]:
-    """Yield, for each rule about exemptions, where it runs."""
+    """Yield, for each rule that is not about code, where it runs besides events, sweeps and scans."""
     for rule in all_rules().values():
+        if rule.stage is Stage.CODE:
+            continue
         form = "no" if isinstance(rule.control, str) or isinstance(refusal_of(rule, ruleset), str) else "in part"
-        code = rule.stage is Stage.CODE
-        event = "no" if code or rule.swept else "yes"
         checked = "unknown without the assignment" if needs_assignment(rule) else "yes"
         checked = "no: it needs history or an author" if rule.stage is Stage.AZURE else checked
-        yield f"`{rule.name}`", form, event, "no" if code else "yes", checked
+        yield f"`{rule.name}`", form, checked
 
 
 def needs_assignment(rule: Rule) -> bool:

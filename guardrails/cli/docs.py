@@ -6,7 +6,7 @@ writes nothing, and exits with 1 if a page is stale.
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -157,6 +157,7 @@ def _made_from(source: str) -> str:
 
 
 def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
+    azure = [rule for rule in all_rules().values() if rule.stage is not Stage.CODE]
     return _joined(
         _made_from("guardrails/rules and guardrails/ruleset/bypass_rules.py"),
         "# Rules",
@@ -171,7 +172,13 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
         f" {spell_time(FACTS.now)}.",
         "## Exemptions",
-        _listed((one for one in all_rules().values() if one.stage is not Stage.CODE), bound),
+        '<a id="where-each-rule-runs"></a>\nSweeps and scans run all of these rules. Events run them too, except'
+        f" {_swept()}. Two columns show where else a rule runs:",
+        "- *policy*: `in part` means that a [policy definition](../prevention.md) sees [some of the"
+        " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
+        " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"
+        " assignment. `no` means that the rule needs history or an author.",
+        _listed(azure, bound, ("policy", "check"), lambda rule: _where(rule, ruleset)),
         "## Exemptions in code",
         "Only [`exg check`](../check.md) runs these rules. It judges code before it is deployed.",
         _listed((one for one in all_rules().values() if one.stage is Stage.CODE), bound),
@@ -179,12 +186,6 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "The service reports [bypasses](../bypasses.md) and never changes them. These rules are on unless the ruleset"
         " switches them off.",
         _listed(bypass_rules().values(), bound),
-        "## Where each rule runs",
-        "Sweeps and scans run all rules about exemptions, except those about code. An event starts the same rules for"
-        f" one exemption, except {_swept()}. The table shows where else a rule runs: in a [policy"
-        " definition](../prevention.md), which sees [some of the violations](../../infra/policies/README.md#rules)"
-        " during the write, and in [`exg check`](../check.md).",
-        _table(("rule", "Azure Policy", "check"), [*_where(ruleset)]),
     )
 
 
@@ -193,15 +194,12 @@ def _swept() -> str:
     return " and ".join(f"`{rule.name}`" for rule in all_rules().values() if rule.swept)
 
 
-def _where(ruleset: Ruleset) -> Iterator[tuple[str, ...]]:
-    """Yield, for each rule that is not about code, where it runs besides events, sweeps and scans."""
-    for rule in all_rules().values():
-        if rule.stage is Stage.CODE:
-            continue
-        form = "no" if isinstance(rule.control, str) or isinstance(refusal_of(rule, ruleset), str) else "in part"
-        checked = "unknown without the assignment" if needs_assignment(rule) else "yes"
-        checked = "no: it needs history or an author" if rule.stage is Stage.AZURE else checked
-        yield f"`{rule.name}`", form, checked
+def _where(rule: Rule, ruleset: Ruleset) -> tuple[str, str]:
+    """Return whether Azure Policy and a check of code run a rule that is not about code."""
+    form = "no" if isinstance(rule.control, str) or isinstance(refusal_of(rule, ruleset), str) else "in part"
+    if rule.stage is Stage.AZURE:
+        return form, "no"
+    return form, "if known" if needs_assignment(rule) else "yes"
 
 
 def needs_assignment(rule: Rule) -> bool:
@@ -216,7 +214,13 @@ def needs_assignment(rule: Rule) -> bool:
     return False
 
 
-def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:
+def _listed[T: Declared](
+    rules: Iterable[T],
+    bound: Mapping[str, Bound],
+    more: tuple[str, ...] = (),
+    cells: Callable[[T], tuple[str, ...]] = lambda _: (),
+) -> str:
+    """Return a table of rules, with `more` columns, whose `cells` come before the requirement."""
     rows = [
         (
             f"[{rule.code}]({rule.name}.md)",
@@ -224,11 +228,12 @@ def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:
             str(rule.severity),
             str(bound[rule.name].response) if rule.name in bound else "off",
             ", ".join(rule.soc2),
+            *cells(rule),
             text_of(rule).title,
         )
         for rule in rules
     ]
-    return _table(("code", "rule", "severity", "response", "SOC 2", "requirement"), rows)
+    return _table(("code", "rule", "severity", "response", "SOC 2", *more, "requirement"), rows)
 
 
 def _notices() -> str:

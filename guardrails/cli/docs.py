@@ -6,9 +6,10 @@ writes nothing, and exits with 1 if a page is stale.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.check.config import SCHEMA as CONFIG_SCHEMA
@@ -178,7 +179,7 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
         " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"
         " assignment. `no` means that the rule needs history or an author.",
-        _listed(azure, bound, ("policy", "check"), lambda rule: _where(rule, ruleset)),
+        _listed(azure, bound, ("policy", "check"), {rule.name: _where(rule, ruleset) for rule in azure}),
         "## Exemptions in code",
         "Only [`exg check`](../check.md) runs these rules. It judges code before it is deployed.",
         _listed((one for one in all_rules().values() if one.stage is Stage.CODE), bound),
@@ -214,13 +215,13 @@ def needs_assignment(rule: Rule) -> bool:
     return False
 
 
-def _listed[T: Declared](
-    rules: Iterable[T],
+def _listed(
+    rules: Iterable[Declared],
     bound: Mapping[str, Bound],
     more: tuple[str, ...] = (),
-    cells: Callable[[T], tuple[str, ...]] = lambda _: (),
+    cells: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> str:
-    """Return a table of rules, with `more` columns, whose `cells` come before the requirement."""
+    """Return a table of rules, with `more` columns before the requirement; `cells`: rule -> their cells."""
     rows = [
         (
             f"[{rule.code}]({rule.name}.md)",
@@ -228,7 +229,7 @@ def _listed[T: Declared](
             str(rule.severity),
             str(bound[rule.name].response) if rule.name in bound else "off",
             ", ".join(rule.soc2),
-            *cells(rule),
+            *cells.get(rule.name, ()),
             text_of(rule).title,
         )
         for rule in rules

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.check.config import SCHEMA as CONFIG_SCHEMA
@@ -157,43 +158,49 @@ def _made_from(source: str) -> str:
 
 
 def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
+    azure = [rule for rule in all_rules().values() if rule.stage is not Stage.CODE]
     return _joined(
         _made_from("guardrails/rules and guardrails/ruleset/bypass_rules.py"),
         "# Rules",
         "A rule judges one exemption or one bypass. The result is a pass, a violation with its evidence, or unknown"
         " with a reason. Unknown is never a pass, and never a reason to revert.",
-        "The column *response* shows what the shipped ruleset does in `enforce` mode. The ruleset ships in"
+        "The column *response* shows what the shipped ruleset does in `enforce` mode; it ships in"
         f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
         f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
         f" Services Criteria]({_CRITERIA}) of 2017.",
         "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
         " break the rule or are unknown. Each case changes a compliant exemption of a storage account, written at"
         f" {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
-        f" {spell_time(FACTS.now)}. [The policies](../../infra/policies/README.md#rules) names the policy of each rule,"
-        " what it does not see, or why there is none.",
+        f" {spell_time(FACTS.now)}.",
         "## Exemptions",
-        _listed(all_rules().values(), bound),
+        '<a id="where-each-rule-runs"></a>\nSweeps and scans run all of these rules. Events run them too, except'
+        f" {_swept()}. Two columns show where else a rule runs:",
+        "- *policy*: `in part` means that a [policy definition](../prevention.md) sees [some of the"
+        " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
+        " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"
+        " assignment. `no` means that the rule needs history or an author.",
+        _listed(azure, bound, ("policy", "check"), {rule.name: _where(rule, ruleset) for rule in azure}),
+        "## Exemptions in code",
+        "Only [`exg check`](../check.md) runs these rules. It judges code before it is deployed.",
+        _listed((one for one in all_rules().values() if one.stage is Stage.CODE), bound),
         "## Bypasses",
-        "The service reports [bypasses](../bypasses.md) and never changes them. The response of these rules is `alert`"
-        " or `off`; they have no grace period and no options. They are on unless the ruleset switches them off.",
+        "The service reports [bypasses](../bypasses.md) and never changes them. These rules are on unless the ruleset"
+        " switches them off.",
         _listed(bypass_rules().values(), bound),
-        "## Where each rule runs",
-        "*Azure Policy*: a [policy definition](../prevention.md) sees some of its violations when the exemption is"
-        " written. *Event*: the service judges an exemption after a write. *Sweep and scan*: they also see all other"
-        " exemptions. *Check*: [`exg check`](../check.md) judges code before it is deployed.",
-        _table(("rule", "Azure Policy", "event", "sweep and scan", "check"), [*_where(ruleset)]),
     )
 
 
-def _where(ruleset: Ruleset) -> Iterator[tuple[str, ...]]:
-    """Yield, for each rule about exemptions, where it runs."""
-    for rule in all_rules().values():
-        form = "no" if isinstance(rule.control, str) or isinstance(refusal_of(rule, ruleset), str) else "in part"
-        code = rule.stage is Stage.CODE
-        event = "no" if code or rule.swept else "yes"
-        checked = "unknown without the assignment" if needs_assignment(rule) else "yes"
-        checked = "no: it needs history or an author" if rule.stage is Stage.AZURE else checked
-        yield f"`{rule.name}`", form, event, "no" if code else "yes", checked
+def _swept() -> str:
+    """Return the rules that only a sweep or a scan can run, in words."""
+    return " and ".join(f"`{rule.name}`" for rule in all_rules().values() if rule.swept)
+
+
+def _where(rule: Rule, ruleset: Ruleset) -> tuple[str, str]:
+    """Return whether Azure Policy and a check of code run a rule that is not about code."""
+    form = "no" if isinstance(rule.control, str) or isinstance(refusal_of(rule, ruleset), str) else "in part"
+    if rule.stage is Stage.AZURE:
+        return form, "no"
+    return form, "if known" if needs_assignment(rule) else "yes"
 
 
 def needs_assignment(rule: Rule) -> bool:
@@ -208,7 +215,13 @@ def needs_assignment(rule: Rule) -> bool:
     return False
 
 
-def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:
+def _listed(
+    rules: Iterable[Declared],
+    bound: Mapping[str, Bound],
+    more: tuple[str, ...] = (),
+    cells: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> str:
+    """Return a table of rules, with `more` columns before the requirement; `cells`: rule -> their cells."""
     rows = [
         (
             f"[{rule.code}]({rule.name}.md)",
@@ -216,11 +229,12 @@ def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:
             str(rule.severity),
             str(bound[rule.name].response) if rule.name in bound else "off",
             ", ".join(rule.soc2),
+            *cells.get(rule.name, ()),
             text_of(rule).title,
         )
         for rule in rules
     ]
-    return _table(("code", "rule", "severity", "response", "SOC 2", "requirement"), rows)
+    return _table(("code", "rule", "severity", "response", "SOC 2", *more, "requirement"), rows)
 
 
 def _notices() -> str:

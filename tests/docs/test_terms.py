@@ -1,4 +1,4 @@
-"""One term per concept: no word that the glossary retires is used, in names, texts or pages."""
+"""One term per concept: no word that retired.md lists is used, in names, texts or pages."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,11 @@ import pytest
 from guardrails.notices.notice import Kind
 
 ROOT: Final = Path(__file__).parents[2]
-GLOSSARY: Final = ROOT / "docs" / "glossary.md"
+TABLE: Final = ROOT / "tests" / "docs" / "retired.md"
 READ: Final = {".py", ".md", ".yaml", ".yml", ".html", ".css", ".js", ".json", ".bicep", ".sh", ".toml"}
 APART: Final = {
     "docs/scan.schema.1.json",  # the form of before
-    "docs/glossary.md", "docs/migration.md", "CHANGELOG.md",  # which name what is retired, or was written before
+    "tests/docs/retired.md", "docs/migration.md", "CHANGELOG.md",  # which name what is retired, or was written before
     "guardrails/cli/retired.py", "guardrails/cli/schema_version.py",  # old names that still work
     "tests/docs/test_terms.py", "tests/compatibility/test_old_names.py", "tests/compatibility/test_schema_version.py",
     *(f"docs/notices/{kind}.schema.json" for kind in Kind),  # which have old names that are marked as deprecated
@@ -26,7 +26,7 @@ WORD: Final = re.compile(r"[A-Za-z][a-z]+|[A-Z]+(?![a-z])")
 
 
 class Retired(NamedTuple):
-    """A row of the glossary's table, as patterns on words separated by single spaces."""
+    """A row of the table, as patterns on words separated by single spaces."""
 
     words: re.Pattern[str]
     unless: re.Pattern[str] | None
@@ -40,10 +40,9 @@ def pattern(cell: str) -> re.Pattern[str] | None:
 
 
 def retired() -> list[Retired]:
-    """Return what the glossary retires."""
-    table = GLOSSARY.read_text(encoding="utf-8").partition("## Retired words")[2]
+    """Return the retired words."""
     found = []
-    for line in table.splitlines():
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and cells[1] in ("everywhere", "in names"):
             words = pattern(cells[0])
@@ -111,4 +110,4 @@ def test_no_retired_word_is_used() -> None:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
         if (words := used(line))
     ]
-    assert not found, f"{len(found)} lines; docs/glossary.md names what to write instead:\n" + "\n".join(found[:50])
+    assert not found, f"{len(found)} lines; see {TABLE.name} for what to write instead:\n" + "\n".join(found[:50])

@@ -1,9 +1,9 @@
 """docs/cost.md: the text of page.md, with tables from the model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, monitor, options, record_bytes
 
@@ -30,8 +30,12 @@ def render(data: Data) -> str:
         totals=f"{', '.join(totals[:-1])} and {totals[-1]}",
         counted=counts["counted"],
         looked_up=data.prices["looked_up"],
-        bill=_bill(bills),
-        options=_table(["option", "unit", "how many", "USD"], [_line(line) for line in options(data)], right=2),
+        bill=_bill(data, bills),
+        options=_table(
+            ["option", "unit", "USD per unit", "how many", "USD"],
+            [[line.what, line.unit, _price(data, line)[0], *_amount(line)] for line in options(data)],
+            right=2,
+        ),
         looks=f"{data.assumed.looks:,}",
         monitor=_money(_sum(monitor(data))),
         triggers=_table(
@@ -41,7 +45,6 @@ def render(data: Data) -> str:
         ),
         state=f"{counts['bytes']['state']:,}",
         history=f"{counts['bytes']['history']:,}",
-        run=f"{counts['bytes']['run']:,}",
         record=", ".join(f"{record_bytes(data, size) / 1e6:,.0f} MB with {size:,} exemptions" for size in SIZES),
         sweeps=_table(
             ["exemptions", "ARM and Resource Graph", "table", "queue", "seconds"],
@@ -52,35 +55,29 @@ def render(data: Data) -> str:
             right=0,
         ),
         assumed=_table(["", "value"], [[what, f"{value:,}"] for what, value in assumptions(data)], right=1),
-        prices=_prices(data),
-        without="; ".join(price["what"] for price in _all_prices(data, found=False)),
+        without="; ".join(one["what"] for one in data.prices["prices"].values() if one["price"] is None),
     )
 
 
-def _bill(bills: Sequence[Sequence[Line]]) -> str:
-    rows = []
-    for lines in zip(*bills, strict=True):
-        amounts = [part for line in lines for part in (_number(line.quantity), _money(line.cost))]
-        rows.append([lines[0].what, lines[0].unit, *amounts])
+def _bill(data: Data, bills: Sequence[Sequence[Line]]) -> str:
+    rows = [
+        [lines[0].what, lines[0].unit, *_price(data, lines[0]), *(part for one in lines for part in _amount(one))]
+        for lines in zip(*bills, strict=True)
+    ]
     sums = [part for lines in bills for part in ("", f"**{_money(_sum(lines))}**")]
-    head = ["", "unit", *(part for size in SIZES for part in (f"{size:,} exemptions", "USD"))]
-    return _table(head, [*rows, ["**total**", "", *sums]], right=2)
+    head = ["", "unit", "USD per unit", "free units", *(part for size in SIZES for part in (f"{size:,}", "USD"))]
+    return _table(head, [*rows, ["**total**", "", "", "", *sums]], right=2)
 
 
-def _prices(data: Data) -> str:
-    rows = []
-    for price in _all_prices(data, found=True):
-        free = f"{price['free']:,}" if price.get("free") else ""
-        rows.append([price["what"], f"{price['price']:f}".rstrip("0").rstrip("."), price["unit"], free, price["date"]])
-    return _table(["", "USD", "per", "free", "date"], rows, right=5)
+def _price(data: Data, line: Line) -> tuple[str, str]:
+    """Return the price of a unit, and how many units are free; "" where none are."""
+    (price,) = (one for one in data.prices["prices"].values() if one["what"] == line.what)
+    free = f"{price['free']:,}" if price.get("free") else ""
+    return f"{price['price']:f}".rstrip("0").rstrip("."), free
 
 
-def _all_prices(data: Data, *, found: bool) -> list[Mapping[str, Any]]:
-    return [price for price in data.prices["prices"].values() if (price["price"] is not None) == found]
-
-
-def _line(line: Line) -> list[str]:
-    return [line.what, line.unit, _number(line.quantity), _money(line.cost)]
+def _amount(line: Line) -> tuple[str, str]:
+    return _number(line.quantity), _money(line.cost)
 
 
 def _sum(lines: Sequence[Line]) -> float:

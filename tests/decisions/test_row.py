@@ -19,9 +19,7 @@ from tests.decisions.situations import NOW, row
 TEXT = some.text(max_size=20)
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-TIME = some.integers(0, (LAST - FIRST) // TICK).map(
-    lambda ticks: FIRST + ticks * TICK
-)  # datetimes() is slow
+TIME = some.integers(0, (LAST - FIRST) // TICK).map(lambda ticks: FIRST + ticks * TICK)  # datetimes() is slow
 JSON = some.recursive(
     some.none() | some.booleans() | some.integers() | TEXT,
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(TEXT, inner, max_size=3),

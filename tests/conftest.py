@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +12,9 @@ from sandbox.azurite import Azurite
 
 from . import canaries
 from .storage import Account
+
+if TYPE_CHECKING:
+    from .spread import ByFile
 
 
 class VirtualClock:
@@ -50,6 +54,16 @@ def storage(request: pytest.FixtureRequest) -> Iterator[str]:
 def over_http(request: pytest.FixtureRequest) -> bool:
     """Whether ARM is asked over HTTP: in a test marked `http`, and with TEST_ARM=http. Else the wire is memory."""
     return bool(request.node.get_closest_marker("http")) or os.environ.get("TEST_ARM") == "http"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "ByFile | None":
+    """Spread the tests as tests/spread.py has it."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from .spread import ByFile  # noqa: PLC0415 - a process that runs the tests by itself needs no xdist
+
+    return ByFile(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -37,15 +37,23 @@ def texts(content: dict[str, Any]) -> list[str]:
 
 
 def quick(schema: dict[str, Any]) -> Any:
-    """Return a validator that looks each reference up once, and asks of a choice only whether one of it fits."""
+    """Return a validator that looks each reference up once, and asks of a choice only whether one of it fits.
+
+    It asks that once of an equal part, too: cards have many of the same.
+    """
     usual = jsonschema.Draft6Validator
     look = cache(Registry().with_resource("", DRAFT6.create_resource(schema)).resolver().lookup)
 
     def refer(validator: Any, reference: str, instance: Any, _: Any) -> Iterator[Any]:
         yield from validator.descend(instance, look(reference).contents)
 
+    known: dict[str, bool] = {}
+
     def choose(validator: Any, choices: list[Any], instance: Any, within: Any) -> Iterator[Any]:
-        if not any(validator.evolve(schema=one).is_valid(instance) for one in choices):
+        part = f"{id(choices)} {json.dumps(instance)}"
+        if part not in known:
+            known[part] = any(validator.evolve(schema=one).is_valid(instance) for one in choices)
+        if not known[part]:
             yield from usual.VALIDATORS["anyOf"](validator, choices, instance, within)
 
     extend: Any = jsonschema.validators.extend

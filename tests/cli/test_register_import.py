@@ -5,8 +5,9 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from azure.data.tables import EdmType, EntityProperty
@@ -27,7 +28,7 @@ from .conftest import Run
 from .shelf import AT, GROUP, SECOND, Shelf, named, row
 
 BODY = {"properties": {"displayName": "größe \ud800", "metadata": {"ticket": "CHG-1", "n": 1.5}}}
-LONG = {"properties": {"metadata": {"text": "".join(str(uuid4()) for _ in range(60_000))}}}
+LONG = {"properties": {"metadata": {"text": token_hex(1_080_000)}}}
 """A body that does not fit into its history entry, even compressed."""
 
 

@@ -26,7 +26,8 @@ REASONS = {
 def made() -> Iterator[tuple[str, str, ast.Call]]:
     """Every place in the product that makes an error: where, which kind, and the call."""
     for path in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if any(f"{kind}(" in text for kind in KINDS) else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node.func.id, node
 

@@ -20,6 +20,8 @@ BLOCK: Final = re.compile(r"^```(sh|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 # they fail because the register has not seen the exemption yet.
 LOOKS: Final = ("exg history", "exg register show", "exg deleted list")
 SECONDS: Final = 20
+PAUSE: Final = 0.3
+"""Seconds between two looks: a command takes as much of the processor as the service that it waits for."""
 
 
 def steps(page: str) -> Iterator[tuple[str, list[str]]]:
@@ -88,6 +90,7 @@ def test_every_command_does_what_the_page_shows(tmp_path: Path) -> None:
             code, output = say(shell, commands)
             until = time.monotonic() + SECONDS
             while (code or missing(shown, output)) and commands.startswith(LOOKS) and time.monotonic() < until:
+                time.sleep(PAUSE)
                 code, output = say(shell, commands)
             assert code == 0, f"{commands}\n{output}"
             assert not missing(shown, output), (

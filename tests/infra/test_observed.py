@@ -14,7 +14,7 @@ from guardrails.notices.rate_limit import MAX_ATTEMPTS, backoff
 from guardrails.runtime.telemetry import Fact
 from tests.infra.bicep import INFRA, ROOT, code, resources, value, variable
 from tests.kql.asked import INSIGHTS
-from tests.kql.queries import project
+from tests.kql.queries import collected
 
 ALERTS = code("modules/alerts")
 FUNCTIONS = (ROOT / "function_app.py").read_text("utf-8")
@@ -33,7 +33,8 @@ def facts() -> dict[str, set[str]]:
     """Fact -> the fields that our code logs with it, read from every call of `fact`."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "function_app.py", *(ROOT / "guardrails").rglob("*.py")):
-        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for call in ast.walk(ast.parse(text)) if "fact(" in text else ():
             if not (isinstance(call, ast.Call) and ast.unparse(call.func).endswith("fact") and call.args):
                 continue
             names = {one.arg or "exemption" for one in call.keywords}  # **about names the exemption
@@ -58,7 +59,7 @@ def alerts() -> dict[str, dict[str, str]]:
 
 def queries() -> list[Any]:
     """The queries of facts, wherever they stand."""
-    return [pytest.param(one.text, id=one.place) for one in project().queries if one.text.startswith("AppTraces")]
+    return [pytest.param(one.text, id=one.place) for one in collected() if one.text.startswith("AppTraces")]
 
 
 def test_there_are_the_alerts_of_the_plan() -> None:

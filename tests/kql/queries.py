@@ -61,15 +61,20 @@ class Read:
 
 
 @cache
-def project() -> Read:
-    """Return all queries of the project, and what of them was not collected."""
-    made = asked()
-    files = [read(path.relative_to(ROOT), path.read_text("utf-8", "replace"), made) for path in paths()]
-    spelt = [query for file in files for query in file.queries]
-    return Read(
-        (*spelt, *(Query(place, text) for place, text in made.queries.items())),
-        tuple(left for file in files for left in file.left),
-    )
+def collected() -> tuple[Query, ...]:
+    """Return all queries of the project: those that files spell out, and those that the code was seen to ask."""
+    spelt = [query for path in paths() if path.suffix != ".py" for query in _file(path).queries]
+    return (*spelt, *(Query(place, text) for place, text in asked().queries.items()))
+
+
+def missed() -> list[str]:
+    """Return what looks like a part of a query anywhere in the project, and was not collected."""
+    return [left for path in paths() for left in _file(path).left]
+
+
+@cache
+def _file(path: Path) -> Read:
+    return read(path.relative_to(ROOT), path.read_text("utf-8", "replace"), asked())
 
 
 def read(path: Path, text: str, made: Asked) -> Read:

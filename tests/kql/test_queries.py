@@ -11,7 +11,7 @@ import pytest
 from tests.kql import queries
 from tests.kql.asked import Asked, asked
 from tests.kql.parser import Checked, check
-from tests.kql.queries import project, read
+from tests.kql.queries import collected, missed, read
 from tests.kql.tables import RESOURCE_GRAPH, RESOURCE_GRAPH_OPERATORS
 
 MISTAKES = {
@@ -52,7 +52,7 @@ FINE = (
 @cache
 def results() -> dict[str, Checked]:
     """Return text -> what is wrong with it, for all queries, the mistakes, and what is none."""
-    texts = list(dict.fromkeys([*(query.text for query in project().queries), *MISTAKES, *FINE]))
+    texts = list(dict.fromkeys([*(query.text for query in collected()), *MISTAKES, *FINE]))
     return dict(zip(texts, check(texts), strict=True))
 
 
@@ -60,12 +60,12 @@ pytestmark = pytest.mark.xdist_group("kql")
 
 
 def test_every_query_parses_and_binds() -> None:
-    wrong = {query.place: (query.text, found) for query in project().queries if (found := results()[query.text].wrong)}
+    wrong = {query.place: (query.text, found) for query in collected() if (found := results()[query.text].wrong)}
     assert wrong == {}
 
 
 def test_resource_graph_has_the_operators_that_it_is_asked_for() -> None:
-    asks = [query for query in project().queries if query.text.split()[0] in RESOURCE_GRAPH]
+    asks = [query for query in collected() if query.text.split()[0] in RESOURCE_GRAPH]
     assert len(asks) > 20
     for query in asks:
         assert results()[query.text].operators <= RESOURCE_GRAPH_OPERATORS, query
@@ -82,8 +82,8 @@ def test_what_is_no_mistake_is_not_taken_for_one(query: str) -> None:
 
 
 def test_every_query_is_collected() -> None:
-    assert project().left == ()
-    files = {query.place.partition(",")[0] for query in project().queries}
+    assert missed() == []
+    files = {query.place.partition(",")[0] for query in collected()}
     assert files == {
         "docs/prevention.md", "guardrails/azure", "guardrails/doctor/logs.py",
         "infra/modules/alerts.bicep", "infra/workbook.json",

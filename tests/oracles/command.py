@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from guardrails.cli.main import main
-from tests.reference import REAL
+from tests.oracles.bicep import FOLDER, SUBSCRIPTION
 
-FOLDER: Final = REAL / "oracles" / "bicep"
-SUBSCRIPTION: Final = "/subscriptions/11111111-2222-3333-4444-555555555555"
 PLACE: Final = (
     "--deploy-to", f"{SUBSCRIPTION}/resourceGroups/rg-one",
     "--deploy-to", "/providers/Microsoft.Management/managementGroups/corp", "--deploy-to", "/",

@@ -15,9 +15,8 @@ import pytest
 from guardrails.evaluation.plan import Outcome, Plan
 from guardrails.evaluation.values import Unknown, Value, first_unknown, nulled
 from guardrails.evaluation.world import World
-from tests.reference import REAL
+from tests.oracles.bicep import FOLDER
 
-FOLDER: Final = REAL / "oracles" / "bicep"
 SUBSCRIPTION: Final = "/subscriptions/11111111-2222-3333-4444-555555555555"
 SCOPES: Final = {
     "resourceGroup": f"{SUBSCRIPTION}/resourceGroups/rg-one",

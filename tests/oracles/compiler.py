@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from .command import FOLDER, SUBSCRIPTION
+from .bicep import FOLDER, SUBSCRIPTION
 
 _SCHEMAS: Final = {
     "resourceGroup": "2019-04-01/deploymentTemplate", "subscription": "2018-05-01/subscriptionDeploymentTemplate",

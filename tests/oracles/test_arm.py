@@ -3,7 +3,8 @@ from typing import Final
 
 from guardrails.evaluation.deploy import deploy
 from guardrails.files.arm_template import read_parameter_file, read_template
-from tests.oracles.compare import FOLDER, Tally, compare_expression, compare_plan, expected, expressions, needed, world
+from tests.oracles.bicep import FOLDER
+from tests.oracles.compare import Tally, compare_expression, compare_plan, expected, expressions, needed, world
 
 SCHEMA: Final = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 

@@ -5,7 +5,8 @@ from guardrails.files.arm_template import read_template
 from guardrails.files.bicep_library import Library
 from guardrails.files.bicep_parameters import read_parameters
 from guardrails.files.walk import Repository
-from tests.oracles.compare import FOLDER, Tally, compare_expression, compare_plan, expected, expressions, needed, world
+from tests.oracles.bicep import FOLDER
+from tests.oracles.compare import Tally, compare_expression, compare_plan, expected, expressions, needed, world
 
 _TYPES: Final = {str: "string", bool: "bool", int: "int", list: "array", dict: "object"}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .command import FOLDER, Tally, _compare, answer_of, compare_expressions, compare_templates
+from .bicep import FOLDER
+from .command import Tally, _compare, answer_of, compare_expressions, compare_templates
 
 recorded = pytest.mark.skipif(not FOLDER.is_dir(), reason="the recorded answers of the engine are not here")
 COMPLETE = 0.9
@@ -75,7 +76,7 @@ def test_a_comparison_sees_what_differs(answer: dict[str, object], wrong: int, k
 @recorded
 def test_a_compiler_with_the_recorded_answers_agrees(tmp_path: Path) -> None:
     compiler = tmp_path / "bicep"
-    compiler.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m tests.oracles.compiler "$@"\n')
+    compiler.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -S -m tests.oracles.compiler "$@"\n')
     compiler.chmod(0o700)
     files = [one for one in sorted(FOLDER.glob("*.bicep")) if (FOLDER / "expected" / f"{one.stem}.json").is_file()]
     assert len(files) > 40

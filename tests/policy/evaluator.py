@@ -9,7 +9,7 @@ engine of Azure/azure-policy-linter.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,9 +35,9 @@ _OF_THE_REQUEST: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Around:
-    """What a rule is evaluated in.
+    """What a rule is evaluated in. Nothing changes it but what is noted in `known`; frozen ones take longer to make.
 
     Attributes:
         given: objects of requestContext(), policy(), resourceGroup() and subscription(), by lower-cased name.
@@ -147,21 +147,18 @@ class Policy:
         `parameters` are the assignment's; what it does not give is the default's. `given` is what functions such as
         resourceGroup give back, by name.
         """
-        return self._fires(body, now, parameters=parameters, reading=reading, given=given, known={})
+        return _holds(self._if, self._around(body, now, parameters, given, reading))
 
-    def _fires(
+    def _around(
         self,
         body: Mapping[str, Any],
         now: datetime,
-        *,
         parameters: Mapping[str, Any] | None,
-        reading: Reading,
         given: Mapping[str, Any] | None,
-        known: dict[str, Any],
-    ) -> bool:
+        reading: Reading = DOCUMENTED,
+    ) -> _Around:
         objects = {name.lower(): value for name, value in (given or {}).items()}
-        around = _Around(Fields(body, self._aliases), self.values(parameters), now, reading, objects, known=known)
-        return _holds(self._if, around)
+        return _Around(Fields(body, self._aliases), self.values(parameters), now, reading, objects)
 
     def answers(
         self,
@@ -174,10 +171,12 @@ class Policy:
         """Return what each reading makes of a request: "fires", "fails: ..." (a deny too), or "" for neither."""
         found = {}
         known: dict[tuple[bool, bool], dict[str, Any]] = {}  # of a reading, expressions look at these two alone
+        request = None
         for reading in READINGS:
             alike = known.setdefault((reading.both_branches, reading.missing_is_null), {})
             try:
-                fires = self._fires(body, now, parameters=parameters, reading=reading, given=given, known=alike)
+                request = request or self._around(body, now, parameters, given)
+                fires = _holds(self._if, replace(request, reading=reading, known=alike))
                 found[reading.name] = "fires" if fires else ""
             except Refused as refused:
                 found[reading.name] = f"fails: {refused}"

@@ -54,6 +54,7 @@ class Fields:
         self.body = body
         self.type = str(get(body, "type") or "").lower()
         self._aliases = aliases
+        self._selected: dict[str, Any] = {}
 
     def path(self, alias: str) -> str | None:
         """Return where an alias leads; None for an alias of another type. Raises Refused where there is none such."""
@@ -72,6 +73,13 @@ class Fields:
 
         `bound` holds which member a count is at, by the array's path: the others are not there for it.
         """
+        if bound:
+            return self._select(name, bound)
+        if name not in self._selected:
+            self._selected[name] = self._select(name, bound)
+        return self._selected[name]
+
+    def _select(self, name: str, bound: Mapping[str, int]) -> Any:
         low = name.lower()
         if low in ("name", "type", "kind", "id"):
             return get(self.body, low)

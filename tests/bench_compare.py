@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from enum import StrEnum
 from pathlib import Path
 from statistics import quantiles
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple, Self
 
 from sandbox.azurite import Azurite
 from sandbox.stack import ROOT, Sandbox
@@ -48,14 +48,17 @@ import function_app
 async def main():
     intake, lines = function_app.intake(), asyncio.get_running_loop()
     while await lines.run_in_executor(None, sys.stdin.readline):
-        gc.collect()
-        cpu = time.process_time()
-        report = await intake.sweep()
-        cpu = time.process_time() - cpu
+        for _ in range(5):
+            gc.collect()
+            cpu = time.process_time()
+            report = await intake.sweep()
+            cpu = time.process_time() - cpu
+            if report and not any(report.queued.values()):
+                break
         print(json.dumps([cpu, report.seen, sum(report.queued.values())]), flush=True)
 asyncio.run(main())
 """
-"""What a process of a build runs for sweeps: a line on its standard input is one sweep."""
+"""What a process of a build runs for sweeps: a line on its input is one sweep, again where a connection failed."""
 
 type Builds = Mapping[str, Path]
 type Found = dict[str, dict[str, list[float]]]
@@ -125,7 +128,7 @@ async def measure(
 
     starting(builds, rounds, note)
     words = ("-P", bench_judging.__file__)
-    judges = {build: _child(root, words, {"PYTHONPATH": str(root)}) for build, root in builds.items()}
+    judges = {build: Child.running(root, words, {"PYTHONPATH": str(root)}) for build, root in builds.items()}
     await _in_turns("judging", judges, rounds, note, bench_judging.COUNT)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -136,7 +139,7 @@ async def measure(
             await seed(sandbox.addresses["arm"], exemptions)
             own = {"this": sandbox.connection_string, "other": storage.connection_string}
             sweeps = {
-                build: _child(root, ("-c", SWEEPS), {**sandbox.environment, "AzureWebJobsStorage": own[build]})
+                build: Child.running(root, ("-c", SWEEPS), {**sandbox.environment, "AzureWebJobsStorage": own[build]})
                 for build, root in builds.items()
             }
             await _in_turns("unchanged_sweep", sweeps, rounds, note, exemptions)
@@ -175,26 +178,46 @@ def _run(root: Path, words: Sequence[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@asynccontextmanager
-async def _child(
-    root: Path, words: Sequence[str], more: Mapping[str, str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run Python in a build's folder as long as it is needed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *words, cwd=root, env={**os.environ, **more}, stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+class Child:
+    """A process of a build that does one thing again and again, and prints what it took."""
+
+    def __init__(self, process: asyncio.subprocess.Process, wrong: IO[bytes]) -> None:
+        self._process, self._wrong = process, wrong
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, root: Path, words: Sequence[str], more: Mapping[str, str]) -> AsyncIterator[Self]:
+        """Run Python in a build's folder as long as it is needed; `more`: environment."""
+        pipe, environment = asyncio.subprocess.PIPE, {**os.environ, **more}
+        with tempfile.TemporaryFile() as wrong:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *words, cwd=root, env=environment, stdin=pipe, stdout=pipe, stderr=wrong
+            )
+            try:
+                yield cls(process, wrong)
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    async def turn(self) -> tuple[float, int, int]:
+        """Have it done once; return seconds, exemptions that were seen, and those left to do. Raises RuntimeError."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        line = await asyncio.wait_for(self._process.stdout.readline(), 300)
+        if not line:
+            self._wrong.seek(0)
+            raise RuntimeError(f"it failed: {self._wrong.read()[-500:].decode(errors='replace')}")
+        spent, seen, left = json.loads(line)
+        return spent, seen, left
+
+
+type Children = Mapping[str, AbstractAsyncContextManager[Child]]
 
 
 async def _in_turns(
-    figure: str, children: Mapping[str, AbstractAsyncContextManager[asyncio.subprocess.Process]], rounds: int,
-    note: Callable[[str, str, float], None], count: int,
+    figure: str, children: Children, rounds: int, note: Callable[[str, str, float], None], count: int
 ) -> None:  # fmt: skip
     """Have a process of each build do the same again and again; note the seconds once it is warm.
 
@@ -203,23 +226,12 @@ async def _in_turns(
     async with AsyncExitStack() as stack:
         running = {build: await stack.enter_async_context(child) for build, child in children.items()}
         for number in range(WARM + rounds):
-            for build, process in [*running.items()][:: -1 if number % 2 else 1]:
-                spent, seen, left = await _turn(process, f"{figure} of {build}")
+            for build, child in [*running.items()][:: -1 if number % 2 else 1]:
+                spent, seen, left = await child.turn()
                 if number >= WARM:
                     if seen < count or left:
                         raise RuntimeError(f"{figure} of {build}: {seen} of {count} were looked at, {left} left to do")
                     note(figure, build, spent)
-
-
-async def _turn(process: asyncio.subprocess.Process, what: str) -> tuple[float, int, int]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(b"\n")
-    line = await asyncio.wait_for(process.stdout.readline(), 300)
-    if not line:
-        raise RuntimeError(f"{what} failed")
-    spent, seen, left = json.loads(line)
-    return spent, seen, left
 
 
 @contextmanager

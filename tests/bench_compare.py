@@ -100,10 +100,10 @@ def judge(found: Ratio | None, stored: Ratio | None) -> Verdict:
     """Judge a ratio by the stored one: it may be worse by TOLERANCE, and by what either of them spreads."""
     if found is None or stored is None:
         return Verdict.UNKNOWN
-    worse = found.median - stored.median
-    if worse <= TOLERANCE * stored.median:
+    if found.median <= round(stored.median * (1 + TOLERANCE), 3):
         return Verdict.HOLDS
-    return Verdict.WORSE if worse > max(found.spread, stored.spread) else Verdict.UNCLEAR
+    clear = found.median - stored.median > max(found.spread, stored.spread)
+    return Verdict.WORSE if clear else Verdict.UNCLEAR
 
 
 def judge_all(found: Mapping[str, Ratio], stored: Mapping[str, Ratio]) -> dict[str, Verdict]:

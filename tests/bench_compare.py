@@ -36,9 +36,9 @@ from tests.bench_sweep import seed
 STORED: Final = Path(__file__).with_name("bench_ratios.json")
 TOLERANCE: Final = 0.1
 """How much worse than the stored one a ratio may be, as a share of that."""
-ROUNDS: Final = 7
-EVENTS: Final = 40
-EXEMPTIONS: Final = 2000
+ROUNDS: Final = 5
+EVENTS: Final = 20
+EXEMPTIONS: Final = 500
 WARM: Final = 2
 """Rounds before what is measured: the first sweep adopts all, the second one records their histories."""
 

@@ -32,9 +32,9 @@ test: lint setup ## lint, types, import contracts, generated docs, tests, permis
 	SANDBOX_OPERATIONS=$(CURDIR)/$(OPERATIONS) $(PY) -m pytest -m "not long" $(AT_ONCE) $(ARGS)
 	$(if $(ARGS),,$(PY) -m tests.permissions $(OPERATIONS))
 
-test-all: lint setup ## the same with the tests marked long, all flows over HTTP and on Azurite, and the whole battery
+test-all: lint setup ## the same with the tests marked long, over HTTP and on Azurite, the whole battery, and bench-compare
 	TEST_STORAGE=azurite TEST_ARM=http $(PY) -m pytest $(AT_ONCE) $(ARGS)
-	$(if $(ARGS),,$(SEEDS) && $(PY) -m tests.battery matrix)
+	$(if $(ARGS),,$(SEEDS) && $(PY) -m tests.battery matrix && $(PY) -m tests.bench_compare)
 
 # 20,000 histories by chance; what was counted goes into build/battery.json.
 SEEDS = $(PY) -m tests.battery run 0 20000 --jobs 2 --record build/battery.json
@@ -55,6 +55,9 @@ lint: python-setup ## style, types, import contracts, generated docs and policie
 bench: setup ## print the figures, and write them to build/bench.json
 	@$(PY) -m tests.bench
 
+bench-compare: setup ## compare with an earlier build: REV=a commit; without REV, fail where it got worse than is stored
+	@$(PY) -m tests.bench_compare $(REV)
+
 docs: python-setup ## write the generated pages and policies again
 	$(PY) -m guardrails docs
 	$(PY) -m guardrails policy build --ruleset guardrails/ruleset.yaml
@@ -73,4 +76,4 @@ clean: ## remove what was built and cached, but not what was installed
 distclean: clean ## remove what was installed too
 	rm -rf .venv .tools sandbox/node/node_modules tests/kql/node_modules tools/pictures/node_modules
 
-.PHONY: help setup python-setup demo scan-demo sandbox test test-all battery lint bench docs package pictures clean distclean
+.PHONY: help setup python-setup demo scan-demo sandbox test test-all battery lint bench bench-compare docs package pictures clean distclean

@@ -27,8 +27,9 @@ from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import parse_time
 from guardrails.notices.notice import Kind
 from guardrails.notices.rate_limit import FIRST_DELAY, MAX_ATTEMPTS, attempts_after, backoff
+from guardrails.reconcile.outbox import IN_HAND
 from guardrails.reconcile.reconcile import Reconciler
-from guardrails.reconcile.visit import IN_HAND, Outcome, World, wake_up
+from guardrails.reconcile.visit import Outcome, World, wake_up
 from guardrails.runtime.telemetry import Fact, correlated, fact
 from guardrails.sweep.differences import sweep_message
 from guardrails.sweep.report import Report

@@ -231,6 +231,9 @@ class Register(Protocol):
         Raises Permanent: no-body where it keeps none, or none any more; register-altered where it fails its hash.
         """
 
+    async def kept(self, exemption: ExemptionId, seq: int) -> tuple[HistoryEntry, Mapping[str, Any]]:
+        """Return a history entry and the ARM body that it keeps, in one read. Raises as `body` does."""
+
     async def entry(self, exemption: ExemptionId, seq: int) -> HistoryEntry:
         """Return one history entry, without its body. Raises Permanent (register-altered) where it is not sound."""
 

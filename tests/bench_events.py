@@ -64,7 +64,7 @@ async def measure(against: Path | None, *, custodian: bool, rounds: int) -> dict
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with Sandbox(_ruleset(folder)) as sandbox:
+        async with Sandbox(large_budgets(folder)) as sandbox:
             await furnish(sandbox)
             await sandbox.control("PUT", "event-subscriptions", [])
             await sandbox.stop_functions()
@@ -77,15 +77,26 @@ async def measure(against: Path | None, *, custodian: bool, rounds: int) -> dict
             for number in range(rounds):
                 for kind in KINDS:
                     for build, root in builds.items():
-                        events = await written(sandbox, kind, f"{build}-{number}")
-                        await forget_reverts(sandbox)
-                        note(f"cpu_ms_{kind}", build, await _ours(sandbox, root, folder, events))
-                        await check(sandbox, kind, events)
+                        note(f"cpu_ms_{kind}", build, await cost(sandbox, root, folder, kind, f"{build}-{number}"))
                     if peer:
                         events = await written(sandbox, kind, f"peer-{number}", category="Mitigated")
                         note(f"cpu_ms_{kind}", "custodian", await peer.cost(events))
                         await check(sandbox, kind, events)
     return found
+
+
+async def cost(
+    sandbox: Sandbox, root: Path, folder: Path, kind: str, name: str, *, count: int = EVENTS
+) -> float:  # fmt: skip
+    """Have a new process of a build answer events of a kind; return its CPU milliseconds per event.
+
+    `folder`: for the file of events; `name`: of this round, as no other's.
+    """
+    events = await written(sandbox, kind, name, count=count)
+    await forget_reverts(sandbox)
+    spent = await _ours(sandbox, root, folder, events)
+    await check(sandbox, kind, events)
+    return spent
 
 
 class Custodian:
@@ -163,7 +174,7 @@ async def burst(sandbox: Sandbox, root: Path, name: str) -> tuple[float, float]:
     return sorted(seconds)[int(0.95 * len(seconds))], BURST / whole
 
 
-def _ruleset(folder: Path) -> Path:
+def large_budgets(folder: Path) -> Path:
     """Write the sandbox's ruleset with budgets that no run uses up."""
     ruleset = yaml.safe_load(RULESET.read_text("utf-8"))
     ruleset["breaker"] = {"reverts_per_hour": 5000, "reverts": {"author": 5000, "subscription": 5000}}

@@ -9,7 +9,7 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Action, Delete, PutBack, Remove, refused_until
 from guardrails.decisions.fix import NOTHING, fix_for
 from guardrails.decisions.next_row import begun, entry_for, particulars, row_gone
-from guardrails.decisions.row import Intent, Status, Stored
+from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Gone
 from guardrails.notices.notice import Kind, Notice
@@ -56,7 +56,10 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
         own = full_of_one(earlier, rules.budget.exemption, now, rules.fights)
         if own or (refused and refused.key):
             return await hold_back(visit, look, stored, state, own or refused)
-    target = (look.target or await register.body(visit.id, action.entry)) if isinstance(action, PutBack) else None
+    if isinstance(action, PutBack) and look.target is None:  # what its owner wrote: no look judges that
+        kept, body = await register.kept(visit.id, action.entry)
+        look = replace(look, target=body, then=Row.from_json(kept.row))
+    target = look.target if isinstance(action, PutBack) else None
     saved = await _record_intent(
         visit, look, stored, action, target, reverts=earlier if removal else (*earlier[-REMEMBERED:], since)
     )
@@ -213,7 +216,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
             row = replace(row, due=now)  # at once, by a message of its own: our write may cause no event
     entry = entry_for(EVENTS[intent.action], now, visit.hint, body, why=intent.why, **details)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []
-    saved = await visit.commit(stored, row, entry, notices)
+    saved = await visit.commit(stored, row, entry, notices, carried_out=True)
     if saved is None:
         return None
     shown = look or after

@@ -15,7 +15,8 @@ from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import spell_time
-from guardrails.reconcile.visit import IN_HAND, LEASE, Visit
+from guardrails.reconcile.outbox import IN_HAND, LEASE
+from guardrails.reconcile.visit import Visit
 
 _ROUNDS: Final = 3
 _REASON: Final = 200

@@ -26,9 +26,10 @@ from guardrails.notices.notice import Kind
 from guardrails.reconcile.act import conclude, perform
 from guardrails.reconcile.azure_write import Done
 from guardrails.reconcile.hold import hold, release
+from guardrails.reconcile.outbox import IN_HAND, LEASE
 from guardrails.reconcile.restore import restore
 from guardrails.reconcile.restore_lost import lose, restore_lost, unread
-from guardrails.reconcile.visit import IN_HAND, LEASE, NOTHING_DONE, Look, Outcome, Visit, World, next_seq
+from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit, World, next_seq
 from guardrails.ruleset.model import Mode, Ruleset
 
 _SAID: Final = "who deleted it is what an event says; the activity log has the last word"
@@ -65,7 +66,8 @@ class Reconciler:
         did = ""
         for _ in range(ROUNDS):
             stored, seen = await visit.observe()
-            if stored and is_due(stored.row, stored.seq, self._world.clock.now()) and not stored.altered:
+            idle = stored and not stored.row.intent and not stored.altered  # an intent's row is left to whoever has it
+            if stored and idle and is_due(stored.row, stored.seq, self._world.clock.now()):
                 stored = await self._world.register.prune(exemption_id, stored)
                 if stored is None:
                     continue

@@ -23,7 +23,8 @@ from guardrails.notices.notice import Kind
 from guardrails.ports import Register
 from guardrails.reconcile.act import conclude, withdraw
 from guardrails.reconcile.azure_write import Blocked, Changed, act
-from guardrails.reconcile.visit import IN_HAND, LEASE, Visit, next_seq
+from guardrails.reconcile.outbox import IN_HAND, LEASE
+from guardrails.reconcile.visit import Visit, next_seq
 
 _ROUNDS: Final = 3
 _KEPT: Final = 20

@@ -1,6 +1,5 @@
 """One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and notify."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,12 +16,12 @@ from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, dec
 from guardrails.decisions.facts import facts_of
 from guardrails.decisions.fix import fix_for
 from guardrails.decisions.grace import begins, inherit
-from guardrails.decisions.history import Entry, Outgoing
+from guardrails.decisions.history import Entry, HistoryEntry, Outgoing
 from guardrails.decisions.holds import ended
 from guardrails.decisions.next_row import row_after, row_of_same, tolerates
 from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
 from guardrails.decisions.row import Row, Status, Stored
-from guardrails.errors import Permanent, Retryable
+from guardrails.errors import Permanent
 from guardrails.exemption.applies import applies_now
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
@@ -35,21 +34,20 @@ from guardrails.exemption.together import BASE, from_json, merged, named, to_jso
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register
 from guardrails.reconcile.inventory import SAID, token
+from guardrails.reconcile.outbox import Outbox
 from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Mode, Ruleset
 
 MAX_DELAY: Final = timedelta(days=7)
 """The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
 
-LEASE: Final = timedelta(seconds=30)
-"""How long something begun, an ARM write or the sending of messages, is left to the worker that began it."""
-
-IN_HAND: Final = "in-hand"
-"""Code of the error that says: another worker is at it; it will mostly be done in a moment."""
-
 NOTHING_DONE: Final = "Nothing was changed in Azure."
 ADOPTED: Final = "it was there before the guardrails"
 _NOT_READ: Final = Unread("it is left out, to see what rests on it")
+
+
+type Kept = tuple[HistoryEntry, Mapping[str, Any]]
+"""A history entry, and the body that it keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +155,8 @@ class Visit:
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
-        before = await self._claimed_before(exemption, same, content)
+        read: dict[int, Kept] = {}
+        before = await self._claimed_before(exemption, same, content, read)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
         together = self.together(same)
@@ -177,7 +176,7 @@ class Visit:
         back = plan.action or plan.withheld
         target, then = None, None
         if isinstance(back, PutBack) and situation.ownership.kept is None:
-            target, then = await self._still_good(back, facts)
+            target, then = await self._still_good(back, facts, read)
             if target is None:
                 situation = replace(situation, may_put_back=False)
                 plan = decide(situation)
@@ -274,17 +273,20 @@ class Visit:
         retry_on = same.retry_on or refused_until(1, now)
         return (same.blocked, retry_on) if now < retry_on else ("", None)
 
-    async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
+    async def _claimed_before(
+        self, exemption: Exemption, same: Row | None, content: str, read: dict[int, Kept]
+    ) -> frozenset[str] | None:
         """Return the owners that it claimed before this edit, where the row does not say; None where nothing asks.
 
-        It is read once: from then on the row knows. What is not kept any more is no reason to revert. Raises Permanent
-        where a request failed: another try shows it, and what is decided now would last.
+        It is read once, and noted in `read`: from then on the row knows. What is not kept any more is no reason to
+        revert. Raises Permanent where a request failed: another try shows it, and what is decided now would last.
         """
         it = Written(exemption, "", content, same)
         if same is None or same.snapshot is None or not unseen_claims(it, self.ruleset):
             return None
         try:
-            return claimed_by(await self.kept(same.snapshot), self.ruleset)
+            read[same.snapshot] = await self.world.register.kept(self.id, same.snapshot)
+            return claimed_by(self._read(read[same.snapshot][1]), self.ruleset)
         except Permanent as error:
             if error.code == "storage-refused":
                 raise
@@ -312,20 +314,22 @@ class Visit:
         return own if news or outdated else listed
 
     async def kept(self, entry: int) -> Exemption:
-        """Return the exemption as history entry `entry` keeps it. Raises Permanent.
+        """Return the exemption as history entry `entry` keeps it. Raises Permanent."""
+        return self._read(await self.world.register.body(self.id, entry))
 
-        It was read as ARM is read today: what that does not return, nobody knows of it.
-        """
-        body = await self.world.register.body(self.id, entry)
+    def _read(self, body: Mapping[str, Any]) -> Exemption:
+        """Read a kept body. It was read as ARM is read today: what that does not return, nobody knows of it."""
         return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
 
-    async def _still_good(self, back: PutBack, facts: Facts) -> tuple[Mapping[str, Any] | None, Row]:
+    async def _still_good(
+        self, back: PutBack, facts: Facts, read: Mapping[int, Kept]
+    ) -> tuple[Mapping[str, Any] | None, Row]:
         """Return the body to put back, None where it would itself be reverted under today's ruleset; and its row then.
 
-        That is judged by what Azure says now.
+        That is judged by what Azure says now. `read`: the entries that this look has read.
         """
-        exemption = await self.kept(back.entry)
-        then = await self.row_at(back.entry)
+        entry, body = read.get(back.entry) or await self.world.register.kept(self.id, back.entry)
+        exemption, then = self._read(body), Row.from_json(entry.row)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
         facts = replace(facts, before=None, accepted=None, author=author, written_at=then.written_at, policies=policies)
@@ -369,11 +373,38 @@ class Visit:
         entry: Entry,
         notices: Sequence[Notice] = (),
         committed: Callable[[], Awaitable[None]] | None = None,
+        *,
+        carried_out: bool = False,
     ) -> Stored | None:
         """Commit, then put what it has to say on the queues. None: somebody else was there first.
 
         `committed` is called in between: from then on the notices are sure to be sent, however sending them fails now.
+        `carried_out`: it ends the intent that has these notices; what is ours to announce first needs no outbox.
         """
+        box = self._outbox
+        entry, messages = self._said(stored, row, entry, notices)
+        new = {message.id for message in messages}  # what is announced again, under the same id, goes once
+        left = [name for name in stored.row.outbox if name not in new] if stored and box.is_left(stored.row) else []
+        failed: list[Exception] = []
+        if carried_out and stored and box.is_ours(stored.row):
+            messages, failed = await box.send_ahead(messages)
+        if messages or left:
+            row = replace(row, outbox_at=entry.at)
+        saved = await self.world.register.commit(self.id, stored, row, entry, messages)
+        if failed:
+            raise failed[0]  # the outbox has them; where somebody else was first, the intent has
+        if saved is not None and committed is not None:
+            await committed()
+        if saved is not None and left:
+            messages += await self.world.register.outbox(self.id, left)
+        if saved is not None and messages:
+            return await box.send(saved, messages, (*left, *(message.id for message in messages)))
+        return saved
+
+    def _said(
+        self, stored: Stored | None, row: Row, entry: Entry, notices: Sequence[Notice]
+    ) -> tuple[Entry, list[Outgoing]]:
+        """Return the messages that go with a commit, and its entry with what it says of them."""
         seq = next_seq(stored)
         old = stored.row if stored else None
         notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
@@ -401,18 +432,7 @@ class Visit:
         due = row.due  # later than in MAX_DELAY, a sweep sees to it
         if due and due - entry.at <= MAX_DELAY and (stored is None or due != stored.row.due):
             messages.append(Outgoing(notify.message_id(self.id, seq, "wake"), *self._wake_up(due)))
-        new = {message.id for message in messages}  # what is announced again, under the same id, goes once
-        left = [name for name in stored.row.outbox if name not in new] if stored and self._is_left(stored.row) else []
-        if messages or left:
-            row = replace(row, outbox_at=entry.at)
-        saved = await self.world.register.commit(self.id, stored, row, entry, messages)
-        if saved is not None and committed is not None:
-            await committed()
-        if saved is not None and left:
-            messages += await self.world.register.outbox(self.id, left)
-        if saved is not None and messages:
-            return await self._send(saved, messages, (*left, *(message.id for message in messages)))
-        return saved
+        return entry, messages
 
     def _reminders(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
         """Return the reminders that go with a row, and did not go with the row before it.
@@ -434,25 +454,13 @@ class Visit:
         actor = row.author or self.hint.actor
         return [evasion.notice(self.id, habit, at=at, actor=actor, row=row) for habit in evasion.news(old, row)]
 
-    def _is_left(self, row: Row) -> bool:
-        """Whether what the outbox holds was left behind, and is not just being sent by who committed it."""
-        return row.outbox_at is None or self.world.clock.now() - row.outbox_at >= LEASE
+    @property
+    def _outbox(self) -> Outbox:
+        return Outbox(self.world.register, self.world.queues, self.world.clock, self.id)
 
     async def unchanged(self, stored: Stored) -> None:
-        """Do what is left where nothing is to be recorded: send what a crash left behind.
-
-        Raises Retryable while whoever committed the messages, or found them left, may still be sending them.
-        """
-        row = stored.row
-        if not row.outbox:
-            return
-        now, register = self.world.clock.now(), self.world.register
-        taken = await register.take_outbox(self.id, stored, now) if self._is_left(row) else None
-        if taken is None:
-            raise Retryable(
-                "another worker is sending its notices", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds
-            )
-        await self._send(taken, await register.outbox(self.id, row.outbox), row.outbox)
+        """Do what is left where nothing is to be recorded: send what a crash left behind. Raises Retryable."""
+        await self._outbox.send_left(stored)
 
     async def came_early(self, row: Row) -> None:
         """Queue again a wake-up that came before the time that it is for: clocks differ, and no other one will come."""
@@ -463,20 +471,6 @@ class Visit:
         """Return the queue, the message and its delay in seconds."""
         wait = (due - self.world.clock.now()).total_seconds()
         return "reconcile", wake_up(self.id, due), max(ceil(wait), 1.0)
-
-    async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> Stored:
-        """Put messages on their queues, then take them out of the outbox, whoever else writes the row meanwhile.
-
-        Return the row to go on with: as it is now, or `stored`, out of date, where somebody else has decided since.
-        """
-        await asyncio.gather(*(self.world.queues.send(m.queue, m.body, m.delay) for m in messages))
-        now = stored
-        while (after := await self.world.register.sent(self.id, now, ids)) is None:
-            again = await self.world.register.read(self.id)
-            if again is None or not set(ids) & set(again.row.outbox):
-                return stored
-            now = again
-        return after if after.seq == stored.seq else stored
 
 
 def _went(row: Row, exemption: Exemption) -> bool:

@@ -255,12 +255,17 @@ class TableRegister:
 
         Raises Permanent: no-body where there is no such entry or it keeps none; register-altered where it is damaged.
         """
+        return (await self.kept(exemption, seq))[1]
+
+    async def kept(self, exemption: ExemptionId, seq: int) -> tuple[HistoryEntry, Mapping[str, Any]]:
+        """Return entry `seq` and its ARM body: one request, unless that is long. Raises as `body` does."""
         place = address(exemption)
         entity = await self._table.get(place.partition, place.history(seq))
         if entity is None or not entity.get("body_digest"):
             raise no_body(seq, exemption.text, None)
         try:
-            digest = chain.read_entry(entity).body_digest
+            entry = chain.read_entry(entity)
+            digest = entry.body_digest
             data = columns.join_bytes("body", entity)
             if not data:
                 rows = self._rows(place, f"body~{place.key}~{digest}~")
@@ -268,10 +273,9 @@ class TableRegister:
             pruned = None if data else await self._pruned(place, seq)
             if pruned is not None:
                 raise no_body(seq, exemption.text, pruned)
-            body: Mapping[str, Any] = json.loads(columns.unpack(data, digest))
+            return entry, json.loads(columns.unpack(data, digest))
         except ValueError as error:
             raise _altered(exemption.text, f"history entry {seq}: {error}") from error
-        return body
 
     async def entry(self, exemption: ExemptionId, seq: int) -> HistoryEntry:
         """Return one history entry, without its body: one request. Raises Permanent (register-altered)."""

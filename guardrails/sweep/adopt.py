@@ -10,6 +10,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.reconcile.visit import Visit
+from guardrails.sweep.patience import patiently
 
 _AT_ONCE: Final = 100
 """Exemptions of one container that are committed together: those that wait for a partition share transactions."""
@@ -37,11 +38,11 @@ async def adopt(visits: Sequence[tuple[Visit, Exemption]]) -> Adoptions:
 
 async def _adopt(visit: Visit, exemption: Exemption, done: Adoptions) -> None:
     try:
-        new = await _record(visit, exemption)
+        new, again = await patiently(lambda: _record(visit, exemption))
     except Permanent:  # too large, say: the queue dead-letters it, and notifies
         done.refused.append(exemption.id.hash)
     else:
-        done.count += new
+        done.count += new or again  # a write whose answer was lost
 
 
 async def _record(visit: Visit, exemption: Exemption) -> bool:

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import sample
-from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.decisions.adoption import was_before
@@ -28,7 +27,8 @@ from guardrails.reconcile.inventory import NO_EXEMPTION, Rows
 from guardrails.reconcile.visit import Visit, World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.adopt import adopt
-from guardrails.sweep.differences import difference, left_to_do, sweep_message
+from guardrails.sweep.differences import difference, left_to_do
+from guardrails.sweep.hand_over import AT_ONCE, HandOver
 from guardrails.sweep.judging import Judging
 from guardrails.sweep.matches import Counting
 from guardrails.sweep.outcome import Outcome
@@ -51,8 +51,6 @@ _CREW: Final = 4
 
 _BLIND: Final = 1000
 """Absent exemptions that are asked for at a sweep while part of the inventory cannot be read time and again."""
-
-_SENDS: Final = 32
 
 _MAPPED: Final = 500
 """Rows of before the criteria were kept that one sweep has looked at again: they are no hurry."""
@@ -89,7 +87,7 @@ class Pass:
     _open: dict[str, list[Shown]] = field(default_factory=dict)
     _groups: list[Shown] = field(default_factory=list)
     _whole: list[list[Shown]] = field(default_factory=list)
-    _messages: list[tuple[Mapping[str, Any], float]] = field(default_factory=list)
+    _out: HandOver = field(init=False)
     _visible: set[str] = field(default_factory=set)
     _crew: set[asyncio.Task[None]] = field(default_factory=set)
     _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
@@ -104,6 +102,7 @@ class Pass:
 
     def __post_init__(self) -> None:
         self._counting = Counting(self.ruleset)
+        self._out = HandOver(self.world.queues, self.run, self.report)
 
     async def go(self) -> Surroundings:
         """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
@@ -254,7 +253,7 @@ class Pass:
     async def _ended(self) -> None:
         """All was shown: see to what was not, and keep what was judged."""
         await self._absent()
-        await self._send()
+        await self._out.send()
         await self._keep_judged()
         self.report.seen += len(self._rows.seen)
 
@@ -327,7 +326,7 @@ class Pass:
                 self._hand_over(shown)
                 continue
             await self._have(crew, self._settle(shown, settled=settled))
-        await self._send()
+        await self._out.send()
 
     async def _compare_groups(self, crew: asyncio.TaskGroup) -> None:
         """Do the same for what is at management groups, which is above the rest."""
@@ -358,7 +357,7 @@ class Pass:
         self._hand_over(one for one in shown if one.key not in new)
         if new:
             await self._new(new)
-        await self._send()
+        await self._out.send()
 
     def _hand_over(self, shown: Iterable[Shown]) -> None:
         """Queue what the register knows, and has otherwise than it is shown, or what is due."""
@@ -366,11 +365,11 @@ class Pass:
         for one in shown:
             watch = self._known[one.key][1]
             if why := difference(watch, one.listed, digest, now, closed=self._closed):
-                self._queue(why, one.id, one.listed, together=one.together)
+                self._out.add(why, one.id, one.listed, together=one.together)
             elif 0 < watch.at - now.timestamp() <= horizon:  # what is shown now may be old by then
-                self._queue("soon", one.id, delay=watch.at - now.timestamp())
+                self._out.add("soon", one.id, delay=watch.at - now.timestamp())
             elif not watch.mapped and self.report.queued["criteria"] < self._mapped:
-                self._queue("criteria", one.id, one.listed, together=one.together)
+                self._out.add("criteria", one.id, one.listed, together=one.together)
 
     @property
     def _horizon(self) -> float:
@@ -388,8 +387,8 @@ class Pass:
             if key not in adopted:
                 there = key in before
                 adopt, why = (since, "unlisted") if there else (None, "new")
-                self._queue(why, one.id, one.listed, adopt=adopt, together=one.together)
-        await self._send()
+                self._out.add(why, one.id, one.listed, adopt=adopt, together=one.together)
+        await self._out.send()
 
     async def _adopt(
         self, container: str, since: datetime, found: Mapping[bytes, Shown], count: int
@@ -453,17 +452,17 @@ class Pass:
 
     async def _ask_for(self, why: str, rows: Sequence[tuple[str, bytes]]) -> None:
         """Hand over exemptions by their rows alone: container and ExemptionId.hash."""
-        for at in range(0, len(rows), _SENDS):
-            some = rows[at : at + _SENDS]
+        for at in range(0, len(rows), AT_ONCE):
+            some = rows[at : at + AT_ONCE]
             ids = await asyncio.gather(*(self.world.register.id_of(*one) for one in some))
             for (container, key), text in zip(some, ids, strict=True):
                 if text:
-                    self._queue(why, text)
+                    self._out.add(why, text)
                 else:
                     self.report.remark(
                         f"a row of {container} does not name its exemption, and is kept: state~{key.hex()}"
                     )
-            await self._send()
+            await self._out.send()
 
     async def _cover(self) -> None:
         """Remember which containers are swept: what is written in them from now on was not there before."""
@@ -474,27 +473,6 @@ class Pass:
 
     def _not_compared(self) -> set[str]:
         return {name for name in self._visible if any(span.holds(name) for span in self.lacking)}
-
-    def _queue(
-        self,
-        why: str,
-        exemption: str,
-        listed: str = "",
-        *,
-        delay: float = 0.0,
-        adopt: datetime | None = None,
-        together: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
-        hint = Hint("sweep", listed=listed, adopt=adopt, seen=self.run.started, together=together)
-        self.report.queued[why] += 1
-        self._messages.append((sweep_message(exemption, hint), delay))
-
-    async def _send(self) -> None:
-        """Put what was found on the queue."""
-        messages, self._messages = self._messages, []
-        for at in range(0, len(messages), _SENDS):
-            some = messages[at : at + _SENDS]
-            await asyncio.gather(*(self.world.queues.send("reconcile", body, delay) for body, delay in some))
 
 
 async def _following(first: Page, pages: AsyncGenerator[Page]) -> AsyncIterator[Page]:

@@ -77,11 +77,23 @@ class Worker:
         self._lease = lease
 
     async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
-        """Write the parts, and invite others to do them."""
+        """Write the parts, and send the message that ends the sweep where this process dies.
+
+        Raises Retryable or Misconfigured. Nobody else has heard of the sweep then: it is the caller's to end.
+        """
         await self._parts.hand_out(holder, spans)
-        for number in range(1, len(spans)):  # the first is ours
-            await self.invite(Invitation(holder, number, last=False))
         await self.invite(Invitation(holder, len(spans), last=True), LAST)
+
+    async def invite_all(self, holder: str, spans: Sequence[Span]) -> None:
+        """Invite others to do the parts. Without them this process does all parts: a failure stops the inviting alone.
+
+        Others may be at their parts by then, so the sweep has to go on.
+        """
+        try:
+            for number in range(1, len(spans)):  # the first is ours
+                await self.invite(Invitation(holder, number, last=False))
+        except GuardrailsError as error:
+            log.warning("fewer instances share the sweep: not all of them could be invited: %s", error)
 
     async def looks(self, invitation: Invitation) -> tuple[bool, float]:
         """Return whether there is anything to do, and in how many seconds the message is to come again; 0 for never.

@@ -196,8 +196,9 @@ class Sweeper:
             one.complete = True
             return
         if not one.shared:
-            one.shared = True
             await self._worker.hand_out(run.holder, spans)
+            one.shared = True
+            await self._worker.invite_all(run.holder, spans)
         one.complete = await self._worker.work(one, run.holder, invitation.number if invitation else 0)
 
     async def start(self) -> None:

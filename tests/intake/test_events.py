@@ -10,7 +10,8 @@ from guardrails.azure.events import Malformed, read_event
 from guardrails.decisions.history import DeadLetter
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.exemption.exemption_id import TYPE
-from guardrails.reconcile.visit import IN_HAND, Outcome
+from guardrails.reconcile.outbox import IN_HAND
+from guardrails.reconcile.visit import Outcome
 from guardrails.register import dead_letters
 from tests.canaries import BODY
 

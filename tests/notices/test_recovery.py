@@ -16,8 +16,9 @@ from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.sources import ARM
 from guardrails.exemption.times import spell_time
+from guardrails.reconcile.outbox import LEASE
 from guardrails.reconcile.reconcile import Reconciler
-from guardrails.reconcile.visit import LEASE, World
+from guardrails.reconcile.visit import World
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.rules.sample import BODY, FACTS
 from guardrails.ruleset.model import parse_ruleset

@@ -8,7 +8,7 @@ import pytest
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
 from tests.reconcile.ports import Died
-from tests.reconcile.world import ALICE, NO_TICKET, World
+from tests.reconcile.world import ALICE, NO_TICKET, World, rules
 
 
 async def at_once(world: World, *sources: str) -> list[object]:
@@ -118,10 +118,19 @@ async def test_many_exemptions_at_once_keep_apart(world: World) -> None:
     assert await world.notice_kinds() == ["reverted"] * 6
 
 
-async def test_what_a_crash_left_to_be_sent_is_sent_by_one_of_many(world: World) -> None:
+@pytest.mark.parametrize(("mode", "kind"), [("audit", "would-revert"), ("enforce", "reverted")])
+async def test_what_a_crash_left_to_be_sent_is_sent_by_one_of_many(world: World, mode: str, kind: str) -> None:
+    """It dies once the notice is in the outbox: in enforce mode, whoever settles the revert of one that died before."""
+    world.ruleset = rules(mode)
     one = world.id()
     await world.bad(one)
-    world.watch.die_at(5, after=False)
+    if mode == "enforce":
+        world.watch.die_at(3, after=True)
+        with suppress(Died):
+            await world.look(one)
+        world.watch.revive()
+        world.after_lease()
+    world.watch.die_at(1, after=True)
     with suppress(Died):
         await world.look(one)
     world.watch.revive()
@@ -129,4 +138,4 @@ async def test_what_a_crash_left_to_be_sent_is_sent_by_one_of_many(world: World)
     world.after_lease()
     await at_once(world, *["event", "queue", "sweep", "event", "wake-up"])
     assert (await world.row(one)).outbox == ()
-    assert [message["notice"]["kind"] for message in await world.notices()] == ["reverted"]
+    assert [message["notice"]["kind"] for message in await world.notices()] == [kind]

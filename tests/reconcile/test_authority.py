@@ -187,10 +187,10 @@ async def test_nothing_of_a_tool_is_reverted_on_the_day_of_the_upgrade(world: Wo
     await like_an_older_version(world, one)
     if looked:
         await world.look(one, "sweep")
-    before = world.watch.calls["register.body"]
+    before = world.watch.calls["register.kept"]
     await world.bad(one, PIPELINE, metadata=OWNED)
     assert (await world.look(one)).did == ""
-    assert world.watch.calls["register.body"] - before == (0 if looked else 1), "one table read, and once"
+    assert world.watch.calls["register.kept"] - before == (0 if looked else 1), "one table read, and once"
     assert await world.notice_kinds() == ["violation"]
 
 
@@ -214,7 +214,7 @@ async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) ->
     async def fails() -> None:
         raise Permanent("table storage refused a request: 400", code="storage-refused")
 
-    world.watch.before["register.body"] = fails
+    world.watch.before["register.kept"] = fails
     with pytest.raises(Permanent, match="400"):
         await world.look(one)
     assert (await world.look(one)).did == "put-back"

@@ -345,7 +345,7 @@ async def test_a_revert_asks_no_more_of_storage_for_its_budgets(world: World) ->
     await world.look(one)
     calls = {name: count for name, count in world.watch.calls.items() if name.startswith("register.")}
     assert calls == {
-        "register.read": 1, "register.breaker": 1, "register.take_revert": 1, "register.commit": 2, "register.sent": 1,
+        "register.read": 1, "register.breaker": 1, "register.take_revert": 1, "register.commit": 2,
     }  # fmt: skip
     await many(world, 10, ALICE)
     held = world.id("held")

@@ -83,11 +83,13 @@ async def test_wherever_the_first_run_died(world: World, how: str, finished_by: 
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("at", [None, 1])
+@pytest.mark.parametrize("write", [3, 4])
 async def test_what_a_crash_left_unsaid_the_command_says_once_it_is_repeated(
-    world: World, how: str, at: int | None
+    world: World, how: str, at: int | None, write: int
 ) -> None:
+    """It dies once it has written to Azure: before the notice, or when that was sent and nothing is recorded."""
     one, _ = await taken_away(world, how)
-    world.watch.die_at(4, after=False)  # the outcome is recorded, and nothing sent
+    world.watch.die_at(write, after=False)
     with suppress(Died, Permanent):
         await world.reconciler.restore(one, OPERATOR, at=at)
     if not world.watch.revive():

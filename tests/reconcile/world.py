@@ -19,8 +19,9 @@ from guardrails.decisions.row import Row, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import spell_time
+from guardrails.reconcile.outbox import LEASE
 from guardrails.reconcile.reconcile import Reconciler
-from guardrails.reconcile.visit import LEASE, Outcome
+from guardrails.reconcile.visit import Outcome
 from guardrails.register.keys import address
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import Ruleset, parse_ruleset

@@ -1,7 +1,7 @@
 """A sweep in parts finds what a whole one finds; instances share its parts, and what a dead one left is done again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from copy import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -15,6 +15,7 @@ from guardrails.decisions.record import UsedRuleset
 from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.register import shared_parts
 from guardrails.register.keys import PART
 from guardrails.register.table import Write
 from guardrails.register.verify_record import check_record
@@ -191,6 +192,74 @@ async def test_an_unchanged_sweep_in_parts_queues_and_writes_nothing(large: Tena
     assert report is not None
     assert (report.seen, report.known, report.queued) == (ALL, ALL, {})
     assert await looked_at(world) == []
+
+
+def failing_from(world: World, patch: pytest.MonkeyPatch, invitation: int) -> None:
+    """Let the queue take invitations up to the one with this number, from 0, and no more."""
+    real, taken = world.queues.send, 0
+
+    async def send(queue: str, body: dict[str, Any], delay: float = 0.0) -> None:
+        nonlocal taken
+        if "part" in body:
+            if taken == invitation:
+                raise Retryable("the queue is down", code="storage-busy", subject=queue)
+            taken += 1
+        await real(queue, body, delay)
+
+    patch.setattr(world.queues, "send", send)
+
+
+@pytest.mark.parametrize("invitation", [1, 2, len(SUBSCRIPTIONS)])
+async def test_a_sweep_to_which_not_all_could_be_invited_is_done_all_the_same(
+    large: Tenant, instances: list[Instance], invitation: int
+) -> None:
+    """Who was invited before the queue failed has its message still: it is about a sweep that has ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        failing_from(large.world, patch, invitation)
+        report = await instances[0].sweeper.sweep()
+    invited = invitations(large.world)
+    assert len(invited) == invitation
+    for one in invited:
+        assert await instances[1].sweeper.part(one) is None
+    await check_first(large, instances, report)
+
+
+@pytest.mark.parametrize("what", ["parts", "last message"])
+async def test_a_sweep_that_cannot_be_handed_out_ends_at_once_and_the_next_is_whole(
+    large: Tenant, instances: list[Instance], what: str
+) -> None:
+    world = large.world
+    with pytest.MonkeyPatch.context() as patch:
+        if what == "parts":
+            patch.setattr(shared_parts, "MOST_OPERATIONS", 4)
+            patch.setattr(world.register._table, "transact", rejecting(world, f"{PART}00004"))
+        else:
+            failing_from(world, patch, 0)
+        with pytest.raises(Retryable, match="is down"):
+            await instances[0].sweeper.sweep()
+    assert invitations(world) == []
+    assert instances[0].said == ["sweep-partial"]
+    last = await large.sweeps.last()
+    assert last is not None
+    assert (last.until, last.report["seen"], len(last.report["missing"])) == (None, 0, 1)
+    (run,) = await runs(large)
+    assert (run.state, "is down" in run.said["broke_off"]) == ("broke-off", True)
+    report = await instances[1].sweeper.sweep()  # without any wait
+    assert report is not None
+    assert (report.seen, report.adopted, report.missing) == (ALL, ALL, [])
+    assert instances[1].said.count("adopted") == 1
+
+
+def rejecting(world: World, row: str) -> Callable[..., Any]:
+    """Return a `transact` that fails where a row is among its writes."""
+    real = world.register._table.transact
+
+    async def transact(partition: str, writes: Sequence[Write], subject: str = "") -> list[str]:
+        if any(one.row == row for one in writes):
+            raise Retryable("the table is down", code="storage-busy", subject=subject)
+        return await real(partition, writes, subject)
+
+    return transact
 
 
 @pytest.mark.parametrize("victim", [0, 1])

@@ -1,6 +1,7 @@
 """Malformed rows, blind spots, clocks that differ, runs that overlap or die: counted, named, and the rest goes on."""
 
 import random
+from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
+from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time
+from guardrails.sweep import patience
 from sandbox import tenant as places
 from tests.reconcile.ports import Died
 from tests.reconcile.world import NO_TICKET, US_OID, rules
@@ -43,6 +46,33 @@ async def test_rows_that_are_left_out_are_counted_and_named_and_the_rest_goes_on
     assert report.left_out == {"no exemption": 3, "foreign tenant": 1, "duplicate": 2}
     assert report.adopted == len(ids)
     assert "theirs" in " ".join(report.remarks)
+
+
+@pytest.mark.parametrize(("lost", "times"), [(False, 2), (True, 2), (False, 3)])
+async def test_a_request_that_fails_for_a_moment_ends_no_sweep(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, *, lost: bool, times: int
+) -> None:
+    """Adopting and handing over are thousands of requests; `lost`: the first one went through, its answer did not."""
+    ids, world = await filled(tenant), tenant.world
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    real, failed = world.register.commit, Counter[str]()
+
+    async def commit(exemption: ExemptionId, *more: Any) -> Any:
+        failed[exemption.text] += 1
+        if failed[exemption.text] <= times:
+            if lost and failed[exemption.text] == 1:
+                await real(exemption, *more)
+            raise Retryable("the connection broke", code="storage-unreachable", subject=exemption.text)
+        return await real(exemption, *more)
+
+    monkeypatch.setattr(world.register, "commit", commit)
+    if times > len(patience.PAUSES):
+        with pytest.raises(Retryable):
+            await tenant.sweep()
+        return
+    report = await tenant.sweep()
+    assert (report.adopted, report.missing) == (len(ids), [])
+    assert [await world.events(one) for one in ids] == [["adopted"]] * len(ids)
 
 
 async def test_a_page_that_keeps_failing_is_named_and_nothing_is_taken_for_gone(tenant: Tenant) -> None:

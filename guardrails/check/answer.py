@@ -224,7 +224,6 @@ class Answer:
             "schema": SCHEMA,
             "exemptions": [one.to_json() for one in self.exemptions],
             "deployments": [one.to_json() for one in self.deployments],
-            "files": [file for one in self.deployments if one.planning for file in one.planning.files],
             "errors": [one.to_json() for one in self.errors],
             "notes": self.notes,
             "skipped": list(self.skipped),

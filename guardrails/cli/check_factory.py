@@ -9,6 +9,7 @@ from guardrails.azpolicyfactory.config import ConfigFile
 from guardrails.azpolicyfactory.folder import folder_answer
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
+from guardrails.check.config import Options
 from guardrails.check.factory import candidates_of, deployment_of
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.check.world import Targets, WrongScope
@@ -53,7 +54,7 @@ class Made:
 def factory_run(job: Job, some: Sequence[Environment]) -> Made:
     """Check environments of AzPolicyFactory. Raises Misconfigured for a time zone that does not exist."""
     made = Made()
-    runner = _runner(job)
+    _check_runner(job)
     candidates: list[Candidate] = []
     for environment in some:
         files = [*_files(job.repository, environment, made)]
@@ -61,6 +62,7 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
             continue
         options = job.inputs.options(files[0].path)
         target = _target(job, files[0].path, made)
+        runner = _runner(job, options, files[0].path, made)
         now = options.now or job.present
         answer = folder_answer(files, target, runner, now)
         made.deployments.append(deployment_of(answer))
@@ -76,9 +78,19 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
     return made
 
 
-def _runner(job: Job) -> Runner:
+def _runner(job: Job, options: Options, path: str, made: Made) -> Runner:
+    """Return where the runner is. A time zone that does not exist, in a configuration, is noted and does not count."""
     try:
-        return Runner.of(job.args.time_zone, "")
+        return Runner.of(options.time_zone, "")
+    except NoZone as error:
+        made.errors.append(Problem(job.inputs.place_of(path), 0, 0, f"time_zone: {error}"))
+        return Runner.of("", "")
+
+
+def _check_runner(job: Job) -> None:
+    """Raise Misconfigured where the command line names a time zone that does not exist."""
+    try:
+        Runner.of(job.args.time_zone, "")
     except NoZone as error:
         remedy = "Give a name such as UTC or Europe/Berlin."
         raise Misconfigured(f"--time-zone: {error}", code="bad-use", remedy=remedy) from None
@@ -138,7 +150,7 @@ def environments(
 def _of_schemas(repository: Repository, asked: Sequence[Path], schemas: Sequence[str]) -> Iterator[str]:
     """Yield the folders of environments that the place of the schema says, whatever is in them."""
     for path in asked:
-        if path.is_dir():
+        if repository.is_folder(path):
             below = ""
             for folder in (here := repository.relative(path), *_up(here)):
                 if below and _has_schema(repository, folder):

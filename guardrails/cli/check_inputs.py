@@ -108,7 +108,7 @@ class Inputs:
         return self._repository.relative(full), Repository(full.parent).read(full.name)
 
     def _read_config(self, path: str) -> Config | None:
-        if not os.path.lexists(self._repository.root / path):
+        if not self._repository.has(path):
             return None
         try:
             text = self._repository.read(path, most=_CONFIG).decode("utf-8-sig")
@@ -129,7 +129,8 @@ def azure_key(options: Options) -> AzureKey:
 def _options_of(args: argparse.Namespace) -> Options:
     return Options(
         tuple(args.deploy_to), args.tenant, args.location, args.deployment_name, tuple(args.parameters),
-        tuple(args.azure), args.azure_complete, args.online, args.now, args.next_run,
+        tuple(args.azure), args.azure_complete, args.online, args.now, args.next_run, args.epac_settings,
+        args.pac_selector, tuple(args.epac_switch), args.time_zone, args.culture,
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     if args.pac_selector or args.epac_settings:
         from guardrails.cli.check_epac import folders_given  # noqa: PLC0415 - many runs have none
 
-        repository.epac = folders_given(paths, args)
+        repository.epac = folders_given(repository, paths, args)
     inputs = Inputs(args, repository, ruleset.names)
     run = Run(repository)
     files = _Files(repository, inputs, run.answer)

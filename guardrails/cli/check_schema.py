@@ -32,7 +32,6 @@ def schema() -> dict[str, Any]:
         "schema": {"const": SCHEMA},
         "exemptions": _list("exemption", "Each exemption that the code would deploy, once for each deployment."),
         "deployments": _list("deployment", "Each template with its parameters."),
-        "files": _list("file", "All files of deployments that have `files`."),
         "errors": _list("error", "What could not be read; line and column are 0 where it is about a whole file."),
         "notes": _texts("What is worth knowing of the run."),
         "skipped": _texts("Rules that are on and that no check of code can run."),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.files import walk
+from guardrails.files import tree, walk
 from guardrails.files.walk import Found, Kind, Repository, Trouble, Unreadable, kind_of, root_of
 
 TEMPLATE = (
@@ -165,7 +165,7 @@ def test_special_files_are_not_opened(repo: Path) -> None:
 
 
 def test_what_is_too_large_is_a_line(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "LARGEST", 1_000)
+    monkeypatch.setattr(tree, "LARGEST", 1_000)
     write(repo, "big.bicep", "//" + "x" * 1_000)
     write(repo, "big.dat", "x" * 2_000)
     write(repo, "small.bicep")

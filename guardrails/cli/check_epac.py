@@ -1,10 +1,10 @@
 """The folders of exemptions of EPAC in a run of `check`: found, read, planned, judged."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
@@ -17,6 +17,7 @@ from guardrails.check.judge import Candidate, judge_all
 from guardrails.cli.check_batch import Job
 from guardrails.epac.instants import NoZone, Runner, ticks_of
 from guardrails.epac.lifecycle import plan
+from guardrails.epac.plan import Item
 from guardrails.epac.world import Environment, Switches, World
 from guardrails.errors import Misconfigured
 from guardrails.files.epac import ENDINGS, read_epac
@@ -24,6 +25,9 @@ from guardrails.files.epac_cells import JsonCells
 from guardrails.files.epac_settings import NAMES, BadSettings, read_settings
 from guardrails.files.walk import EPAC_FOLDER, Found, Repository, Unreadable, kind_of
 from guardrails.nearest import nearest
+
+if TYPE_CHECKING:
+    from guardrails.check.trace import Trace
 
 _ASSIGNMENTS: Final = "policyAssignments"
 _SWITCHES: Final[Mapping[str, str]] = {
@@ -198,7 +202,7 @@ class EpacRun:
         options = job.inputs.options(first)
         azure = job.inputs.azure(options)
         calling = self._calling(options, first)
-        environment = self._environment(folder, calling)
+        environment, settings = self._environment(folder, calling)
         now = options.now or job.present
         given = World(
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
@@ -208,7 +212,9 @@ class EpacRun:
         world = world_of(azure.objects, azure.bodies, given, environment)
         planned = plan(files, world, JsonCells(given.runner))
         paths = [one.path for one in files] or [folder.path or "."]
-        made.deployments.append(deployment_of(files, planned, paths))
+        deployment = deployment_of(files, planned, paths)
+        deployment.run = f"EPAC, {folder.path or '.'}"
+        made.deployments.append(deployment)
         made.notes.append(note_of(folder.path or ".", planned))
         if not folder.own and f"/{folder.path}".endswith(EPAC_FOLDER):
             made.notes.append(
@@ -216,8 +222,10 @@ class EpacRun:
             )
         candidates: list[Candidate] = []
         by_item: dict[int, Judged] = {}
+        tracing = self._tracing(deployment, options, (first, settings), (environment, given.plans_assignments))
         for item in planned.items:
             judged, exemption = judged_of(item, planned, environment)
+            judged.trace = tracing(item)
             made.judged.append((judged, azure))
             by_item[id(item)] = judged
             if judged.deployed is not False:
@@ -228,6 +236,22 @@ class EpacRun:
         made.errors += [Problem(*one.place, message) for one, message in problems]
         more = add_findings(risks_of(files, planned, folder.hidden), by_item, job.ruleset, now)
         made.judged += [(one, azure) for one in more]
+
+    def _tracing(
+        self, deployment: Deployment, options: Options, paths: tuple[str, str], world: object
+    ) -> "Callable[[Item], Trace | None]":
+        """Return what says what an exemption comes of; it says None where nothing is compared.
+
+        `paths`: of a file of exemptions, and of the settings, "" for none.
+        """
+        if not self._job.compared:
+            return lambda _: None
+        from guardrails.check.trace import Run, digest, of_entry  # noqa: PLC0415 - see Job.compared
+
+        inputs = self._job.inputs
+        files = (*inputs.sources(options, paths[0]), *filter(None, paths[1:]))
+        run = Run(deployment.run, digest(inputs.world(options), world), deployment.outcome, files)
+        return lambda item: of_entry(item.entry.place.path, item.entry.fields, item.reason, run)
 
     def _read(self, folder: _Folder) -> Iterator[tuple[str, bytes]]:
         for ending in ENDINGS:
@@ -251,22 +275,23 @@ class EpacRun:
             without: dict[str, Any] = {error.option: getattr(Options(), error.option)}
             return self._calling(replace(options, **without), path)
 
-    def _environment(self, folder: _Folder, calling: Calling) -> Environment | None:
+    def _environment(self, folder: _Folder, calling: Calling) -> tuple[Environment | None, str]:
+        """Return the environment, None where it is not known, and the path of the settings."""
         found = self._settings(folder, calling)
         if found is None:
             self._made.notes.append(
                 f"EPAC, {folder.path or '.'}: its global-settings.jsonc is not found, so most of its plan is unknown;"
                 " say where it is with --epac-settings"
             )
-            return None
+            return None, ""
         path, data = found
         selector = calling.selector or folder.path.rpartition("/")[2]
         try:
             made = read_settings(data, path, selector)
         except BadSettings as error:
             self._made.errors.append(Problem(*error.place, str(error)))
-            return None
-        return replace(made, skip_resources=True) if calling.skip_resources else made
+            return None, path
+        return replace(made, skip_resources=True) if calling.skip_resources else made, path
 
     def _settings(self, folder: _Folder, calling: Calling) -> tuple[str, bytes] | None:
         """Return the file of settings: the one that is named, else the nearest above the folder."""

@@ -17,6 +17,7 @@ from guardrails.cli.check_batch import Job
 from guardrails.epac.instants import NoZone, Runner
 from guardrails.errors import Misconfigured
 from guardrails.evaluation.template import ScopeKind
+from guardrails.evaluation.values import Unknown
 from guardrails.files.azpolicyfactory import read_config
 from guardrails.files.walk import Found, Repository, Unreadable
 
@@ -65,9 +66,13 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
         runner = _runner(job, options, files[0].path, made)
         now = options.now or job.present
         answer = folder_answer(files, target, runner, now)
-        made.deployments.append(deployment_of(answer))
+        deployment = deployment_of(answer)
+        deployment.run = f"AzPolicyFactory, {environment.folder or '.'}"
+        made.deployments.append(deployment)
         azure = job.inputs.azure(options)
         own = [*candidates_of(answer, target, options, azure, now)]
+        if job.compared:
+            _trace(own, files, deployment, job, options)
         made.judged += [(one.judged, azure) for one in own]
         candidates += own
         if any(one.named for one in environment.files):
@@ -76,6 +81,19 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
     problems = judge_all(candidates, job.ruleset, makes_assignments=job.makes_assignments)
     made.errors += [Problem(*judged.place, message) for judged, message in problems]
     return made
+
+
+def _trace(
+    own: Sequence[Candidate], files: Sequence[ConfigFile], deployment: Deployment, job: Job, options: Options
+) -> None:
+    """Note what each exemption comes of. A runner's time zone and the scope are options, too."""
+    from guardrails.check.trace import Run, of_entry  # noqa: PLC0415 - see Job.compared
+
+    inputs = job.inputs
+    run = Run(deployment.run, inputs.world(options), deployment.outcome, inputs.sources(options, files[0].path))
+    for one, file in zip(own, files, strict=True):
+        why = one.judged.properties.reason if isinstance(one.judged.properties, Unknown) else ""
+        one.judged.trace = of_entry(file.path, file.value, why, run)
 
 
 def _runner(job: Job, options: Options, path: str, made: Made) -> Runner:

@@ -17,7 +17,6 @@ from guardrails.check.judge import Candidate, judge_all
 from guardrails.cli.check_batch import Job
 from guardrails.epac.instants import NoZone, Runner, ticks_of
 from guardrails.epac.lifecycle import plan
-from guardrails.epac.plan import Item
 from guardrails.epac.world import Environment, Switches, World
 from guardrails.errors import Misconfigured
 from guardrails.files.epac import ENDINGS, read_epac
@@ -28,6 +27,7 @@ from guardrails.nearest import nearest
 
 if TYPE_CHECKING:
     from guardrails.check.trace import Trace
+    from guardrails.epac.plan import Item
 
 _ASSIGNMENTS: Final = "policyAssignments"
 _SWITCHES: Final[Mapping[str, str]] = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from guardrails.check.answer import Answer, Judged, Problem
+from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.duplicates import add_duplicates
 from guardrails.check.entries import Parameters, companions_of, roots_of
 from guardrails.check.judge import skipped_rules
@@ -22,11 +23,11 @@ from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.template import ParameterFile
 from guardrails.files.code import Code, Unreadable
+from guardrails.files.tree import DISK, Tree
 from guardrails.files.walk import EPAC_FOLDER, Found, Kind, Repository, Trouble, root_of
 from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
-    from guardrails.check.azure_objects import AzureObjects
     from guardrails.check.explain import Origin
     from guardrails.cli.check_epac import Planned
     from guardrails.cli.check_factory import Made
@@ -46,11 +47,15 @@ class Run:
     Attributes:
         answer: what is printed.
         origins: with --explain, number of an exemption -> where its values come from.
+        azure: what is known of Azure for each exemption.
+        borrowed: the paths of files that options name and that were read of the present; see Inputs.
     """
 
     repository: Repository
     answer: Answer = field(default_factory=Answer)
     origins: "dict[int, list[tuple[str, list[Origin]]]]" = field(default_factory=dict)
+    azure: list[AzureObjects] = field(default_factory=list)
+    borrowed: tuple[str, ...] = ()
 
     def text_of(self, path: str) -> str:
         """Return a file's text for display, "" where it cannot be read."""
@@ -60,17 +65,43 @@ class Run:
             return ""
 
 
-def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
-    """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+def paths_of(args: argparse.Namespace) -> tuple[list[Path], Path]:
+    """Return the absolute paths that the arguments name, and the root of their repository."""
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
     definitions = [Path(str(path).partition(EPAC_FOLDER)[0]) for path in paths if EPAC_FOLDER in str(path)]
-    repository = Repository(root_of([*paths, *definitions], here))
+    return paths, root_of([*paths, *definitions], here)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One of two runs that are compared.
+
+    Attributes:
+        tree: its files.
+        other: the other one's.
+        present: the time that both are judged at where nobody said when the code is deployed, UTC.
+        past: it is the one before the change.
+    """
+
+    tree: Tree
+    other: Tree
+    present: datetime
+    past: bool
+
+
+def check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None = None) -> Run:
+    """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+    paths, root = paths_of(args)
+    repository = Repository(root, compared.tree if compared else DISK)
+    if compared:
+        paths = [path for path in paths if compared.tree.exists(str(path)) or not compared.other.exists(str(path))]
     if args.pac_selector or args.epac_settings:
         from guardrails.cli.check_epac import folders_given  # noqa: PLC0415 - many runs have none
 
         repository.epac = folders_given(repository, paths, args)
-    inputs = Inputs(args, repository, ruleset.names)
+    present_files = Repository(root) if compared and compared.past else None
+    inputs = Inputs(args, repository, ruleset.names, present_files)
     run = Run(repository)
     files = _Files(repository, inputs, run.answer)
     files.read(paths)
@@ -81,8 +112,8 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
         inputs.azure(one)
     asked = any(one.azure_complete or one.online for one in options)
     makes = asked and deploys_assignments(repository, files.templates)
-    present = datetime.now(UTC).replace(microsecond=0)
-    job = Job(args, ruleset, repository, inputs, parameters, present, makes)
+    present = compared.present if compared else datetime.now(UTC).replace(microsecond=0)
+    job = Job(args, ruleset, repository, inputs, parameters, present, makes, compared is not None)
     _put_together(run, checked_by(job, files.templates), job, _deployers(job, files, paths))
     return run
 
@@ -159,7 +190,7 @@ class _Files:
     def _given(self, file: Path | str) -> str:
         """Read a parameter file that an option names; return its path, "" where it cannot be read."""
         try:
-            path, data = self._inputs.file(file)
+            path, data = self._inputs.file(file, borrow=False)
         except Unreadable as error:
             self._errors.append(Problem(str(file), 0, 0, str(error)))
             return ""
@@ -268,6 +299,8 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Ite
     for path in job.parameters.given:
         if path not in fitting:
             answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))
+    run.azure = [azure for _, azure in judged]
+    run.borrowed = tuple(inputs.borrowed)
     add_duplicates(judged, job.ruleset, job.args.now or job.present, makes_assignments=job.makes_assignments)
     answer.errors += inputs.errors
     answer.skipped = skipped_rules(job.ruleset)

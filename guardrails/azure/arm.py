@@ -223,7 +223,7 @@ class ArmRest:
             per_call_policies=[self._rest.in_pipeline(scope)],
         )
         # the SDK takes it as a part of an address: a `#` or `?` in a name would cut it off
-        where, wire = quote(scope.lstrip("/"), safe=PLAIN), cast("dict[str, Any]", {"enforce_https": self._rest.https})
+        where, wire = quote(scope.lstrip("/"), safe=PLAIN), cast(dict[str, Any], {"enforce_https": self._rest.https})
         async with client:
             try:
                 operation, tags = "Merge", {name: value or ""}
@@ -288,7 +288,7 @@ def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:
     if is_refusal(status, said) or (status == 404 and said.lower() in _NO_TARGET_CODES):
         message = str(getattr(error, "message", "") or status).splitlines()[0][:300]
         return Permanent(f"the scope cannot be tagged: {message}", code="cannot-act", subject=scope)
-    asked = delay_of(cast("Any", response).headers if response else {})
+    asked = delay_of(cast(Any, response).headers if response else {})
     wait = wait_after(status, asked) if status >= 400 else asked  # below: an answer that breaks off
     message = f"the scope could not be tagged: {type(error).__name__}"
     return Retryable(message, code="arm-busy", subject=scope, delay=wait)

@@ -325,7 +325,7 @@ def _assigns(row: Mapping[str, Any]) -> _Assigned | None:
     """Return what a row's assignment assigns; None where it does not say."""
     properties = row.get("properties")
     definition = properties.get("policyDefinitionId") if isinstance(properties, Mapping) else None
-    return _Assigned(base_of(str(definition)), pin_of(cast("Mapping[str, Any]", properties))) if definition else None
+    return _Assigned(base_of(str(definition)), pin_of(cast(Mapping[str, Any], properties))) if definition else None
 
 
 def _left_out(row: Mapping[str, Any]) -> tuple[str, ...]:

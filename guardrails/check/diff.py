@@ -163,8 +163,8 @@ class _Comparison:
         )
         made.runs += self._runs(before.deployments, after.deployments)
         for one, other in pairs_of(before.exemptions, after.exemptions):
-            found = () if _only_findings(one, other) else self._details(one, other)
-            found = sorted(found, key=lambda each: ORDER.index(each.effect))
+            some = () if _only_findings(one, other) else self._details(one, other)
+            found = sorted(some, key=lambda each: ORDER.index(each.effect))
             effects = {each.effect for each in found}
             if found:
                 made.changes.append(Change(one, other, _label(one, other), tuple(self._placed(found, one, other))))

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code. Raises SystemExit for --help and bad use, as argparse does."""
     argv, retired = modern(sys.argv[1:] if argv is None else argv)
     out, err = Outlet(sys.stdout, stops=True), Outlet(sys.stderr)
-    with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", err)):
+    with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
         code: int | SystemExit
         if retired:
             complain(retired)

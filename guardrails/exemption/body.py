@@ -81,7 +81,7 @@ def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
     found = body.get("properties")
     if type(found) is dict and found.keys() <= KNOWN and body.keys() <= _TOP:
         return found
-    return cast("Mapping[str, Any]", canonical(body)["properties"])
+    return cast(Mapping[str, Any], canonical(body)["properties"])
 
 
 def _keep(into: dict[str, Any], name: str, value: object) -> None:

@@ -198,7 +198,7 @@ def back_at(visit: Visit, at: datetime, source: str) -> Visit:
 
     `source`: what says to look, as in Hint.
     """
-    world = replace(visit.world, arm=cast("Arm", _ReadOnce(visit.world.arm)), clock=_Then(at))
+    world = replace(visit.world, arm=cast(Arm, _ReadOnce(visit.world.arm)), clock=_Then(at))
     return replace(visit, world=world, hint=Hint(source), mode=Mode.ENFORCE)
 
 

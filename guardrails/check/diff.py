@@ -178,6 +178,11 @@ class _Comparison:
 
     def _details(self, one: Judged | None, other: Judged | None) -> Iterator[Detail]:
         """Yield what becomes of an exemption."""
+        if refused := _refused(one, "before") or _refused(other, "now"):
+            if one is None or other is None or not self._is_untouched(one.trace, other.trace):
+                what = "it may be new" if one is None else "it may be removed" if other is None else "it may differ"
+                yield Detail(Effect.UNKNOWN, "", f"{what}: {refused}")
+            return
         was, now = _is_there(one), _is_there(other)
         if now is False:
             if one is not None and was is not False:
@@ -238,11 +243,17 @@ class _Comparison:
         old, new = one.trace, other.trace
         if old is None or new is None:
             return lambda _: False
-        if old.world == new.world and {*old.files} == {*new.files} and not any(map(self._differs, new.files)):
+        if self._is_untouched(old, new):
             return lambda _: True
         return lambda at: (
             old.world == new.world and (basis := old.basis(at)) is not None and basis == new.basis(at)
         )  # fmt: skip
+
+    def _is_untouched(self, old: Trace | None, new: Trace | None) -> bool:
+        """Whether nothing at all that an exemption comes of has changed."""
+        if old is None or new is None or old.world != new.world:
+            return False
+        return {*old.files} == {*new.files} and not any(map(self._differs, new.files))
 
     def _differs(self, path: str) -> bool:
         """Whether the content of a file differs between the sides; line ends do not count."""
@@ -399,6 +410,15 @@ def _is_there(one: Judged | None) -> bool | None:
     return True if one.trace.outcome is Outcome.REFUSED else one.deployed
 
 
+def _refused(one: Judged | None, when: str) -> str:
+    """Return that the template of an exemption is refused on a side, so that not all of it may be known; else ""."""
+    if one is None or one.trace is None or one.done is not None or one.trace.outcome is not Outcome.REFUSED:
+        return ""
+    return (
+        f"{one.trace.run} {'is' if when == 'now' else 'was'} refused {when}, so what it holds is not known for certain"
+    )
+
+
 def _presence(*, was: bool | None, now: bool | None) -> Detail:
     if now is None and was is None:
         return Detail(Effect.UNKNOWN, "", "whether it is deployed is not known before nor after, and may differ")
@@ -429,9 +449,7 @@ def _doubt(one: Judged, unread: Sequence[str], deployments: Sequence[Deployment]
             return f"{path} could not be read {when}"
     for run in deployments:
         if run.run == trace.run and run.outcome is Outcome.REFUSED and run.planning is None:
-            return f"{run.run} is refused {when}, so what it holds is not known" if when == "now" else (
-                f"{run.run} was refused before, so what it held is not known"
-            )  # fmt: skip
+            return f"{run.run} {'is' if when == 'now' else 'was'} refused {when}, so what it holds is not known"
         if run.run == trace.run and run.outcome is Outcome.UNKNOWN and run.planning is not None:
             return f"what {run.run} makes is not known {when}"
     return ""

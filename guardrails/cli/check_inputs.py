@@ -103,6 +103,11 @@ class Inputs:
             self._azure[key] = made
         return self._azure[key]
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The paths of the files of objects that were read."""
+        return frozenset(path for some in self._sources.values() for path in some)
+
     def sources(self, options: Options, path: str) -> tuple[str, ...]:
         """Return the paths of the files that say where a file is deployed to, and what is there."""
         place = self.place_of(path)

@@ -7,8 +7,9 @@ read of them can be let go of.
 import argparse
 import gc
 import os
+import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from guardrails.cli.check_epac import Planned
     from guardrails.cli.check_factory import Made
 
-_TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
 _AT_ONCE: Final = 50
 """Templates that are held at once."""
 _WORTH_SHARING: Final = 120
@@ -114,6 +114,7 @@ def check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None 
     makes = asked and deploys_assignments(repository, files.templates)
     present = compared.present if compared else datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes, compared is not None)
+    run.answer.notes += _judged_elsewhere([one.path for one in files.saved if one.path not in inputs.known])
     _put_together(run, checked_by(job, files.templates), job, _deployers(job, files, paths))
     return run
 
@@ -129,6 +130,11 @@ class _Files:
         self.templates: list[Found] = []
         self.epac: list[Found] = []
         self.factory: list[Found] = []
+        self.saved: list[Found] = []
+        self._lists: Mapping[Kind, list[Found]] = {
+            Kind.ARM: self.templates, Kind.BICEP: self.templates, Kind.EPAC: self.epac,
+            Kind.AZPOLICYFACTORY: self.factory, Kind.SAVED: self.saved,
+        }  # fmt: skip
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
 
@@ -137,12 +143,8 @@ class _Files:
         for found in self._repository.walk(paths):
             if isinstance(found, Trouble):
                 self._errors.append(Problem(*found))
-            elif found.kind in _TEMPLATES:
-                self.templates.append(found)
-            elif found.kind is Kind.EPAC:
-                self.epac.append(found)
-            elif found.kind is Kind.AZPOLICYFACTORY:
-                self.factory.append(found)
+            elif found.kind in self._lists:
+                self._lists[found.kind].append(found)
             else:
                 self._keep(self._code.parameters(found.path, found.data))
         self.given = tuple(filter(None, map(self._given, self._named())))
@@ -269,6 +271,14 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
         from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
 
         yield EpacRun(job, paths).plan(found)
+
+
+def _judged_elsewhere(paths: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about files that hold exemptions which were saved from Azure."""
+    if paths:
+        others = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+        command = f"exg judge {shlex.quote(paths[0])}"
+        yield f"{paths[0]}{others}: no code, but exemptions that were saved from Azure; judge them with `{command}`"
 
 
 def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Iterable["Planned | Made"]) -> None:

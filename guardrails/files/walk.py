@@ -48,6 +48,8 @@ class Kind(StrEnum):
     ARM_PARAMETERS = "arm-parameters"
     EPAC = "epac"
     """Exemptions of Enterprise Azure Policy as Code (EPAC)."""
+    SAVED = "saved"
+    """No code: exemptions that were saved from Azure."""
 
 
 class Trouble(NamedTuple):
@@ -269,7 +271,9 @@ class Repository:
         if kind is None and ending in EPAC_ENDINGS and (epac or holds_epac(ending, data)):
             kind = Kind.EPAC
         if kind is None and named:
-            yield Trouble(path, 0, 0, _no_template(data))
+            yield Trouble(path, 0, 0, _no_template(data, path))
+        elif kind is None and ending in _NAMED and _holds_saved(data):
+            yield Found(path, Kind.SAVED, b"", named)
         elif kind is not None:
             yield Found(path, kind, data, named)
 
@@ -388,10 +392,18 @@ def _bicep(text: bytes) -> Kind | None:
     return Kind.BICEP_PARAMETERS if found[0].lstrip().startswith(b"using") else Kind.BICEP
 
 
-def _no_template(data: bytes) -> str:
-    if b"policyassignmentid" in plain_bytes(data).lower():
-        return "this is no template; to judge exemptions that were saved from Azure, use `exg judge`"
-    return "this is neither an ARM template or its parameters, nor Bicep"
+def _holds_saved(data: bytes) -> bool:
+    if b"olicy" not in plain_bytes(data):  # as in most files
+        return False
+    from guardrails.files.saved import holds_exemptions  # noqa: PLC0415 - most folders have none
+
+    return holds_exemptions(data)
+
+
+def _no_template(data: bytes, path: str) -> str:
+    from guardrails.files.saved import command_for  # noqa: PLC0415 - for what is no code only
+
+    return command_for(data, path) or "this is neither an ARM template or its parameters, nor Bicep"
 
 
 def _is_folder(entry: Entry) -> bool:

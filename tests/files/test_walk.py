@@ -110,7 +110,7 @@ def test_a_file_that_is_named_and_no_template_is_a_line(repo: Path) -> None:
     said = troubles(repo, repo / "a.txt", repo / "saved.json", repo / "none")
     assert said == {
         "a.txt": "this is neither an ARM template or its parameters, nor Bicep",
-        "saved.json": "this is no template; to judge exemptions that were saved from Azure, use `exg judge`",
+        "saved.json": "this is no code; if it is exemptions that were saved from Azure, use `exg judge saved.json`",
         "none": "there is no such file or folder",
     }
 

@@ -18,7 +18,7 @@ from guardrails.check.trace import WHOLE, Trace
 from guardrails.decisions.assess import Verdict
 from guardrails.epac.plan import Action
 from guardrails.evaluation.plan import Outcome
-from guardrails.evaluation.values import Place
+from guardrails.evaluation.values import Place, Unknown
 from guardrails.exemption.severity import Severity
 
 _NOT_MADE: Final = (Action.LEFT_OUT, Action.REFUSED)
@@ -179,7 +179,9 @@ class _Comparison:
     def _details(self, one: Judged | None, other: Judged | None) -> Iterator[Detail]:
         """Yield what becomes of an exemption."""
         if refused := _refused(one, "before") or _refused(other, "now"):
-            if one is None or other is None or not self._is_untouched(one.trace, other.trace):
+            if one is None or other is None or not (
+                self._is_untouched(one.trace, other.trace) or _says_the_same(one, other)
+            ):  # fmt: skip
                 what = "it may be new" if one is None else "it may be removed" if other is None else "it may differ"
                 yield Detail(Effect.UNKNOWN, "", f"{what}: {refused}")
             return
@@ -245,9 +247,7 @@ class _Comparison:
             return lambda _: False
         if self._is_untouched(old, new):
             return lambda _: True
-        return lambda at: (
-            old.world == new.world and (basis := old.basis(at)) is not None and basis == new.basis(at)
-        )  # fmt: skip
+        return lambda at: (basis := old.basis(at)) is not None and basis == new.basis(at)
 
     def _is_untouched(self, old: Trace | None, new: Trace | None) -> bool:
         """Whether nothing at all that an exemption comes of has changed."""
@@ -272,7 +272,7 @@ class _Comparison:
 
     def _through(self, at: str, one: Judged | None, other: Judged | None) -> tuple[Place, ...]:
         own = {each.place.path for each in (one, other) if each}
-        if one and other and one.trace and other.trace and one.trace.entry and one.trace.entry == other.trace.entry:
+        if one and other and _says_the_same(one, other):
             own = set()  # what the entry says is the same
         old = self._lines(one, at, self._before)
         new = self._lines(other, at, self._after)
@@ -410,10 +410,17 @@ def _is_there(one: Judged | None) -> bool | None:
     return True if one.trace.outcome is Outcome.REFUSED else one.deployed
 
 
+def _says_the_same(one: Judged, other: Judged) -> bool:
+    """Whether an entry in a deployer's file is the same on both sides."""
+    return bool(one.trace and other.trace and one.trace.entry and one.trace.entry == other.trace.entry)
+
+
 def _refused(one: Judged | None, when: str) -> str:
-    """Return that the template of an exemption is refused on a side, so that not all of it may be known; else ""."""
-    if one is None or one.trace is None or one.done is not None or one.trace.outcome is not Outcome.REFUSED:
+    """Return that the run of an exemption is refused on a side, so that not all of it may be known; "" elsewhere."""
+    if one is None or one.trace is None or one.trace.outcome is not Outcome.REFUSED:
         return ""
+    if one.done and (one.done.action in _NOT_MADE or not isinstance(one.properties, Unknown)):
+        return ""  # the deployer's plan says what it is
     return (
         f"{one.trace.run} {'is' if when == 'now' else 'was'} refused {when}, so what it holds is not known for certain"
     )

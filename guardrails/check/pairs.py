@@ -115,6 +115,12 @@ def _by_name_alone(one: Judged) -> Hashable:
     return None if name is None or findings_only(one) else (one.place.path, name, _text(one.scope))
 
 
+def _by_path_and_name(one: Judged) -> Hashable:
+    """Return the file and the name, where on one side no more is known."""
+    name = _text(one.name)
+    return None if name is None or findings_only(one) else (one.place.path, name)
+
+
 def _is_apart(one: Judged) -> bool:
     """Whether an exemption is told apart by its id alone."""
     return findings_only(one) or isinstance(one.id, str)
@@ -126,6 +132,6 @@ def _is_named(one: Judged) -> bool:
 
 _STEPS: Final[Sequence[tuple[Callable[[Judged], Hashable], bool]]] = (
     (_by_run_and_id, False), (_by_id, False), (_by_name_and_place, False), (_by_name_alone, False), (_by_name, False),
-    (_by_scope, False), (_by_place, True), (_by_line, True), (_by_file, True),
+    (_by_path_and_name, False), (_by_scope, False), (_by_place, True), (_by_line, True), (_by_file, True),
 )  # fmt: skip
 """The steps, and whether one of a pair must have a name that is not known."""

@@ -42,7 +42,8 @@ class Trace:
         outcome: of that deployment.
         files: the paths of all files that take part: templates, loaded files, parameters, settings, objects of Azure.
         places: JSON pointer -> the places that the value leads through, besides its own.
-        bases: JSON pointer -> a hash of the expression, with all that it leads to; None where not all was looked at.
+        bases: JSON pointer -> a hash of the expression, with all that it leads to, and of the world; None where not all
+            was looked at.
             WHOLE is for whether it is deployed, and for all that has none.
         entry: of a deployer's file, a hash of what the entry says; "" elsewhere.
         reason: why a deployer makes no exemption of the entry; "" where it does.
@@ -88,23 +89,22 @@ def traced(one: PlannedExemption, template: Template, parameters: ParameterFile 
     nodes = _nodes(one, resource)
     places = {at: tuple(step.place for step in steps(node, level, set()))[:_PLACES] for at, node in nodes.items()}
     places = {at: found for at, found in places.items() if found}
-    bases = _Forms().bases(one, resource, nodes, top, level)
+    bases = _Forms().bases(one, resource, nodes, (top, level), run.world)
     return Trace(run.key, run.world, run.outcome, run.files, places, bases)
 
 
-def of_entry(path: str, entry: object, reason: str, run: Run) -> Trace:
+def of_entry(path: str, entry: object, reason: str, run: Run, own: Iterable[str] = ()) -> Trace:
     """Return what the exemption of an entry in a deployer's file comes of.
 
     Args:
         path: of the file.
         entry: what it says.
         reason: see Trace.
+        own: JSON pointers to what the deployer writes by itself, whatever the entry says.
     """
     said = digest(entry)
-    return Trace(
-        run.key, run.world, run.outcome, (path, *run.files), bases={WHOLE: digest(said, run.world)}, entry=said,
-        reason=reason,
-    )  # fmt: skip
+    bases = {WHOLE: digest(said, run.world)} | dict.fromkeys(own, digest("the deployer writes it"))
+    return Trace(run.key, run.world, run.outcome, (path, *run.files), bases=bases, entry=said, reason=reason)
 
 
 def _nodes(one: PlannedExemption, resource: Resource | None) -> dict[str, Node]:
@@ -144,12 +144,21 @@ class _Forms:
         self._homes: dict[int, Level] = {}
 
     def bases(
-        self, one: PlannedExemption, resource: Resource | None, nodes: Mapping[str, Node], top: Level, level: Level
+        self,
+        one: PlannedExemption,
+        resource: Resource | None,
+        nodes: Mapping[str, Node],
+        levels: tuple[Level, Level],
+        world: str,
     ) -> Mapping[str, str | None]:
-        """Return the hash of what each part of an exemption comes of."""
-        self._levels += [top, level]
+        """Return the hash of what each part of an exemption comes of.
+
+        `levels`: of the template that is deployed, and of the one that holds the exemption.
+        """
+        self._levels += levels
+        top, level = levels
         try:
-            around = digest(one.entry, *self._callers(one, top), self._form(resource and resource.loop, level))
+            around = digest(world, one.entry, *self._callers(one, top), self._form(resource and resource.loop, level))
         except _Open:
             return {WHOLE: None}
         names = self._hash(lambda: self._resource(resource, level), around)

@@ -7,6 +7,7 @@ from typing import Final
 
 from guardrails.azpolicyfactory.config import ConfigFile
 from guardrails.azpolicyfactory.folder import folder_answer
+from guardrails.azpolicyfactory.template import ADDED
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import Options
@@ -84,16 +85,17 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
 
 
 def _trace(
-    own: Sequence[Candidate], files: Sequence[ConfigFile], deployment: Deployment, job: Job, options: Options
+    made: Sequence[Candidate], files: Sequence[ConfigFile], deployment: Deployment, job: Job, options: Options
 ) -> None:
     """Note what each exemption comes of. A runner's time zone and the scope are options, too."""
     from guardrails.check.trace import Run, of_entry  # noqa: PLC0415 - see Job.compared
 
     inputs = job.inputs
     run = Run(deployment.run, inputs.world(options), deployment.outcome, inputs.sources(options, files[0].path))
-    for one, file in zip(own, files, strict=True):
+    own = [f"/properties/metadata/{key}" for key in ADDED]
+    for one, file in zip(made, files, strict=True):
         why = one.judged.properties.reason if isinstance(one.judged.properties, Unknown) else ""
-        one.judged.trace = of_entry(file.path, file.value, why, run)
+        one.judged.trace = of_entry(file.path, file.value, why, run, own)
 
 
 def _runner(job: Job, options: Options, path: str, made: Made) -> Runner:

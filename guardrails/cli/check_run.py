@@ -114,8 +114,8 @@ def check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None 
     makes = asked and deploys_assignments(repository, files.templates)
     present = compared.present if compared else datetime.now(UTC).replace(microsecond=0)
     job = Job(args, ruleset, repository, inputs, parameters, present, makes, compared is not None)
-    run.answer.notes += _judged_elsewhere([one.path for one in files.saved if one.path not in inputs.known])
     _put_together(run, checked_by(job, files.templates), job, _deployers(job, files, paths))
+    run.answer.notes += _judged_elsewhere([one.path for one in files.saved if one.path not in inputs.known])
     return run
 
 

@@ -89,7 +89,7 @@ def diff(check: Check, *words: str, **more: Any) -> Any:
         ({"scope": CORP}, ["moved", "widened"], "its new scope holds the old one"),
         ({"expireson": "2027-03-31T00:00:00Z", "expiresOn": None}, ["extended"], "it never ends now"),
         ({"policyAssignmentId": f"{NET}x"}, ["removed"], "its assignment is not known under the root scope"),
-        ({"scope": f"{SUB}9"}, ["removed"], "its scope is not in the tree"),
+        ({"scope": f"{SUB}9"}, ["removed"], "no assignment applies at its scope"),
         ({}, [], ""),
     ],
 )

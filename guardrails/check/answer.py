@@ -170,7 +170,7 @@ class Deployment:
     """One template with its parameters, or one folder of a deployer's files, and what becomes of it.
 
     Attributes:
-        run: what tells it from others: the path of the template with that of its parameters, or that of the folder.
+        run: what distinguishes it from others: the paths of the template and its parameters, or that of the folder.
         planning: None where the format has no plan.
     """
 

@@ -89,7 +89,7 @@ class Diff:
         unchanged: how many it does not touch.
         runs: sentences on deployments that are refused or unknown on one side alone.
         unread: what could not be read before the change.
-        standing: what could not be read, or was refused, in the same way before, in files that have not changed.
+        as_before: what could not be read, or was refused, in the same way before, in files that have not changed.
         states: id() of a finding's place in the later answer -> what it was before.
         better: id() of those that the change makes no worse.
     """
@@ -98,7 +98,7 @@ class Diff:
     unchanged: int = 0
     runs: list[str] = field(default_factory=list)
     unread: list[Problem] = field(default_factory=list)
-    standing: frozenset[Problem] = frozenset()
+    as_before: frozenset[Problem] = frozenset()
     states: dict[int, State] = field(default_factory=dict)
     better: set[int] = field(default_factory=set)
 
@@ -122,7 +122,7 @@ class Diff:
 
         With `strict`, 3 also where something of what it does is not known.
         """
-        if any(one not in self.standing for one in answer.problems):
+        if any(one not in self.as_before for one in answer.problems):
             return 2
         found = [placed.finding for _, placed in answer.findings if self.brings(placed)]
         if any(one.status is Verdict.VIOLATION and one.severity.rank <= fail_on.rank for one in found):
@@ -158,7 +158,7 @@ class _Comparison:
             if any(one.place.path.startswith(f"{path}/") for one in after.exemptions)
         ]
         earlier = {(one.path, one.message) for one in before.problems}
-        made.standing = frozenset(
+        made.as_before = frozenset(
             one for one in after.problems if (one.path, one.message) in earlier and not self._differs(one.path)
         )
         made.runs += self._runs(before.deployments, after.deployments)
@@ -341,7 +341,7 @@ class _Comparison:
             if old is None or old.outcome is one.outcome:
                 continue
             if one.outcome is Outcome.REFUSED:
-                yield f"{one.run}: refused now, so nothing of it is deployed or deleted until that is mended"
+                yield f"{one.run}: refused now, so nothing of it is deployed or deleted until that is corrected"
             elif old.outcome is Outcome.REFUSED and one.outcome is Outcome.DEPLOYS:
                 yield f"{one.run}: deployed now; before, it was refused, so all of its exemptions take effect"
             elif Outcome.UNKNOWN in (one.outcome, old.outcome):
@@ -398,7 +398,7 @@ def _label(*some: Judged | None) -> str:
 
 
 def _is_there(one: Judged | None) -> bool | None:
-    """Whether an exemption is deployed; of a deployment that is refused, whether it would be if that were mended."""
+    """Whether an exemption is deployed; of a deployment that is refused, whether it would be if that were corrected."""
     if one is None:
         return False
     if one.done is None or one.trace is None:

@@ -1,7 +1,7 @@
 """Which exemption before a change of the code is which after it. Pure.
 
-By the id, where it is known on both sides; else by what else tells exemptions apart, from the surest to the weakest. A
-step pairs what is left of the steps before it.
+By the id, where it is known on both sides; else by what else distinguishes exemptions, from the surest to the weakest.
+A step pairs what is left of the steps before it.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -39,7 +39,7 @@ def pairs_of(before: Sequence[Judged], after: Sequence[Judged]) -> list[Pair]:
 
 
 def findings_only(one: Judged) -> bool:
-    """Whether something is no exemption, and stands only for what was found of a file or of a deployer's run."""
+    """Whether something is no exemption, but only what was found of a file or of a deployer's run."""
     return one.trace is None
 
 
@@ -74,7 +74,7 @@ def _by_id(one: Judged) -> Hashable:
 def _by_name_and_place(one: Judged) -> Hashable:
     name = _text(one.name)
     via = tuple(each.path for each in one.via)
-    return None if name is None or _is_apart(one) else (_run(one), one.place.path, via, name, _assignment(one))
+    return None if name is None or _has_id(one) else (_run(one), one.place.path, via, name, _assignment(one))
 
 
 def _by_name(one: Judged) -> Hashable:
@@ -83,7 +83,7 @@ def _by_name(one: Judged) -> Hashable:
 
 
 def _by_scope(one: Judged) -> Hashable:
-    """Return what tells exemptions of one scope apart, besides their names."""
+    """Return what distinguishes exemptions of one scope, besides their names."""
     scope = _text(one.scope)
     if scope is None or findings_only(one) or not _assignment(one):
         return None
@@ -121,8 +121,8 @@ def _by_path_and_name(one: Judged) -> Hashable:
     return None if name is None or findings_only(one) else (one.place.path, name)
 
 
-def _is_apart(one: Judged) -> bool:
-    """Whether an exemption is told apart by its id alone."""
+def _has_id(one: Judged) -> bool:
+    """Whether an exemption is known by its id."""
     return findings_only(one) or isinstance(one.id, str)
 
 

@@ -172,7 +172,7 @@ def _pieces(args: argparse.Namespace, done: "Run", code: int, change: "Change | 
         from guardrails.runtime.settings import Settings  # noqa: PLC0415
 
         docs = Settings.read(storage=False).docs
-        baseline = Baseline(change.commit, change.diff.state, change.diff.standing) if change else None
+        baseline = Baseline(change.commit, change.diff.state, change.diff.as_before) if change else None
         log = as_sarif(done.answer, strict=args.strict, docs=docs, code=code, baseline=baseline)
         return iter((dumped(log), "\n"))
     said: dict[str, Any] = done.answer.to_json()

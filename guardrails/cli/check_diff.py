@@ -75,7 +75,7 @@ class Change:
             "runs": diff.runs,
             "findings": findings,
             "unread_before": [one.to_json() for one in diff.unread],
-            "standing": [one.to_json() for one in answer.problems if one in diff.standing],
+            "as_before": [one.to_json() for one in answer.problems if one in diff.as_before],
         }
 
 
@@ -132,11 +132,11 @@ def sums(change: Change) -> Iterator[str]:
     yield f"since {change.title}: {what}{rest}"
     statuses = [placed.finding.status for _, placed in change.run.answer.findings if diff.brings(placed)]
     found = [f"{count:,} {status}" for status in Verdict if (count := statuses.count(status))]
-    standing = change.count(State.UNCHANGED)
-    better = sum(len(one.findings) for one in change.run.answer.exemptions) - len(statuses) - standing
+    as_before = change.count(State.UNCHANGED)
+    better = sum(len(one.findings) for one in change.run.answer.exemptions) - len(statuses) - as_before
     parts = [f"findings that it brings or makes worse: {', '.join(found) or 'none'}"]
     if better:
         parts.append(f"{better:,} that it makes no worse")
-    if standing:
-        parts.append(f"{standing:,} that stood before")
-    yield "; ".join(parts) + (" (not shown)" if better or standing else "")
+    if as_before:
+        parts.append(f"{as_before:,} that were there before")
+    yield "; ".join(parts) + (" (not shown)" if better or as_before else "")

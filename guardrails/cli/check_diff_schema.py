@@ -22,7 +22,7 @@ def diff_definitions() -> dict[str, Any]:
                 "runs": texts("Deployments that are refused, or unknown, on one side alone."),
                 "findings": array({"$ref": "#/$defs/finding_state"}, "What each finding was before."),
                 "unread_before": array({"$ref": "#/$defs/error"}, "What could not be read of the revision."),
-                "standing": array(
+                "as_before": array(
                     {"$ref": "#/$defs/error"}, "What could not be read before, either: it does not count."
                 ),
             },

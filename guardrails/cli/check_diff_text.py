@@ -43,8 +43,8 @@ def show_change(change: Change, names: Names, lines: Lines, screen: Screen, *, s
     for problem in diff.unread:
         show_problem(problem, f"not read in {change.title}", None, screen)
     for problem in answer.problems:
-        stood = ", as before" if problem in diff.standing else ""
-        show_problem(problem, f"error{stood}", lines, screen)
+        was_there = ", as before" if problem in diff.as_before else ""
+        show_problem(problem, f"error{was_there}", lines, screen)
     for one_judged in answer.exemptions:
         listed = one_judged.findings if strict else [each for each in one_judged.findings if not lacks_assignment(each)]
         if listed:

@@ -66,7 +66,7 @@ exg check . --diff "$(git merge-base origin/main HEAD)"    # only what this bran
 
 ```text
 since origin/main (52ab4656db85): 2 exemptions change: 1 added, 1 extended, 1 widened; 14 do not change
-findings that it brings or makes worse: 1 violation; 20 that stood before (not shown)
+findings that it brings or makes worse: 1 violation; 20 that were there before (not shown)
 
 extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Authorization/policyExemptions/legacy
   at infra/modules/exemption.bicep:3; deployed by infra/main.bicep:4; with the parameters of infra/prod.bicepparam
@@ -105,9 +105,9 @@ The exit codes keep their meanings, but only what the change brings counts:
 | 2 | a file could not be read, or a deployment would be refused, unless the same was so before and the file did not change |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
-Findings that stood before are counted, not shown. `--format json` adds `diff`, SARIF keeps all findings and marks them
-with `baselineState`, and Markdown shows a table for a comment. A change that keeps all rules does not fail, however
-far it extends an exemption.
+Findings that were there before are counted, not shown. `--format json` adds `diff`, SARIF keeps all findings and marks
+them with `baselineState`, and Markdown shows a table for a comment. A change that keeps all rules does not fail,
+however far it extends an exemption.
 
 The revision is read from git's objects: nothing is checked out, run or fetched. No hook, filter or configured program
 runs, and submodules are not entered. A shallow clone may lack the revision: use `fetch-depth: 0`. `--compiler` cannot

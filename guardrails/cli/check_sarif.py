@@ -39,12 +39,12 @@ class Baseline(NamedTuple):
     Attributes:
         commit: the hash of the commit.
         state_of: what a finding was there.
-        standing: what could not be read there, either.
+        as_before: what could not be read there, either.
     """
 
     commit: str
     state_of: Callable[[Placed], str]
-    standing: Collection[Problem]
+    as_before: Collection[Problem]
 
 
 def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int, baseline: Baseline | None = None) -> dict[str, Any]:
@@ -59,9 +59,9 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int, baseline: Ba
     found = [(one, placed) for one, placed in answer.findings if strict or placed.finding.status is Verdict.VIOLATION]
     codes = sorted({placed.finding.code for _, placed in found})
     numbers = {rule: number for number, rule in enumerate(codes)}
-    stood = baseline.standing if baseline else ()
-    problems = [one for one in answer.problems if one not in stood]
-    notifications = [_notification(one, "warning" if one in stood else "error") for one in answer.problems]
+    was_there = baseline.as_before if baseline else ()
+    problems = [one for one in answer.problems if one not in was_there]
+    notifications = [_notification(one, "warning" if one in was_there else "error") for one in answer.problems]
     notifications += [_notification(one, "warning") for one in answer.warnings]
     if len(found) > MOST:
         notifications.append(_notification(Problem("", 0, 0, f"{len(found) - MOST:,} results are left out")))

@@ -48,7 +48,7 @@ class Tree(Protocol):
         """Return the path without links."""
 
     def same(self, full: str) -> Hashable:
-        """Return what a folder is told from others by, whatever links lead to it."""
+        """Return what distinguishes a folder from others, whatever links lead to it."""
 
     def entries(self, full: str) -> Sequence[Entry]:
         """Return what a folder holds, in any order."""

@@ -155,7 +155,7 @@ def test_a_refused_run_changes_nothing_and_says_so(write: Write, check: Check) -
     ran = diff(check)
     assert (ran.code, changes(ran)) == (2, {"drop": ["extended"]})
     assert ran.json["diff"]["runs"] == [
-        f"EPAC, {FOLDER}: refused now, so nothing of it is deployed or deleted until that is mended"
+        f"EPAC, {FOLDER}: refused now, so nothing of it is deployed or deleted until that is corrected"
     ]
     shown = diff(check, form="text").out
     assert "refused now, so nothing of it is deployed" in shown

@@ -34,8 +34,8 @@ def test_a_value_that_becomes_unknown_or_known_may_differ(write: Write, repo: Pa
     )
     commit(repo)
     write("a.bicep", text.replace("string", f"string = '{LATER}'", 1))
-    told = said(check("--diff", "HEAD"), "a")["/properties/expiresOn"]
-    assert "it is 2027-06-30 00:00 UTC, and was not known before" in told
+    text_now = said(check("--diff", "HEAD"), "a")["/properties/expiresOn"]
+    assert "it is 2027-06-30 00:00 UTC, and was not known before" in text_now
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_file_that_could_not_be_read_is_named_and_what_it_held_is_not_called_n
     assert [one for one in ran.json["diff"]["runs"] if one.startswith("a.json: refused now")]
 
 
-def test_what_stood_before_does_not_count_and_is_still_named(write: Write, repo: Path, check: Check) -> None:
+def test_what_was_there_before_does_not_count_and_is_still_named(write: Write, repo: Path, check: Check) -> None:
     write("broken.bicep", "resource x\n")
     write("late.bicep", bicep("late", expiresOn="'2029-01-01T00:00:00Z'"))
     commit(repo)
@@ -123,7 +123,7 @@ def test_what_stood_before_does_not_count_and_is_still_named(write: Write, repo:
     assert check().code == 2
     ran = check("--diff", "HEAD")
     assert ran.code == 0
-    assert {one["path"] for one in ran.json["diff"]["standing"]} == {"broken.bicep"}
+    assert {one["path"] for one in ran.json["diff"]["as_before"]} == {"broken.bicep"}
     shown = check("--diff", "HEAD", form="text").out
     assert "error, as before" in shown
     assert "expiry-too-far" not in shown

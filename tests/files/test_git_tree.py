@@ -46,7 +46,7 @@ def write(root: Path, path: str, text: str | bytes = "") -> Path:
 
 
 def full(root: Path) -> None:
-    """Something of everything that the walk tells apart."""
+    """Something of everything that the walk distinguishes."""
     write(root, "infra/main.bicep", "param x string\n")
     write(root, "infra/a b/ü.json", ARM)
     write(root, "infra/data", "{" + ARM)
@@ -237,7 +237,7 @@ def test_trees_that_hold_one_another_are_cut(repo: Path, monkeypatch: pytest.Mon
     blob = git(repo, "hash-object", "-w", "--stdin", given=b"x")
     name = git(repo, "mktree", given=f"100644 blob {blob}\ta.bicep\n".encode())
     for _ in range(12):
-        lines = "".join(f"040000 tree {name}\t{letter}\n" for letter in "abcdefgh")
+        lines = "".join(f"040000 tree {name}\t{one}\n" for one in "abcdefgh")
         name = git(repo, "mktree", given=lines.encode())
     commit_hash = git(repo, "commit-tree", name, "-m", "x")
     monkeypatch.setattr(git_tree, "MOST", 5_000)

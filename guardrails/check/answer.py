@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.epac.plan import Action, SecondRun
@@ -13,6 +13,9 @@ from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
 from guardrails.exemption.severity import Severity
+
+if TYPE_CHECKING:
+    from guardrails.check.trace import Trace
 
 SCHEMA: Final = "check/1"
 
@@ -97,6 +100,7 @@ class Judged:
         excluded: why the ruleset leaves it alone; "" where it does not.
         at_now: its id and properties if it were deployed now; None where they are the same.
         done: what a deployer that plans does with it; None where the format has no plan.
+        trace: what it comes of, where two answers are compared; None elsewhere.
         unknown: what of it is not known, with JSON pointers into it.
     """
 
@@ -115,6 +119,7 @@ class Judged:
     excluded: str = ""
     at_now: tuple[Value, Value] | None = None
     done: Done | None = None
+    trace: "Trace | None" = None
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
@@ -162,9 +167,10 @@ class Judged:
 
 @dataclass(slots=True)
 class Deployment:
-    """One template with its parameters, or one folder of EPAC, and what becomes of it.
+    """One template with its parameters, or one folder of a deployer's files, and what becomes of it.
 
     Attributes:
+        run: what distinguishes it from others: the paths of the template and its parameters, or that of the folder.
         planning: None where the format has no plan.
     """
 
@@ -176,6 +182,7 @@ class Deployment:
     outputs: dict[str, Value] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     planning: Planning | None = None
+    run: str = ""
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
@@ -224,7 +231,6 @@ class Answer:
             "schema": SCHEMA,
             "exemptions": [one.to_json() for one in self.exemptions],
             "deployments": [one.to_json() for one in self.deployments],
-            "files": [file for one in self.deployments if one.planning for file in one.planning.files],
             "errors": [one.to_json() for one in self.errors],
             "notes": self.notes,
             "skipped": list(self.skipped),

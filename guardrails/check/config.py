@@ -30,6 +30,9 @@ class Options:
         online: Azure is asked, too.
         now: the time of the deployment, UTC.
         next_run: how long after `now` the code is deployed again.
+        epac_settings: EPAC's file of settings, as `azure`.
+        pac_selector, epac_switch: the environment of EPAC, and the switches that it is called with, `NAME[=VALUE]`.
+        time_zone, culture: of the runner of EPAC or AzPolicyFactory.
     """
 
     deploy_to: tuple[str, ...] = ()
@@ -42,6 +45,11 @@ class Options:
     online: bool = False
     now: datetime | None = None
     next_run: timedelta | None = None
+    epac_settings: Path | str | None = None
+    pac_selector: str = ""
+    epac_switch: tuple[str, ...] = ()
+    time_zone: str = ""
+    culture: str = ""
 
     def overridden_by(self, other: "Options") -> "Options":
         """Return these options, with what `other` says in place of its own."""
@@ -51,9 +59,10 @@ class Options:
 
 NAMES: Final = (
     "deploy_to", "tenant", "location", "deployment_name", "parameters", "azure", "azure_complete", "online", "now",
-    "next_run",
+    "next_run", "epac_settings", "pac_selector", "epac_switch", "time_zone", "culture",
 )  # fmt: skip
 _PATHS: Final = ("parameters", "azure")
+_LISTS: Final = ("deploy_to", "epac_switch")
 
 _TEXT: Final = {"type": "string", "minLength": 1}
 _TEXTS: Final = {"type": "array", "items": _TEXT, "minItems": 1}
@@ -74,6 +83,11 @@ _FIELDS: Final[Mapping[str, Any]] = {
         "type": "string", "pattern": r"^\d{1,4}[mhd]$", "examples": ["7d"],
         "description": "The time until the code is deployed again.",
     },
+    "epac_settings": {**_TEXT, "description": "EPAC's global-settings.jsonc, relative to this file."},
+    "pac_selector": {**_TEXT, "description": "The environment of EPAC."},
+    "epac_switch": {**_TEXTS, "description": "Switches that EPAC is called with, NAME or NAME=VALUE."},
+    "time_zone": {**_TEXT, "description": "The time zone of the runner of EPAC or AzPolicyFactory, such as UTC."},
+    "culture": {**_TEXT, "description": "The culture of the runner of EPAC, such as en-US."},
 }  # fmt: skip
 
 SCHEMA: Final[Mapping[str, Any]] = {
@@ -139,8 +153,10 @@ def _options(said: Mapping[str, Any], folder: str) -> Options:
     made: dict[str, Any] = {}
     for name, value in said.items():
         if name in _PATHS:
-            made[name] = tuple(f"{folder}/{one}" if folder else f"./{one}" for one in value)
-        elif name == "deploy_to":
+            made[name] = tuple(_below(folder, one) for one in value)
+        elif name == "epac_settings":
+            made[name] = _below(folder, value)
+        elif name in _LISTS:
             made[name] = tuple(value)
         elif name == "now":
             made[name] = parse_time(value)
@@ -149,6 +165,10 @@ def _options(said: Mapping[str, Any], folder: str) -> Options:
         elif name in NAMES:
             made[name] = value
     return Options(**made)
+
+
+def _below(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder else f"./{path}"
 
 
 def folders_above(path: str) -> Sequence[str]:

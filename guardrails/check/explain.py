@@ -21,12 +21,12 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class Level:
     """A template, and what its caller gives to its parameters; `above`: the caller's level."""
 
     template: Template
     given: Mapping[str, Given]
-    above: "_Level | None"
+    above: "Level | None"
 
 
 def explained(one: PlannedExemption, template: Template, given: Mapping[str, Given]) -> list[tuple[str, list[Origin]]]:
@@ -34,37 +34,39 @@ def explained(one: PlannedExemption, template: Template, given: Mapping[str, Giv
 
     Values that stand in the code as they are have none.
     """
-    level = _level_of(one, _Level(template, given, None))
+    level = level_of(one, Level(template, given, None))
     found = []
-    for pointer, node in _leaves(one.body, "/properties"):
-        steps = [*_steps(node, level, set())][:_MOST]
-        if steps:
-            found.append((pointer, steps))
+    for pointer, node in leaves(one.body, "/properties"):
+        back = [*steps(node, level, set())][:_MOST]
+        if back:
+            found.append((pointer, back))
     return found
 
 
-def _level_of(one: PlannedExemption, level: _Level) -> _Level:
+def level_of(one: PlannedExemption, level: Level) -> Level:
+    """Return the level of the template that holds an exemption. `level`: of the template that is deployed."""
     for place in one.via:
         inner = next((each for each in level.template.resources if each.place == place and each.deployment), None)
         deployment = inner.deployment if inner else None
         if deployment is None or deployment.template is None:
             return level
-        level = _Level(deployment.template, deployment.parameters, level)
+        level = Level(deployment.template, deployment.parameters, level)
     return level
 
 
-def _leaves(node: Node | None, pointer: str) -> Iterator[tuple[str, Node]]:
+def leaves(node: Node | None, pointer: str) -> Iterator[tuple[str, Node]]:
+    """Yield the expressions in an object that are computed, each with its JSON pointer."""
     if isinstance(node, Object):
         for member in node.members:
             if isinstance(member, Member):
                 key = member.key.value if isinstance(member.key, Literal) else member.key
                 if isinstance(key, str):
-                    yield from _leaves(member.value, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+                    yield from leaves(member.value, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
     elif node is not None and not isinstance(node, Literal):
         yield pointer, node
 
 
-def _steps(node: Any, level: _Level, seen: set[tuple[int, str, str]]) -> Iterator[Origin]:
+def steps(node: Any, level: Level, seen: set[tuple[int, str, str]]) -> Iterator[Origin]:
     """Yield the steps back from an expression."""
     if isinstance(node, Parameter):
         yield from _parameter(node, level, seen)
@@ -72,7 +74,7 @@ def _steps(node: Any, level: _Level, seen: set[tuple[int, str, str]]) -> Iterato
         declared = level.template.variables.get(node.name)
         if declared and _is_new(level, "variable", node.name, seen):
             yield Origin(f"the variable {node.name}", declared.place)
-            yield from _steps(declared.value, level, seen)
+            yield from steps(declared.value, level, seen)
     elif isinstance(node, Symbol):
         resource = next((one for one in level.template.resources if one.symbol == node.name), None)
         if resource and _is_new(level, "resource", node.name, seen):
@@ -81,14 +83,14 @@ def _steps(node: Any, level: _Level, seen: set[tuple[int, str, str]]) -> Iterato
         yield Origin(node.unknown.reason, node.place)
     elif isinstance(node, list):
         for item in node:
-            yield from _steps(item, level, seen)
+            yield from steps(item, level, seen)
     elif is_dataclass(node) and not isinstance(node, Literal):
         for field in fields(node):
             if field.name != "place":
-                yield from _steps(getattr(node, field.name), level, seen)
+                yield from steps(getattr(node, field.name), level, seen)
 
 
-def _parameter(node: Parameter, level: _Level, seen: set[tuple[int, str, str]]) -> Iterator[Origin]:
+def _parameter(node: Parameter, level: Level, seen: set[tuple[int, str, str]]) -> Iterator[Origin]:
     declared = next((one for name, one in level.template.parameters.items() if name.lower() == node.name.lower()), None)
     if declared is None or not _is_new(level, "parameter", declared.name, seen):
         return
@@ -96,15 +98,15 @@ def _parameter(node: Parameter, level: _Level, seen: set[tuple[int, str, str]]) 
     if given is not None:
         yield Origin(f"the parameter {declared.name}, given", given.place)
         if level.above is not None:
-            yield from _steps(given.value, level.above, seen)
+            yield from steps(given.value, level.above, seen)
     elif declared.default is not None:
         yield Origin(f"the parameter {declared.name}, by its default", declared.place)
-        yield from _steps(declared.default, level, seen)
+        yield from steps(declared.default, level, seen)
     else:
         yield Origin(f"the parameter {declared.name}, which has no value", declared.place)
 
 
-def _is_new(level: _Level, kind: str, name: str, seen: set[tuple[int, str, str]]) -> bool:
+def _is_new(level: Level, kind: str, name: str, seen: set[tuple[int, str, str]]) -> bool:
     key = id(level.template), kind, name
     if key in seen:
         return False

@@ -3,6 +3,7 @@ r"""Judge the exemptions that ARM and Bicep files would deploy, before they are 
   exg check infra/
   exg check main.bicep --deploy-to /subscriptions/ID/resourceGroups/NAME --azure assignments.json
   exg check . --format sarif > exg.sarif
+  exg check . --diff origin/main
 
 A folder is walked; files in its .gitignore, and files that hold no template, are left out. A template that another
 checked one uses as a module is checked through that one. Values are computed as Azure's deployment engine computes
@@ -13,7 +14,7 @@ Nothing is executed or fetched, and no file outside the repository is read. Only
 --compiler runs a program.
 
 Exit codes: 0: all pass. 1: a violation (see --fail-on). 2: something could not be read, or a deployment would be
-refused. 3: with --strict, something is unknown.
+refused. 3: with --strict, something is unknown. With --diff, only what the change brings counts.
 """
 
 import argparse
@@ -31,7 +32,9 @@ from guardrails.exemption.expiry import duration
 from guardrails.exemption.severity import Severity
 
 if TYPE_CHECKING:
+    from guardrails.cli.check_diff import Change
     from guardrails.cli.check_run import Run
+    from guardrails.ruleset.model import Ruleset
 
 FORMATS = ("text", "json", "sarif", "markdown")
 
@@ -96,6 +99,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         " %(default)s",
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="exit with 3 if something is unknown")
+    parser.add_argument(
+        "--diff", metavar="REV",
+        help="say what changed since this revision of git: which exemptions are new, end later or exempt more; only"
+        " the findings that the change brings count",
+    )  # fmt: skip
     parser.add_argument("--explain", action="store_true", help="show where each value comes from")
     parser.add_argument(
         "--compiler", metavar="FILE", type=Path,
@@ -109,6 +117,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, compute, judge, report."""
     ruleset = ruleset_of(args)
     note_ruleset(ruleset, args.now or datetime.now(UTC), screen)
+    if args.diff is not None:
+        return _diff(args, ruleset, screen)
     from guardrails.cli.check_run import check  # noqa: PLC0415 - what is wrong with the ruleset is said before
 
     done = check(args, ruleset)
@@ -124,7 +134,31 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return code
 
 
-def _pieces(args: argparse.Namespace, done: "Run", code: int) -> Iterator[str]:
+def _diff(args: argparse.Namespace, ruleset: "Ruleset", screen: Screen) -> int:
+    """Compare with a revision of git; report what the change does."""
+    from guardrails.cli.check_diff import changed  # noqa: PLC0415 - for this option only
+
+    change = changed(args, ruleset)
+    done = change.run
+    code = change.diff.code(done.answer, args.fail_on, strict=args.strict)
+    if args.format == "text":
+        from guardrails.cli.check_diff_text import show_change  # noqa: PLC0415 - each form on its own
+
+        show_change(change, ruleset.names, _lines(done), screen, strict=args.strict)
+        _notes(done, screen)
+    elif args.format == "markdown":
+        from guardrails.cli.check_diff_text import change_markdown  # noqa: PLC0415
+        from guardrails.cli.check_text import inert  # noqa: PLC0415
+
+        for piece in change_markdown(change, ruleset.names, done.answer.skipped):
+            sys.stdout.write(inert(piece))
+    else:
+        for piece in _pieces(args, done, code, change):
+            sys.stdout.write(piece)
+    return code
+
+
+def _pieces(args: argparse.Namespace, done: "Run", code: int, change: "Change | None" = None) -> Iterator[str]:
     """Yield the text in one of the forms for programs."""
     if args.format == "markdown":
         from guardrails.cli.check_markdown import as_markdown  # noqa: PLC0415 - each form on its own
@@ -134,16 +168,20 @@ def _pieces(args: argparse.Namespace, done: "Run", code: int) -> Iterator[str]:
     from guardrails.cli.check_json import as_json, dumped  # noqa: PLC0415
 
     if args.format == "sarif":
-        from guardrails.cli.check_sarif import as_sarif  # noqa: PLC0415
+        from guardrails.cli.check_sarif import Baseline, as_sarif  # noqa: PLC0415
         from guardrails.runtime.settings import Settings  # noqa: PLC0415
 
         docs = Settings.read(storage=False).docs
-        return iter((dumped(as_sarif(done.answer, strict=args.strict, docs=docs, code=code)), "\n"))
+        baseline = Baseline(change.commit, change.diff.state, change.diff.as_before) if change else None
+        log = as_sarif(done.answer, strict=args.strict, docs=docs, code=code, baseline=baseline)
+        return iter((dumped(log), "\n"))
     said: dict[str, Any] = done.answer.to_json()
     for number, origins in done.origins.items():
         said["exemptions"][number]["explained"] = [
             {"at": at, "from": [{"what": one.what, **one.place._asdict()} for one in froms]} for at, froms in origins
         ]
+    if change:
+        said["diff"] = change.to_json()
     return as_json(said)
 
 

@@ -1,7 +1,7 @@
 """Some templates of a run of `check`: read, computed, judged. What comes out can be sent from another process."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from guardrails.check.judge import Candidate, depends_on_now, judge_all
 from guardrails.check.world import WrongScope, world_of
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.deploy import deploy
-from guardrails.evaluation.plan import Outcome, Plan
+from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
 from guardrails.evaluation.template import Language, Stage
 from guardrails.evaluation.world import World
 from guardrails.files.code import Code
@@ -23,6 +23,7 @@ from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
     from guardrails.check.explain import Origin
+    from guardrails.check.trace import Trace
     from guardrails.cli.check_compiler import Compiled
 
 
@@ -82,6 +83,7 @@ class Job:
     Attributes:
         present: the time that all is judged at where nobody said when it is deployed, UTC.
         makes_assignments: whether the checked code may deploy policy assignments.
+        compared: the answer will be compared with another, so each exemption keeps what it comes of.
     """
 
     args: argparse.Namespace
@@ -91,6 +93,7 @@ class Job:
     parameters: Parameters
     present: datetime
     makes_assignments: bool
+    compared: bool = False
 
 
 class Batch:
@@ -161,8 +164,10 @@ class Batch:
         template, parameters, plan = one.entry.template, one.entry.parameters, one.plan
         form, path = FORMATS[template.language], parameters.path if parameters else None
         deployment = Deployment(form, plan.paths, path, plan.outcome, plan.stage, plan.outputs, plan.diagnostics)
+        deployment.run = " with ".join(filter(None, (template.path, path)))
         made = Deployed(deployment, path or "", one.entry.named, one.options, problems=one.problems)
         moment = one.options.now or self._job.present
+        trace_of = self._tracing(one, deployment)
         for planned, now in zip(plan.exemptions, one.at_now.exemptions, strict=True):
             judged = Judged(
                 form, planned.place, planned.via, planned.deployed, planned.entry, path, planned.id, planned.scope,
@@ -170,6 +175,7 @@ class Batch:
             )  # fmt: skip
             if now is not planned:
                 judged.at_now = now.id, now.properties
+            judged.trace = trace_of(planned)
             if self._args.explain:
                 from guardrails.check.explain import explained  # noqa: PLC0415 - for this option only
 
@@ -180,6 +186,18 @@ class Batch:
                     Candidate(judged, planned, now.properties, now.id, one.options.next_run, one.azure, moment)
                 )
         return made
+
+    def _tracing(self, one: _Evaluated, deployment: Deployment) -> "Callable[[PlannedExemption], Trace | None]":
+        """Return what says what an exemption of a deployment comes of; it says None where nothing is compared."""
+        if not self._job.compared:
+            return lambda _: None
+        from guardrails.check.trace import Run, traced  # noqa: PLC0415 - see Job.compared
+
+        template, parameters = one.entry.template, one.entry.parameters
+        own = (parameters.path, *(parameters.home.loaded if parameters.home else ())) if parameters else ()
+        files = (*one.plan.paths, *own, *self._inputs.sources(one.options, template.path))
+        run = Run(deployment.run, self._inputs.world(one.options), one.plan.outcome, files)
+        return lambda planned: traced(planned, template, parameters, run)
 
     def _ask(self, every: Sequence[_Evaluated]) -> None:
         """Ask Azure for the assignments that are named."""

@@ -1,13 +1,14 @@
 """The folders of exemptions of EPAC in a run of `check`: found, read, planned, judged."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
+from guardrails.check.config import Options
 from guardrails.check.epac import deployment_of, judged_of, note_of
 from guardrails.check.epac_findings import add_findings
 from guardrails.check.epac_risks import risks_of
@@ -23,6 +24,10 @@ from guardrails.files.epac_cells import JsonCells
 from guardrails.files.epac_settings import NAMES, BadSettings, read_settings
 from guardrails.files.walk import EPAC_FOLDER, Found, Repository, Unreadable, kind_of
 from guardrails.nearest import nearest
+
+if TYPE_CHECKING:
+    from guardrails.check.trace import Trace
+    from guardrails.epac.plan import Item
 
 _ASSIGNMENTS: Final = "policyAssignments"
 _SWITCHES: Final[Mapping[str, str]] = {
@@ -66,20 +71,28 @@ class Calling:
     runner: Runner
     switches: Switches
     skip_resources: bool
-    settings: Path | None
+    settings: Path | str | None
     selector: str
 
 
-def calling_of(args: Any) -> Calling:
-    """Return how EPAC is called. Raises Misconfigured for what makes no sense."""
+class WrongCall(ValueError):
+    """EPAC cannot be called in this way. `option`: which option says so; `remedy`: what to give."""
+
+    def __init__(self, option: str, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.option = option
+        self.remedy = remedy
+
+
+def calling_of(options: Options) -> Calling:
+    """Return how EPAC is called. Raises WrongCall for what makes no sense."""
     try:
-        runner = Runner.of(args.time_zone, args.culture)
+        runner = Runner.of(options.time_zone, options.culture)
     except NoZone as error:
-        remedy = "Give a name such as UTC or America/New_York."
-        raise Misconfigured(f"--time-zone: {error}", code="bad-use", remedy=remedy) from None
+        raise WrongCall("time_zone", str(error), "Give a name such as UTC or America/New_York.") from None
     said: dict[str, bool] = {}
     skip = False
-    for text in args.epac_switch:
+    for text in options.epac_switch:
         name, given, value = text.partition("=")
         key = name.lstrip("-").lower()
         on = not given or value.strip().lstrip("$").lower() in ("true", "1", "stop")
@@ -89,30 +102,29 @@ def calling_of(args: Any) -> Calling:
             said[_SWITCHES[key]] = on and (key[:5] != "error" or value.lower() == "stop")
         else:
             known = nearest(key, [*_SWITCHES, *_SKIP_RESOURCES])
-            raise Misconfigured(
-                f"--epac-switch: '{name[:60]}' is none that matters to exemptions", code="bad-use",
-                remedy=f"Did you mean {next(iter(known), 'FailOnExemptionError')}?",
+            raise WrongCall(
+                "epac_switch", f"'{name[:60]}' is none that matters to exemptions",
+                f"Did you mean {next(iter(known), 'FailOnExemptionError')}?",
             )  # fmt: skip
-    return Calling(runner, Switches(**said), skip, args.epac_settings, args.pac_selector)
+    return Calling(runner, Switches(**said), skip, options.epac_settings, options.pac_selector)
 
 
-def folders_given(paths: Sequence[Path], args: Any) -> tuple[str, ...]:
-    """Return the folders whose files are EPAC's because an option says so."""
-    said = args.pac_selector or args.epac_settings
-    return tuple(str(path) for path in paths if path.is_dir()) if said and not _has_own(paths) else ()
+def folders_given(repository: Repository, paths: Sequence[Path], args: Any) -> tuple[str, ...]:
+    """Return the folders whose files are EPAC's because an option of the command line says so."""
+    folders = [path for path in paths if repository.is_folder(path)]
+    said = (args.pac_selector or args.epac_settings) and not any(
+        next(_own_folders(repository, path), None) for path in folders
+    )
+    return tuple(map(str, folders)) if said else ()
 
 
-def _has_own(paths: Sequence[Path]) -> bool:
-    return any(next(_own_folders(path), None) for path in paths if path.is_dir())
-
-
-def _own_folders(path: Path) -> Iterator[Path]:
+def _own_folders(repository: Repository, path: Path) -> Iterator[Path]:
     """Yield the folders of environments at, above or below a folder."""
     for above in (path, *path.parents):
         if above.parent.name == EPAC_FOLDER[1:]:
             yield above
             return
-    for folder, names, _ in os.walk(path):
+    for folder, names, _ in repository.below(str(path)):
         names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
         if Path(folder).name == EPAC_FOLDER[1:]:
             yield from (Path(folder, name) for name in names)
@@ -126,8 +138,12 @@ class EpacRun:
         self._job = job
         self._repository: Repository = job.repository
         self._paths = paths
-        self._calling = calling_of(job.args)
         self._made = Planned()
+        try:
+            calling_of(job.inputs.said)
+        except WrongCall as error:
+            option = error.option.replace("_", "-")
+            raise Misconfigured(f"--{option}: {error}", code="bad-use", remedy=error.remedy) from None
 
     def plan(self, found: Sequence[Found]) -> Planned:
         """Return what becomes of the files that the walk found, with their folders."""
@@ -138,7 +154,9 @@ class EpacRun:
     def _folders(self, found: Sequence[Found]) -> list[_Folder]:
         folders: dict[str, _Folder] = {}
         for path in self._paths:
-            for found_folder in _own_folders(path if path.is_dir() else path.parent):
+            for found_folder in _own_folders(
+                self._repository, path if self._repository.is_folder(path) else path.parent
+            ):
                 place = self._repository.relative(found_folder)
                 if place in self._repository.factory:
                     continue
@@ -157,8 +175,9 @@ class EpacRun:
         return list(folders.values())
 
     def _named_by_options(self) -> frozenset[str]:
-        some = [*self._job.args.azure, self._calling.settings]
-        return frozenset(self._repository.relative(Path(os.path.abspath(one))) for one in some if one)  # noqa: PTH100
+        said = self._job.inputs.said
+        some = [one for one in (*said.azure, said.epac_settings) if one]
+        return frozenset(self._repository.relative(Path(os.path.abspath(one))) for one in some)  # noqa: PTH100 - links stay links
 
     def _loose(self, one: Found) -> str:
         """Return the folder that a file belongs to, where none is EPAC's own: a given one, else the file's."""
@@ -171,7 +190,7 @@ class EpacRun:
     def _listed(self, folder: str) -> Iterator[str]:
         """Yield the files that EPAC reads of a folder: no hidden ones, those of a folder before those below it."""
         base = self._repository.root / folder
-        for here, names, files in os.walk(base):
+        for here, names, files in self._repository.below(str(base)):
             names[:] = sorted(name for name in names if not name.startswith("."))
             for name in sorted(files, key=str.lower):
                 if name.lower().endswith(ENDINGS) and not name.startswith("."):
@@ -179,19 +198,23 @@ class EpacRun:
 
     def _folder(self, folder: _Folder) -> None:
         made, job = self._made, self._job
-        options = job.inputs.options(folder.files[0] if folder.files else f"{folder.path}/x.json")
+        first = folder.files[0] if folder.files else f"{folder.path}/x.json"
+        options = job.inputs.options(first)
         azure = job.inputs.azure(options)
-        environment = self._environment(folder)
+        calling = self._calling(options, first)
+        environment, settings = self._environment(folder, calling)
         now = options.now or job.present
         given = World(
-            self._calling.runner, ticks_of(now), switches=self._calling.switches, complete=azure.complete,
-            plans_assignments=self._plans_assignments(folder),
+            calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
+            plans_assignments=self._plans_assignments(folder, calling),
         )  # fmt: skip
         files = [read_epac(data, path, given.runner) for path, data in self._read(folder)]
         world = world_of(azure.objects, azure.bodies, given, environment)
         planned = plan(files, world, JsonCells(given.runner))
         paths = [one.path for one in files] or [folder.path or "."]
-        made.deployments.append(deployment_of(files, planned, paths))
+        deployment = deployment_of(files, planned, paths)
+        deployment.run = f"EPAC, {folder.path or '.'}"
+        made.deployments.append(deployment)
         made.notes.append(note_of(folder.path or ".", planned))
         if not folder.own and f"/{folder.path}".endswith(EPAC_FOLDER):
             made.notes.append(
@@ -199,8 +222,10 @@ class EpacRun:
             )
         candidates: list[Candidate] = []
         by_item: dict[int, Judged] = {}
+        tracing = self._tracing(deployment, options, (first, settings), (environment, given.plans_assignments))
         for item in planned.items:
             judged, exemption = judged_of(item, planned, environment)
+            judged.trace = tracing(item)
             made.judged.append((judged, azure))
             by_item[id(item)] = judged
             if judged.deployed is not False:
@@ -211,6 +236,22 @@ class EpacRun:
         made.errors += [Problem(*one.place, message) for one, message in problems]
         more = add_findings(risks_of(files, planned, folder.hidden), by_item, job.ruleset, now)
         made.judged += [(one, azure) for one in more]
+
+    def _tracing(
+        self, deployment: Deployment, options: Options, paths: tuple[str, str], world: object
+    ) -> "Callable[[Item], Trace | None]":
+        """Return what says what an exemption comes of; it says None where nothing is compared.
+
+        `paths`: of a file of exemptions, and of the settings, "" for none.
+        """
+        if not self._job.compared:
+            return lambda _: None
+        from guardrails.check.trace import Run, digest, of_entry  # noqa: PLC0415 - see Job.compared
+
+        inputs = self._job.inputs
+        files = (*inputs.sources(options, paths[0]), *filter(None, paths[1:]))
+        run = Run(deployment.run, digest(inputs.world(options), world), deployment.outcome, files)
+        return lambda item: of_entry(item.entry.place.path, item.entry.fields, item.reason, run)
 
     def _read(self, folder: _Folder) -> Iterator[tuple[str, bytes]]:
         for ending in ENDINGS:
@@ -224,36 +265,47 @@ class EpacRun:
                     if folder.own or kind_of(ending, data) is None:
                         yield path, data
 
-    def _environment(self, folder: _Folder) -> Environment | None:
-        found = self._settings(folder)
+    def _calling(self, options: Options, path: str) -> Calling:
+        """Return how EPAC is called on a folder. What makes no sense in a configuration is noted and does not count."""
+        try:
+            return calling_of(options)
+        except WrongCall as error:
+            place = self._job.inputs.place_of(path)
+            self._made.errors.append(Problem(place, 0, 0, f"{error.option}: {error}. {error.remedy}"))
+            without: dict[str, Any] = {error.option: getattr(Options(), error.option)}
+            return self._calling(replace(options, **without), path)
+
+    def _environment(self, folder: _Folder, calling: Calling) -> tuple[Environment | None, str]:
+        """Return the environment, None where it is not known, and the path of the settings."""
+        found = self._settings(folder, calling)
         if found is None:
             self._made.notes.append(
                 f"EPAC, {folder.path or '.'}: its global-settings.jsonc is not found, so most of its plan is unknown;"
                 " say where it is with --epac-settings"
             )
-            return None
+            return None, ""
         path, data = found
-        selector = self._calling.selector or folder.path.rpartition("/")[2]
+        selector = calling.selector or folder.path.rpartition("/")[2]
         try:
             made = read_settings(data, path, selector)
         except BadSettings as error:
             self._made.errors.append(Problem(*error.place, str(error)))
-            return None
-        return replace(made, skip_resources=True) if self._calling.skip_resources else made
+            return None, path
+        return replace(made, skip_resources=True) if calling.skip_resources else made, path
 
-    def _settings(self, folder: _Folder) -> tuple[str, bytes] | None:
+    def _settings(self, folder: _Folder, calling: Calling) -> tuple[str, bytes] | None:
         """Return the file of settings: the one that is named, else the nearest above the folder."""
-        if self._calling.settings is not None:
+        if calling.settings is not None:
             try:
-                return self._job.inputs.file(self._calling.settings)
+                return self._job.inputs.file(calling.settings)
             except Unreadable as error:
-                self._made.errors.append(Problem(str(self._calling.settings), 0, 0, str(error)))
+                self._made.errors.append(Problem(str(calling.settings), 0, 0, str(error)))
                 return None
         place = folder.path
         while True:
             for name in NAMES:
                 path = f"{place}/{name}".lstrip("/")
-                if os.path.lexists(self._repository.root / path):
+                if self._repository.has(path):
                     try:
                         return path, self._repository.read(path)
                     except Unreadable as error:
@@ -263,12 +315,13 @@ class EpacRun:
                 return None
             place = place.rpartition("/")[0]
 
-    def _plans_assignments(self, folder: _Folder) -> bool:
+    def _plans_assignments(self, folder: _Folder, calling: Calling) -> bool:
         """Whether EPAC plans assignments in the same run: its definitions have some, and no switch leaves them out."""
-        if self._calling.switches.alone or not folder.own:
+        if calling.switches.alone or not folder.own:
             return False
-        beside = self._repository.root / folder.path.rpartition("/")[0] / ".." / _ASSIGNMENTS
-        return any(name.endswith((".json", ".jsonc")) for _, _, names in os.walk(beside) for name in names)
+        beside = self._repository.root / folder.path.rpartition("/")[0].rpartition("/")[0] / _ASSIGNMENTS
+        below = self._repository.below(str(beside))
+        return any(name.endswith((".json", ".jsonc")) for _, _, names in below for name in names)
 
 
 def _is_in(path: str, folder: str) -> bool:

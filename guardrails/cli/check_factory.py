@@ -7,8 +7,10 @@ from typing import Final
 
 from guardrails.azpolicyfactory.config import ConfigFile
 from guardrails.azpolicyfactory.folder import folder_answer
+from guardrails.azpolicyfactory.template import ADDED
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
+from guardrails.check.config import Options
 from guardrails.check.factory import candidates_of, deployment_of
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.check.world import Targets, WrongScope
@@ -16,6 +18,7 @@ from guardrails.cli.check_batch import Job
 from guardrails.epac.instants import NoZone, Runner
 from guardrails.errors import Misconfigured
 from guardrails.evaluation.template import ScopeKind
+from guardrails.evaluation.values import Unknown
 from guardrails.files.azpolicyfactory import read_config
 from guardrails.files.walk import Found, Repository, Unreadable
 
@@ -53,7 +56,7 @@ class Made:
 def factory_run(job: Job, some: Sequence[Environment]) -> Made:
     """Check environments of AzPolicyFactory. Raises Misconfigured for a time zone that does not exist."""
     made = Made()
-    runner = _runner(job)
+    _check_runner(job)
     candidates: list[Candidate] = []
     for environment in some:
         files = [*_files(job.repository, environment, made)]
@@ -61,11 +64,16 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
             continue
         options = job.inputs.options(files[0].path)
         target = _target(job, files[0].path, made)
+        runner = _runner(job, options, files[0].path, made)
         now = options.now or job.present
         answer = folder_answer(files, target, runner, now)
-        made.deployments.append(deployment_of(answer))
+        deployment = deployment_of(answer)
+        deployment.run = f"AzPolicyFactory, {environment.folder or '.'}"
+        made.deployments.append(deployment)
         azure = job.inputs.azure(options)
         own = [*candidates_of(answer, target, options, azure, now)]
+        if job.compared:
+            _trace(own, files, deployment, job, options)
         made.judged += [(one.judged, azure) for one in own]
         candidates += own
         if any(one.named for one in environment.files):
@@ -76,9 +84,33 @@ def factory_run(job: Job, some: Sequence[Environment]) -> Made:
     return made
 
 
-def _runner(job: Job) -> Runner:
+def _trace(
+    made: Sequence[Candidate], files: Sequence[ConfigFile], deployment: Deployment, job: Job, options: Options
+) -> None:
+    """Note what each exemption comes of. A runner's time zone and the scope are options, too."""
+    from guardrails.check.trace import Run, of_entry  # noqa: PLC0415 - see Job.compared
+
+    inputs = job.inputs
+    run = Run(deployment.run, inputs.world(options), deployment.outcome, inputs.sources(options, files[0].path))
+    own = [f"/properties/metadata/{key}" for key in ADDED]
+    for one, file in zip(made, files, strict=True):
+        why = one.judged.properties.reason if isinstance(one.judged.properties, Unknown) else ""
+        one.judged.trace = of_entry(file.path, file.value, why, run, own)
+
+
+def _runner(job: Job, options: Options, path: str, made: Made) -> Runner:
+    """Return where the runner is. A time zone that does not exist, in a configuration, is noted and does not count."""
     try:
-        return Runner.of(job.args.time_zone, "")
+        return Runner.of(options.time_zone, "")
+    except NoZone as error:
+        made.errors.append(Problem(job.inputs.place_of(path), 0, 0, f"time_zone: {error}"))
+        return Runner.of("", "")
+
+
+def _check_runner(job: Job) -> None:
+    """Raise Misconfigured where the command line names a time zone that does not exist."""
+    try:
+        Runner.of(job.args.time_zone, "")
     except NoZone as error:
         remedy = "Give a name such as UTC or Europe/Berlin."
         raise Misconfigured(f"--time-zone: {error}", code="bad-use", remedy=remedy) from None
@@ -138,7 +170,7 @@ def environments(
 def _of_schemas(repository: Repository, asked: Sequence[Path], schemas: Sequence[str]) -> Iterator[str]:
     """Yield the folders of environments that the place of the schema says, whatever is in them."""
     for path in asked:
-        if path.is_dir():
+        if repository.is_folder(path):
             below = ""
             for folder in (here := repository.relative(path), *_up(here)):
                 if below and _has_schema(repository, folder):

@@ -1,10 +1,10 @@
 """What `check` found, as GitHub-flavoured Markdown: for a comment at a pull request, or a job's summary. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from guardrails.channels.text import markdown
-from guardrails.check.answer import Answer, Judged, Placed
+from guardrails.check.answer import Answer, Judged, Placed, Problem
 from guardrails.cli.check_text import context, fix_text, place_text, summary
 from guardrails.decisions.assess import Verdict
 from guardrails.report.texts import fitting, markdown_row
@@ -20,13 +20,22 @@ def as_markdown(answer: Answer) -> Iterator[str]:
     head = "# Policy exemptions in code\n\n" + "".join(f"{markdown(text, _SENTENCE)}\n" for text in summary(answer))
     yield head
     room = LONGEST - len(head)
-    problems = [*answer.problems]
-    if problems:
-        title = "\n## Not read, or refused\n\n"
-        rows = [f"- {_place(place_text_of(one))}: {markdown(one.message, _SENTENCE)}\n" for one in problems]
-        kept = [title, *fitting(rows, room // 3, lambda listed: f"{len(rows) - listed:,}")]
-        room -= sum(map(len, kept))
-        yield from kept
+    kept = problems_list([*answer.problems], room // 3)
+    yield from kept
+    yield from findings_table(answer, room - sum(map(len, kept)))
+    if answer.skipped:
+        yield f"\nNot judged, because they need history or an author: {', '.join(answer.skipped)}.\n"
+
+
+def problems_list(problems: Sequence[Problem], room: int, title: str = "Not read, or refused") -> list[str]:
+    """Return what could not be read, or is refused, in so many characters; nothing where there is nothing."""
+    rows = [f"- {_place(place_text_of(one))}: {markdown(one.message, _SENTENCE)}\n" for one in problems]
+    kept = fitting(rows, room, lambda listed: f"{len(rows) - listed:,}")
+    return [f"\n## {title}\n\n", *kept] if rows else []
+
+
+def findings_table(answer: Answer, room: int) -> Iterator[str]:
+    """Yield the findings in so many characters; nothing where there are none."""
     found = sorted(answer.findings, key=_weight)
     if found:
         columns = ("Place", "Rule", "Severity", "Exemption", "Finding", "Fix")
@@ -34,11 +43,9 @@ def as_markdown(answer: Answer) -> Iterator[str]:
         yield title
         rows = [_row(*each) for each in found]
         yield from fitting(rows, room - len(title), lambda listed: f"{len(rows) - listed:,} findings")
-    if answer.skipped:
-        yield f"\nNot judged, because they need history or an author: {', '.join(answer.skipped)}.\n"
 
 
-def place_text_of(problem: tuple[str, int, int, str]) -> str:
+def place_text_of(problem: Problem) -> str:
     """Return the place of a problem."""
     path, line, _, _ = problem
     return f"{path}:{line}" if line else path

@@ -47,11 +47,72 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
   file that you name is checked alone. Checks, build step and template are those of AzPolicyFactory (commit a0362fe,
   2026-08); they were compared with recorded answers. Use `--deploy-to` for the management group of the deployment, and
   `--time-zone` for the runner: it decides about an end with an offset.
+- Exemptions that were saved from Azure are no code: `check` names `exg judge`, which takes them.
 - `duplicate` compares the exemptions of all checked files, and those in the files of `--azure`.
 
 ## Rules
 
 [Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds differ in `check`:"""
+
+_DIFF: Final = """\
+## What a change does
+
+`--diff REV` compares the working tree with a revision of git, and says what the change does to each exemption:
+
+```sh
+exg check . --diff origin/main
+exg check . --diff "$(git merge-base origin/main HEAD)"    # only what this branch changed
+```
+
+```text
+since origin/main (52ab4656db85): 2 exemptions change: 1 added, 1 extended, 1 widened; 14 do not change
+findings that it brings or makes worse: 1 violation; 20 that were there before (not shown)
+
+extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Authorization/policyExemptions/legacy
+  at infra/modules/exemption.bicep:3; deployed by infra/main.bicep:4; with the parameters of infra/prod.bicepparam
+  it ends 2027-11-30 00:00 UTC instead of 2026-12-31 00:00 UTC: 334 days later [through infra/prod.bicepparam:2]
+  it exempts from the whole assignment instead of tls, dns
+```
+
+| word | the exemption |
+| --- | --- |
+| added, removed | is, or is no longer, made by a deployment; for removed ones, what becomes of them in Azure is said |
+| retargeted | exempts from another assignment, or its assignment assigns something else |
+| moved | has another scope or name |
+| extended, shortened | ends later or never; ends earlier |
+| widened, narrowed | exempts from more or fewer policies, resources or scopes; `Mitigated` that becomes `Waiver` widens |
+| unknown | may differ, which cannot be known: the reason is said |
+| changed | differs in something else, such as its owner |
+| kept | was about to be deleted by EPAC, and is not now |
+
+- Both sides are checked in the same way, with the options of the command line and the `.exg-check.yaml` of each side.
+  A file of `--azure` or `--epac-settings` that the revision does not have is used for both, and a note says so.
+- `[through FILE:LINE]` names the parameter, module, loaded file, settings, or file of `--azure` through which a change
+  comes, if that is not the exemption's own file.
+- For EPAC and AzPolicyFactory, the plans of both sides are compared: an entry that EPAC drops, a key that it ignores
+  and what it deletes in Azure count.
+- A value that is unknown on both sides is the same only if it comes of the same expression, with the same options. Else
+  it may differ.
+- An end that is computed at deployment is compared as if both sides were deployed now.
+- What could not be read on either side is named. An exemption that such a file may hold is unknown, not added.
+
+The exit codes keep their meanings, but only what the change brings counts:
+
+| exit code | with `--diff` |
+| --- | --- |
+| 0 | nothing below |
+| 1 | a violation that is new, or that has other evidence than before and no better one |
+| 2 | a file could not be read, or a deployment would be refused, unless the same was so before and the file did not change |
+| 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
+
+Findings that were there before are counted, not shown. `--format json` adds `diff`, SARIF keeps all findings and marks
+them with `baselineState`, and Markdown shows a table for a comment. A change that keeps all rules does not fail,
+however far it extends an exemption.
+
+The revision is read from git's objects: nothing is checked out, run or fetched. No hook, filter or configured program
+runs, and submodules are not entered. A shallow clone may lack the revision: use `fetch-depth: 0`. `--compiler` cannot
+be used with `--diff`.
+"""
 
 _WORLD: Final = f"""\
 ## Where and when it is deployed
@@ -65,6 +126,8 @@ _WORLD: Final = f"""\
 | `--azure FILE` | objects of Azure as Resource Graph, `az` or ARM give them: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments` is the same | the rules that need the assignment |
 | `--azure-complete` | what these files do not hold does not exist | |
 | `--online` | asks Azure for the assignments, with your own login; it only reads | |
+| `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | the nearest `global-settings.jsonc`; the name of the folder |
+| `--time-zone NAME`, `--culture NAME` | the runner of EPAC or AzPolicyFactory | what depends on them |
 
 These may also be in a file `{NAME}` ([schema](check-config.schema.json)). The nearest one above a file counts.
 An option of the command line goes before it.
@@ -119,6 +182,8 @@ jobs:
       - run: exg check infra --format markdown >> "$GITHUB_STEP_SUMMARY"
 ```
 
+For what the pull request changes only, check out with `fetch-depth: 2`, and add `--diff HEAD^1`.
+
 The last step fails the job by its exit code; the first run fails it only if something could not be read.
 
 ## Strangers' pull requests
@@ -156,7 +221,7 @@ def page(made_from: str) -> str:
     )
     names = ", ".join(f"`{name}`" for name in functions())
     parts = (
-        made_from, _INTRO, rules, _WORLD.rstrip(), "### Bicep and `.bicepparam`", _table(BICEP),
+        made_from, _INTRO, rules, _DIFF.rstrip(), _WORLD.rstrip(), "### Bicep and `.bicepparam`", _table(BICEP),
         "### ARM templates and parameter files", _table(ARM), "### Functions",
         f"{_FUNCTIONS}\n\n{names}.",
     )  # fmt: skip

@@ -7,14 +7,16 @@ read of them can be let go of.
 import argparse
 import gc
 import os
+import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from guardrails.check.answer import Answer, Judged, Problem
+from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.duplicates import add_duplicates
 from guardrails.check.entries import Parameters, companions_of, roots_of
 from guardrails.check.judge import skipped_rules
@@ -22,16 +24,15 @@ from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
 from guardrails.evaluation.template import ParameterFile
 from guardrails.files.code import Code, Unreadable
+from guardrails.files.tree import DISK, Tree
 from guardrails.files.walk import EPAC_FOLDER, Found, Kind, Repository, Trouble, root_of
 from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
-    from guardrails.check.azure_objects import AzureObjects
     from guardrails.check.explain import Origin
     from guardrails.cli.check_epac import Planned
     from guardrails.cli.check_factory import Made
 
-_TEMPLATES: Final = (Kind.ARM, Kind.BICEP)
 _AT_ONCE: Final = 50
 """Templates that are held at once."""
 _WORTH_SHARING: Final = 120
@@ -46,11 +47,15 @@ class Run:
     Attributes:
         answer: what is printed.
         origins: with --explain, number of an exemption -> where its values come from.
+        azure: what is known of Azure for each exemption.
+        borrowed: the paths of files that options name and that were read of the present; see Inputs.
     """
 
     repository: Repository
     answer: Answer = field(default_factory=Answer)
     origins: "dict[int, list[tuple[str, list[Origin]]]]" = field(default_factory=dict)
+    azure: list[AzureObjects] = field(default_factory=list)
+    borrowed: tuple[str, ...] = ()
 
     def text_of(self, path: str) -> str:
         """Return a file's text for display, "" where it cannot be read."""
@@ -60,17 +65,43 @@ class Run:
             return ""
 
 
-def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
-    """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+def paths_of(args: argparse.Namespace) -> tuple[list[Path], Path]:
+    """Return the absolute paths that the arguments name, and the root of their repository."""
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
     definitions = [Path(str(path).partition(EPAC_FOLDER)[0]) for path in paths if EPAC_FOLDER in str(path)]
-    repository = Repository(root_of([*paths, *definitions], here))
+    return paths, root_of([*paths, *definitions], here)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One of two runs that are compared.
+
+    Attributes:
+        tree: its files.
+        other: the other one's.
+        present: the time that both are judged at where nobody said when the code is deployed, UTC.
+        past: it is the one before the change.
+    """
+
+    tree: Tree
+    other: Tree
+    present: datetime
+    past: bool
+
+
+def check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None = None) -> Run:
+    """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+    paths, root = paths_of(args)
+    repository = Repository(root, compared.tree if compared else DISK)
+    if compared:
+        paths = [path for path in paths if compared.tree.exists(str(path)) or not compared.other.exists(str(path))]
     if args.pac_selector or args.epac_settings:
         from guardrails.cli.check_epac import folders_given  # noqa: PLC0415 - many runs have none
 
-        repository.epac = folders_given(paths, args)
-    inputs = Inputs(args, repository, ruleset.names)
+        repository.epac = folders_given(repository, paths, args)
+    present_files = Repository(root) if compared and compared.past else None
+    inputs = Inputs(args, repository, ruleset.names, present_files)
     run = Run(repository)
     files = _Files(repository, inputs, run.answer)
     files.read(paths)
@@ -81,9 +112,10 @@ def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
         inputs.azure(one)
     asked = any(one.azure_complete or one.online for one in options)
     makes = asked and deploys_assignments(repository, files.templates)
-    present = datetime.now(UTC).replace(microsecond=0)
-    job = Job(args, ruleset, repository, inputs, parameters, present, makes)
+    present = compared.present if compared else datetime.now(UTC).replace(microsecond=0)
+    job = Job(args, ruleset, repository, inputs, parameters, present, makes, compared is not None)
     _put_together(run, checked_by(job, files.templates), job, _deployers(job, files, paths))
+    run.answer.notes += _judged_elsewhere([one.path for one in files.saved if one.path not in inputs.known])
     return run
 
 
@@ -98,6 +130,11 @@ class _Files:
         self.templates: list[Found] = []
         self.epac: list[Found] = []
         self.factory: list[Found] = []
+        self.saved: list[Found] = []
+        self._lists: Mapping[Kind, list[Found]] = {
+            Kind.ARM: self.templates, Kind.BICEP: self.templates, Kind.EPAC: self.epac,
+            Kind.AZPOLICYFACTORY: self.factory, Kind.SAVED: self.saved,
+        }  # fmt: skip
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
 
@@ -106,12 +143,8 @@ class _Files:
         for found in self._repository.walk(paths):
             if isinstance(found, Trouble):
                 self._errors.append(Problem(*found))
-            elif found.kind in _TEMPLATES:
-                self.templates.append(found)
-            elif found.kind is Kind.EPAC:
-                self.epac.append(found)
-            elif found.kind is Kind.AZPOLICYFACTORY:
-                self.factory.append(found)
+            elif found.kind in self._lists:
+                self._lists[found.kind].append(found)
             else:
                 self._keep(self._code.parameters(found.path, found.data))
         self.given = tuple(filter(None, map(self._given, self._named())))
@@ -159,7 +192,7 @@ class _Files:
     def _given(self, file: Path | str) -> str:
         """Read a parameter file that an option names; return its path, "" where it cannot be read."""
         try:
-            path, data = self._inputs.file(file)
+            path, data = self._inputs.file(file, borrow=False)
         except Unreadable as error:
             self._errors.append(Problem(str(file), 0, 0, str(error)))
             return ""
@@ -240,6 +273,14 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
         yield EpacRun(job, paths).plan(found)
 
 
+def _judged_elsewhere(paths: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about files that hold exemptions which were saved from Azure."""
+    if paths:
+        others = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+        command = f"exg judge {shlex.quote(paths[0])}"
+        yield f"{paths[0]}{others}: no code, but exemptions that were saved from Azure; judge them with `{command}`"
+
+
 def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Iterable["Planned | Made"]) -> None:
     """Put what became of the templates into the answer: what others deploy is not there by itself."""
     answer, inputs = run.answer, job.inputs
@@ -268,6 +309,8 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Ite
     for path in job.parameters.given:
         if path not in fitting:
             answer.errors.append(Problem(path, 0, 0, "no checked template takes these parameters"))
+    run.azure = [azure for _, azure in judged]
+    run.borrowed = tuple(inputs.borrowed)
     add_duplicates(judged, job.ruleset, job.args.now or job.present, makes_assignments=job.makes_assignments)
     answer.errors += inputs.errors
     answer.skipped = skipped_rules(job.ruleset)

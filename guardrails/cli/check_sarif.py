@@ -7,9 +7,10 @@ Texts of messages hold strangers' words: links and placeholders in them are esca
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
+from uuid import NAMESPACE_OID, uuid5
 
 from guardrails import __version__
 from guardrails.channels.text import plain
@@ -32,19 +33,35 @@ _LEVELS: Final = {Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.L
 _SCORES: Final = {Severity.HIGH: "8.0", Severity.MEDIUM: "5.0", Severity.LOW: "3.0", Severity.INFO: "1.0"}
 
 
-def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str, Any]:
+class Baseline(NamedTuple):
+    """What was before the change, with `--diff`.
+
+    Attributes:
+        commit: the hash of the commit.
+        state_of: what a finding was there.
+        as_before: what could not be read there, either.
+    """
+
+    commit: str
+    state_of: Callable[[Placed], str]
+    as_before: Collection[Problem]
+
+
+def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int, baseline: Baseline | None = None) -> dict[str, Any]:
     """Return the log: one run.
 
     Args:
         strict: findings that are unknown are results, too.
         docs: the address of a copy of the folder docs, "" for none.
         code: the exit code of the command.
+        baseline: each result says what it was there.
     """
     found = [(one, placed) for one, placed in answer.findings if strict or placed.finding.status is Verdict.VIOLATION]
     codes = sorted({placed.finding.code for _, placed in found})
     numbers = {rule: number for number, rule in enumerate(codes)}
-    problems = [*answer.problems]
-    notifications = [_notification(one) for one in problems]
+    was_there = baseline.as_before if baseline else ()
+    problems = [one for one in answer.problems if one not in was_there]
+    notifications = [_notification(one, "warning" if one in was_there else "error") for one in answer.problems]
     notifications += [_notification(one, "warning") for one in answer.warnings]
     if len(found) > MOST:
         notifications.append(_notification(Problem("", 0, 0, f"{len(found) - MOST:,} results are left out")))
@@ -57,12 +74,13 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str,
                     "driver": {"name": "exg check", "semanticVersion": __version__, "rules": [*_rules(codes, docs)]}
                 },
                 "automationDetails": {"id": "exg-check/"},
+                **({"baselineGuid": str(uuid5(NAMESPACE_OID, baseline.commit))} if baseline else {}),
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
                 "invocations": [
                     {"executionSuccessful": not problems, "exitCode": code, "toolExecutionNotifications": notifications}
                 ],
-                "results": [*_results(found[:MOST], numbers)],
+                "results": [*_results(found[:MOST], numbers, baseline)],
             }
         ],
     }
@@ -88,7 +106,9 @@ def _rules(codes: Iterable[str], docs: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _results(found: Iterable[tuple[Judged, Placed]], numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _results(
+    found: Iterable[tuple[Judged, Placed]], numbers: dict[str, int], baseline: Baseline | None
+) -> Iterator[dict[str, Any]]:
     seen: Counter[str] = Counter()
     entries: Counter[str] = Counter()
     for one, placed in found:
@@ -105,6 +125,7 @@ def _results(found: Iterable[tuple[Judged, Placed]], numbers: dict[str, int]) ->
             "locations": [_location(placed.place)],
             **({"relatedLocations": related} if related else {}),
             "partialFingerprints": {"primaryLocationLineHash": f"{mark}:{seen[mark]}"},
+            **({"baselineState": str(baseline.state_of(placed))} if baseline else {}),
         }
 
 

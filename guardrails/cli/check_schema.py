@@ -1,12 +1,13 @@
 """The documented JSON form of `check`, one JSON Schema (2020-12): docs/check.schema.json. Pure."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from guardrails.azpolicyfactory.build import Build
 from guardrails.check.answer import SCHEMA
 from guardrails.check.epac import FORMAT as EPAC
 from guardrails.check.factory import FORMAT as FACTORY
+from guardrails.cli.check_diff_schema import diff_definitions
+from guardrails.cli.check_schema_parts import ANY, LINE, MAYBE, array, closed, texts
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
 from guardrails.epac.plan import Action
@@ -17,11 +18,8 @@ from guardrails.exemption.severity import Severity
 
 ADDRESS: Final = "urn:exemption-guardrails:check.schema.1.json"
 
-_LINE: Final = {"type": "integer", "minimum": 0}
-_MAYBE: Final = {"type": ["string", "null"]}
 _FORMAT: Final = {"enum": [*map(str, Language), EPAC, FACTORY]}
 _NUMBER: Final = {"type": ["integer", "null"], "minimum": 0}
-_ANY: Final = {"type": ["null", "boolean", "number", "string", "array", "object"]}
 _PASSED: Final = {"enum": ["pass", "fail", None]}
 _CHECKS: Final = ("schema", "schemaNamed", "approvedBefore", "twoPeople")
 
@@ -32,26 +30,26 @@ def schema() -> dict[str, Any]:
         "schema": {"const": SCHEMA},
         "exemptions": _list("exemption", "Each exemption that the code would deploy, once for each deployment."),
         "deployments": _list("deployment", "Each template with its parameters."),
-        "files": _list("file", "All files of deployments that have `files`."),
         "errors": _list("error", "What could not be read; line and column are 0 where it is about a whole file."),
-        "notes": _texts("What is worth knowing of the run."),
-        "skipped": _texts("Rules that are on and that no check of code can run."),
+        "notes": texts("What is worth knowing of the run."),
+        "skipped": texts("Rules that are on and that no check of code can run."),
+        "diff": {"$ref": "#/$defs/diff"},
     }
     return {
         "$schema": DIALECT,
         "$id": ADDRESS,
         "title": "What exg check found",
-        **_closed(properties, "Strangers' texts in it are as the code has them, unescaped."),
-        "$defs": _definitions(),
+        **closed(properties, "Strangers' texts in it are as the code has them, unescaped.", optional=("diff",)),
+        "$defs": _definitions() | diff_definitions(),
     }
 
 
 def _definitions() -> dict[str, Any]:
-    place = {"path": {"type": "string"}, "line": _LINE, "column": _LINE}
+    place = {"path": {"type": "string"}, "line": LINE, "column": LINE}
     unknown = {
         "at": {"type": "string", "description": "A JSON pointer: into the exemption, or /outputs/NAME."},
         "reason": {"type": "string"},
-        "path": _MAYBE,
+        "path": MAYBE,
         "line": {"type": ["integer", "null"]},
     }
     finding = {
@@ -66,112 +64,94 @@ def _definitions() -> dict[str, Any]:
         **place,
     }
     return {
-        "exemption": _closed(
+        "exemption": closed(
             {
                 "format": _FORMAT,
                 **place,
                 "entry": {"type": ["integer", "null"], "description": "Its number in a loop, from 0."},
-                "via": _array(_closed({"path": {"type": "string"}, "line": _LINE}, ""), "Modules, outermost first."),
-                "parameters": {**_MAYBE, "description": "The parameter file."},
+                "via": array(closed({"path": {"type": "string"}, "line": LINE}, ""), "Modules, outermost first."),
+                "parameters": {**MAYBE, "description": "The parameter file."},
                 "deployed": {
                     "type": ["boolean", "null"],
                     "description": "false: its condition is false. null: its condition or count is unknown.",
                 },
-                "id": _MAYBE, "scope": _MAYBE, "name": _MAYBE, "apiVersion": _MAYBE,
-                "properties": {**_ANY, "description": "As they would be sent; null where `unknown` names the place."},
-                "unknown": _array(_closed(unknown, ""), "What is not known; a null that is not named is a known null."),
-                "findings": _array(_closed(finding, ""), "By code; none: it passes, or is not deployed."),
-                "excluded": {**_MAYBE, "description": "Why the ruleset leaves it alone."},
-                "explained": _array({"$ref": "#/$defs/explained"}, "With --explain: where each value comes from."),
+                "id": MAYBE, "scope": MAYBE, "name": MAYBE, "apiVersion": MAYBE,
+                "properties": {**ANY, "description": "As they would be sent; null where `unknown` names the place."},
+                "unknown": array(closed(unknown, ""), "What is not known; a null that is not named is a known null."),
+                "findings": array(closed(finding, ""), "By code; none: it passes, or is not deployed."),
+                "excluded": {**MAYBE, "description": "Why the ruleset leaves it alone."},
+                "explained": array({"$ref": "#/$defs/explained"}, "With --explain: where each value comes from."),
                 "action": {
                     "enum": [*map(str, Action), None],
                     "description": "What EPAC does with it; null: unknown, or nothing as the run is refused.",
                 },
-                "because": _texts("In what the deployed exemption differs."),
+                "because": texts("In what the deployed exemption differs."),
             },
             "",
             optional=("explained", "action", "because"),
         ),
-        "explained": _closed(
+        "explained": closed(
             {
                 "at": {"type": "string"},
-                "from": _array(_closed({"what": {"type": "string"}, **place}, ""), "The nearest first."),
+                "from": array(closed({"what": {"type": "string"}, **place}, ""), "The nearest first."),
             },
             "",
         ),
-        "deployment": _closed(
+        "deployment": closed(
             {
                 "format": _FORMAT,
-                "paths": _texts("The template, its modules, and the files that they load."),
-                "parameters": _MAYBE,
+                "paths": texts("The template, its modules, and the files that they load."),
+                "parameters": MAYBE,
                 "outcome": {"enum": [str(one) for one in Outcome]},
                 "stage": {"enum": [*map(str, Stage), None], "description": "Where it is refused."},
                 "outputs": {"type": "object"},
-                "unknown": _array(_closed(unknown, ""), ""),
-                "diagnostics": _array(
-                    _closed(
-                        {**place, "level": {"enum": [str(one) for one in Level]}, "rule": _MAYBE,
+                "unknown": array(closed(unknown, ""), ""),
+                "diagnostics": array(
+                    closed(
+                        {**place, "level": {"enum": [str(one) for one in Level]}, "rule": MAYBE,
                          "message": {"type": "string"}},
                         "",
                     ),
                     "",
                 ),
-                "deletes": {"anyOf": [_texts("Ids of exemptions that EPAC deletes."), {"type": "null"}]},
-                "counts": _closed(dict.fromkeys(("unchanged", "orphans", "expired"), _NUMBER), ""),
+                "deletes": {"anyOf": [texts("Ids of exemptions that EPAC deletes."), {"type": "null"}]},
+                "counts": closed(dict.fromkeys(("unchanged", "orphans", "expired"), _NUMBER), ""),
                 "second_run": {"anyOf": [{"$ref": "#/$defs/second_run"}, {"type": "null"}]},
-                "files": _array({"$ref": "#/$defs/file"}, "What becomes of each file."),
+                "files": array({"$ref": "#/$defs/file"}, "What becomes of each file."),
             },
             "",
             optional=("deletes", "counts", "second_run", "files"),
         ),
-        "second_run": _closed(
+        "second_run": closed(
             {
                 "outcome": {"enum": [str(one) for one in Outcome]},
                 "unchanged": _NUMBER,
-                **dict.fromkeys(("new", "update", "replace", "delete"), _texts("Ids.")),
+                **dict.fromkeys(("new", "update", "replace", "delete"), texts("Ids.")),
             },
             "What a run after this one plans.",
         ),
-        "file": _closed(
+        "file": closed(
             {
                 "path": {"type": "string"},
                 "schema": {"enum": [*map(str, SchemaVerdict), None], "description": "null: not certain."},
-                "faults": _array(_FAULT, "What the schema refuses; `key` where one is missing."),
+                "faults": array(_FAULT, "What the schema refuses; `key` where one is missing."),
                 "checks": {
-                    "anyOf": [_closed(dict.fromkeys(_CHECKS, _PASSED), ""), {"type": "null"}],
+                    "anyOf": [closed(dict.fromkeys(_CHECKS, _PASSED), ""), {"type": "null"}],
                     "description": "The deployer's own checks; null: they never run for this file.",
                 },
                 "build": {"enum": [*map(str, Build), None], "description": "AzPolicyFactory's build step."},
             },
             "",
         ),
-        "error": _closed({**place, "message": {"type": "string"}}, ""),
+        "error": closed({**place, "message": {"type": "string"}}, ""),
     }  # fmt: skip
 
 
 def _list(name: str, description: str) -> dict[str, Any]:
-    return _array({"$ref": f"#/$defs/{name}"}, description)
+    return array({"$ref": f"#/$defs/{name}"}, description)
 
 
-def _texts(description: str) -> dict[str, Any]:
-    return _array({"type": "string"}, description)
-
-
-def _array(items: Mapping[str, Any], description: str) -> dict[str, Any]:
-    return {"type": "array", "items": dict(items), **({"description": description} if description else {})}
-
-
-def _closed(properties: Mapping[str, Any], description: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "type": "object",
-        "properties": dict(properties),
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }
-    return made | ({"description": description} if description else {})
-
-
-_FAULT: Final = _closed(
+_FAULT: Final = closed(
     {
         "at": {"type": "string", "description": "A JSON pointer into the file."},
         "rule": {"type": "string"},

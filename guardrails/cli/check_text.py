@@ -43,21 +43,23 @@ def show(
         strict: what is unknown only because its assignment was not given is listed, too, and not only counted.
     """
     for problem in answer.problems:
-        _problem(problem, "error", lines, screen)
+        show_problem(problem, "error", lines, screen)
     for problem in answer.warnings:
-        _problem(problem, "warning", lines, screen)
+        show_problem(problem, "warning", lines, screen)
     for number, one in enumerate(answer.exemptions):
         listed = one.findings if strict else [each for each in one.findings if not lacks_assignment(each)]
         if listed or number in origins:
-            _exemption(one, listed, origins.get(number, ()), lines, screen)
+            show_exemption(one, listed, origins.get(number, ()), lines, screen)
     for text in summary(answer):
         _say(screen, text)
 
 
-def _problem(problem: Problem, level: str, lines: Lines, screen: Screen) -> None:
-    style = "high" if level == "error" else "medium"
+def show_problem(problem: Problem, level: str, lines: Lines | None, screen: Screen) -> None:
+    """Print what could not be read. `level`: what is said of it; `lines`: None where no line of code can be shown."""
+    style = "high" if level.startswith("error") else "medium"
     _say(screen, f"{_where(problem.path, problem.line, problem.column)}: {level}: {problem.message}", style=style)
-    _code(problem.path, problem.line, problem.column, lines, screen)
+    if lines:
+        _code(problem.path, problem.line, problem.column, lines, screen)
     screen.line()
 
 
@@ -66,13 +68,14 @@ def lacks_assignment(placed: Placed) -> bool:
     return placed.finding.status is Verdict.UNKNOWN and NOT_GIVEN.reason in placed.finding.text
 
 
-def _exemption(
+def show_exemption(
     one: Judged,
     listed: Sequence[Placed],
     origins: "Sequence[tuple[str, Sequence[Origin]]]",
     lines: Lines,
     screen: Screen,
 ) -> None:
+    """Print an exemption with some of its findings."""
     _say(screen, f"{place_text(one.place)}: {one.verdict}: {one.label}", style=str(one.verdict))
     for text in context(one):
         _say(screen, text, indent=2, style="dim")

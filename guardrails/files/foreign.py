@@ -29,6 +29,8 @@ _INSTEAD: Final = {
     _TEMPLATE: _CHECK,
     _PARAMETERS: _CHECK,
     _BICEP: _CHECK,
+    _EPAC: _CHECK,
+    _FACTORY: _CHECK,
     _CSV: "save Azure's answer as JSON",
     _PAGE: "sign in again, and save Azure's answer as JSON",
     _REPORT: "use the answer of Azure Resource Manager",

@@ -6,17 +6,21 @@ at most LARGEST bytes. What is wrong with a file is one Trouble with its place; 
 
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from guardrails.files.tree import DISK, LARGEST, SPACE, Entry, Tree, Unreadable, plain_bytes
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-LARGEST: Final = 32 * 1024 * 1024
-"""Bytes of one file that are read."""
+__all__ = [
+    "DEEPEST", "EPAC_ENDINGS", "EPAC_FOLDER", "LARGEST", "Found", "Kind", "Repository", "Trouble", "Unreadable",
+    "holds_epac", "kind_of", "root_of",
+]  # fmt: skip
+
 DEEPEST: Final = 100
 """Folders inside one another that are entered."""
 
@@ -44,6 +48,8 @@ class Kind(StrEnum):
     ARM_PARAMETERS = "arm-parameters"
     EPAC = "epac"
     """Exemptions of Enterprise Azure Policy as Code (EPAC)."""
+    SAVED = "saved"
+    """No code: exemptions that were saved from Azure."""
 
 
 class Trouble(NamedTuple):
@@ -67,10 +73,6 @@ class Found(NamedTuple):
     named: bool
 
 
-class Unreadable(Exception):
-    """A file cannot be read; the text says why, for people."""
-
-
 def root_of(paths: Sequence[Path], here: Path) -> Path:
     """Return the root for some absolute paths: of their git repository, else `here` if all are in it, else above all.
 
@@ -89,6 +91,7 @@ class Repository:
 
     Args:
         root: the absolute path of an existing folder; a link may lead to it.
+        tree: where the files are.
 
     Attributes:
         epac: absolute folders whose files are EPAC's, besides those below a folder called policyExemptions.
@@ -96,10 +99,11 @@ class Repository:
         factory: folders of environments of AzPolicyFactory, from the root: EPAC does not read them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tree: Tree = DISK) -> None:
         self.root = root
+        self._tree = tree
         self._prefix = str(root).rstrip("/") + "/"
-        self._inside = os.path.realpath(root).rstrip("/") + "/"
+        self._inside = tree.real(str(root)).rstrip("/") + "/"
         self._ignored: dict[str, GitIgnoreSpec | None] = {}
         self._asked = str(root)
         self._real: dict[str, bool] = {}
@@ -124,6 +128,14 @@ class Repository:
             raise Unreadable("it is outside of the repository, so it is not read")
         return joined
 
+    def has(self, path: str) -> bool:
+        """Whether there is a file, folder or link with a path from the root."""
+        return self._tree.exists(self._prefix + path)
+
+    def is_folder(self, path: Path) -> bool:
+        """Whether an absolute path is a folder, or leads to one."""
+        return self._tree.is_folder(str(path))
+
     def read(self, path: str, *, most: int | None = None) -> bytes:
         """Return the bytes of a file, by its path from the root: at most so many. Raises Unreadable."""
         full = self._prefix + path
@@ -131,7 +143,7 @@ class Repository:
             raise Unreadable("it is outside of the repository, so it is not read")
         try:
             self._check_inside(full)
-            return _read(full, most=most)
+            return self._tree.read(full, most=most)
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
 
@@ -140,8 +152,7 @@ class Repository:
         full = self._prefix + path
         try:
             self._check_inside(full)
-            with os.scandir(full) as entries:
-                return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+            return [entry.name for entry in self._tree.entries(full) if entry.is_file(follow_symlinks=False)]
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
 
@@ -150,11 +161,27 @@ class Repository:
         full = self._prefix + path
         try:
             self._check_inside(full)
-            with os.scandir(full) as entries:
-                names = [one.name for one in entries if one.is_dir(follow_symlinks=False)]
+            names = [one.name for one in self._tree.entries(full) if one.is_dir(follow_symlinks=False)]
         except OSError as error:
             raise Unreadable(f"cannot be read: {_why(error)}") from None
         return sorted(f"{path}/{name}".lstrip("/") for name in names if not name.startswith("."))
+
+    def below(self, full: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Yield an absolute path, the names of its folders and of its other files; then the same of each folder.
+
+        As os.walk does: links to folders are not followed, what cannot be listed is left out, and a caller may take
+        names out of the list of folders.
+        """
+        try:
+            entries = [(one.name, _is_folder(one), _is_own(one)) for one in self._tree.entries(full)]
+        except (OSError, Unreadable):
+            return
+        folders = [name for name, is_folder, _ in entries if is_folder]
+        own = {name for name, _, is_own in entries if is_own}
+        yield full, folders, [name for name, is_folder, _ in entries if not is_folder]
+        for name in folders:
+            if name in own:
+                yield from self.below(f"{full.rstrip('/')}/{name}")
 
     def json_below(self, folder: str) -> Iterator[tuple[str, bytes | Unreadable]]:
         """Yield the JSON files at and below a folder: the path of each from the root, its bytes or why there are none.
@@ -162,7 +189,7 @@ class Repository:
         Links to folders are not followed; what .gitignore leaves out is left out.
         """
         top = (self._prefix + folder).rstrip("/")
-        for here, folders, names in os.walk(top):
+        for here, folders, names in self.below(top):
             ignores = self._ignores(here)
             deep = here.count("/") - top.count("/") >= DEEPEST
             folders[:] = sorted(one for one in folders if one != ".git" and not ignores(f"{here}/{one}", True))  # noqa: FBT003
@@ -178,12 +205,12 @@ class Repository:
     def walk(self, paths: Sequence[Path]) -> Iterator[Found | Trouble]:
         """Yield the files at and below some absolute paths, each once, in the order of their names."""
         seen: set[str] = set()
-        folders: set[tuple[int, int]] = set()
+        folders: set[Hashable] = set()
         for path in paths:
             full = os.path.normpath(path)
-            if not os.path.lexists(full):
-                yield Trouble(self.relative(path), 0, 0, "there is no such file or folder")
-            elif path.is_dir():
+            if not self._tree.exists(full):
+                yield Trouble(self.relative(path), 0, 0, ABSENT)
+            elif self.is_folder(path):
                 above, _, _ = full.rpartition("/")
                 self._asked = full if self._ignores(above)(full, True) else str(self.root)  # noqa: FBT003 - as scandir
                 yield from self._folder(full, seen, folders, ())
@@ -193,22 +220,20 @@ class Repository:
                 yield from self._file(full, named=True)
 
     def _folder(
-        self, full: str, seen: set[str], folders: set[tuple[int, int]], above: tuple[tuple[int, int], ...]
+        self, full: str, seen: set[str], folders: set[Hashable], above: tuple[Hashable, ...]
     ) -> Iterator[Found | Trouble]:
         place = self.relative(Path(full))
         self.epac_seen = self.epac_seen or EPAC_FOLDER in full
         try:
             self._check_inside(full)
-            status = os.stat(full)  # noqa: PTH116 - paths are texts here: a Path for each file costs as much as reading
-            inode = status.st_dev, status.st_ino
+            inode = self._tree.same(full)
             if inode in above:
                 yield Trouble(place, 0, 0, "it is a link to a folder above it; it is not entered again")
                 return
             if inode in folders:
                 return
             folders.add(inode)
-            with os.scandir(full) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
+            entries = sorted(self._tree.entries(full), key=lambda entry: entry.name)
         except (OSError, Unreadable) as error:
             yield Trouble(place, 0, 0, _said(error, "the folder cannot be read"))
             return
@@ -229,14 +254,14 @@ class Repository:
 
     def _file(self, full: str, *, named: bool) -> Iterator[Found | Trouble]:
         """Yield what a file is; nothing for one that holds no template."""
-        ending = os.path.splitext(full)[1].lower()  # noqa: PTH122 - see _folder
+        ending = os.path.splitext(full)[1].lower()  # noqa: PTH122 - a Path for each file costs as much as reading
         epac = ending in EPAC_ENDINGS and self._is_epac(full)
         if not named and ending in _BINARY and not epac:
             return
         wanted = named or epac or ending in _NAMED
         try:
             self._check_inside(full)
-            data = _read(full, head=0 if wanted else _HEAD)
+            data = self._tree.read(full, 0 if wanted else _HEAD)
         except (OSError, Unreadable) as error:
             if wanted:
                 yield Trouble(self.relative(Path(full)), 0, 0, _said(error, "cannot be read"))
@@ -246,7 +271,9 @@ class Repository:
         if kind is None and ending in EPAC_ENDINGS and (epac or holds_epac(ending, data)):
             kind = Kind.EPAC
         if kind is None and named:
-            yield Trouble(path, 0, 0, _no_template(data))
+            yield Trouble(path, 0, 0, _no_template(data, path))
+        elif kind is None and ending in _NAMED and _holds_saved(data):
+            yield Found(path, Kind.SAVED, b"", named)
         elif kind is not None:
             yield Found(path, kind, data, named)
 
@@ -262,11 +289,11 @@ class Repository:
         inside = self._real.get(folder)
         if inside is None:
             inside = self._real[folder] = self._is_inside(folder)
-        if not inside or (os.path.islink(full) and not self._is_inside(full)):  # noqa: PTH114 - see _folder
+        if not inside or (self._tree.is_link(full) and not self._is_inside(full)):
             raise Unreadable("it is a link that leads out of the repository, so it is not read")
 
     def _is_inside(self, full: str) -> bool:
-        return (os.path.realpath(full) + "/").startswith(self._inside)
+        return (self._tree.real(full) + "/").startswith(self._inside)
 
     def _ignores(self, folder: str) -> Callable[[str, bool], bool]:
         """Return what says whether .gitignore files leave out a path: those of its folder, and above to the root."""
@@ -298,17 +325,19 @@ class Repository:
         if folder not in self._ignored:
             self._ignored[folder] = None
             path = folder + "/.gitignore"
-            if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113, PTH114 - see _folder
+            if self._tree.is_file(path) and not self._tree.is_link(path):
                 from pathspec import GitIgnoreSpec  # noqa: PLC0415 - where no file is there, nobody pays for it
 
                 try:
-                    lines = _read(path).decode("utf-8", "replace").splitlines()
+                    lines = self._tree.read(path).decode("utf-8", "replace").splitlines()
                     self._ignored[folder] = GitIgnoreSpec.from_lines(lines)
                 except (OSError, Unreadable, ValueError):
                     self._ignored[folder] = None
         return self._ignored[folder]
 
 
+ABSENT: Final = "there is no such file or folder"
+"""What is said of a path that is not there."""
 EPAC_FOLDER: Final = "/policyExemptions"
 """The folder in which each environment of EPAC has a folder of exemptions."""
 EPAC_ENDINGS: Final = frozenset({".json", ".jsonc", ".csv"})
@@ -317,7 +346,7 @@ EPAC_ENDINGS: Final = frozenset({".json", ".jsonc", ".csv"})
 
 def holds_epac(ending: str, data: bytes) -> bool:
     """Whether a file that is no template holds exemptions of EPAC, by its content."""
-    text = _plain(data[:200_000]).lower()
+    text = plain_bytes(data[:200_000]).lower()
     if ending == ".csv":
         header = text.partition(b"\n")[0]
         return b"exemptioncategory" in header and b"scope" in header
@@ -342,8 +371,8 @@ def kind_of(ending: str, data: bytes) -> Kind | None:
         return Kind.BICEP
     if ending == ".bicepparam":
         return Kind.BICEP_PARAMETERS
-    text = _plain(data)
-    if not text.lstrip(b" \t\r\n\xef\xbb\xbf")[:2].startswith((b"{", b"/")):
+    text = plain_bytes(data)
+    if not text.lstrip(SPACE)[:2].startswith((b"{", b"/")):
         return _bicep(text) if ending not in _NAMED else None
     found = _SCHEMA.search(text)
     if found:
@@ -363,48 +392,31 @@ def _bicep(text: bytes) -> Kind | None:
     return Kind.BICEP_PARAMETERS if found[0].lstrip().startswith(b"using") else Kind.BICEP
 
 
-def _plain(data: bytes) -> bytes:
-    """Return bytes in which ASCII texts can be looked for: those of UTF-16 and UTF-32 without their zero bytes."""
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-    return data.replace(b"\0", b"").lstrip(b"\xff\xfe") if wide else data
+def _holds_saved(data: bytes) -> bool:
+    if b"olicy" not in plain_bytes(data):  # as in most files
+        return False
+    from guardrails.files.saved import holds_exemptions  # noqa: PLC0415 - most folders have none
+
+    return holds_exemptions(data)
 
 
-def _no_template(data: bytes) -> str:
-    if b"policyassignmentid" in _plain(data).lower():
-        return "this is no template; to judge exemptions that were saved from Azure, use `exg judge`"
-    return "this is neither an ARM template or its parameters, nor Bicep"
+def _no_template(data: bytes, path: str) -> str:
+    from guardrails.files.saved import command_for  # noqa: PLC0415 - for what is no code only
+
+    return command_for(data, path) or "this is neither an ARM template or its parameters, nor Bicep"
 
 
-def _read(full: str, head: int = 0, most: int | None = None) -> bytes:
-    """Return the bytes of a plain file. Raises OSError, and Unreadable for what is no plain file or is too large.
-
-    Args:
-        full: its path.
-        head: how many bytes are looked at first: of a file that does not begin as JSON does, only these are returned.
-        most: how many bytes it may have; LARGEST if nobody says.
-    """
-    handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(f"it is {_special(status.st_mode)}, not a plain file")
-        first = file.read(head) if head else b""
-        if head and not _plain(first).lstrip(b" \t\r\n\xef\xbb\xbf").startswith((b"{", b"/")):
-            return first
-        most = LARGEST if most is None else most
-        if status.st_size > most:
-            raise Unreadable(f"it has {status.st_size:,} bytes; at most {most:,} are read")
-        return first + file.read(most)
-
-
-def _special(mode: int) -> str:
-    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
+def _is_folder(entry: Entry) -> bool:
     try:
         return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_own(entry: Entry) -> bool:
+    """Whether it is a folder by itself, and no link to one."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
 

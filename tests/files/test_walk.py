@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.files import walk
+from guardrails.files import tree, walk
 from guardrails.files.walk import Found, Kind, Repository, Trouble, Unreadable, kind_of, root_of
 
 TEMPLATE = (
@@ -122,7 +122,7 @@ def test_a_file_that_is_named_and_no_template_is_a_line(repo: Path) -> None:
     said = troubles(repo, repo / "a.txt", repo / "saved.json", repo / "none")
     assert said == {
         "a.txt": "this is neither an ARM template or its parameters, nor Bicep",
-        "saved.json": "this is no template; to judge exemptions that were saved from Azure, use `exg judge`",
+        "saved.json": "this is no code; if it is exemptions that were saved from Azure, use `exg judge saved.json`",
         "none": "there is no such file or folder",
     }
 
@@ -177,7 +177,7 @@ def test_special_files_are_not_opened(repo: Path) -> None:
 
 
 def test_what_is_too_large_is_a_line(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "LARGEST", 1_000)
+    monkeypatch.setattr(tree, "LARGEST", 1_000)
     write(repo, "big.bicep", "//" + "x" * 1_000)
     write(repo, "big.dat", "x" * 2_000)
     write(repo, "small.bicep")

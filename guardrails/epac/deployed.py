@@ -33,6 +33,7 @@ def managed(world: World) -> tuple[dict[str, Deployed], bool]:
     """
     settings = world.settings
     found: dict[str, Deployed] = {}
+    ours: dict[str, bool] = {}
     error = False
     for body in world.deployed:
         tenant = body.get("tenantId")
@@ -42,7 +43,9 @@ def managed(world: World) -> tuple[dict[str, Deployed], bool]:
         assignment = properties.get("policyAssignmentId")
         if not isinstance(assignment, str) or not isinstance(body.get("id"), str):
             raise Uncertain("a deployed exemption has no assignment")
-        if not _is_managed(assignment, world):
+        if assignment not in ours:
+            ours[assignment] = _is_managed(assignment, world)
+        if not ours[assignment]:
             continue
         error = error or _reads_with_error(properties.get("expiresOn"))
         found[body["id"].lower()] = Deployed(body["id"], assignment, _owner(properties, settings), properties)

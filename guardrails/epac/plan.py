@@ -131,6 +131,14 @@ class Item:
     skipped: tuple[str, ...] = ()
     reason: str = ""
 
+    def undecided(self) -> "Item":
+        """Return the same exemption, of which nothing is decided yet."""
+        return Item(
+            self.entry, None, self.id, self.name, self.scope, self.display_name, self.description, self.category,
+            self.expires_on, self.assignment_id, self.references, self.selectors, self.validation, self.metadata,
+            self.end,
+        )  # fmt: skip
+
 
 @dataclass(slots=True)
 class SecondRun:

@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,23 @@ class Run:
 
 def check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+    with _uncollected():
+        return _check(args, ruleset)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Have no garbage collected meanwhile: what is let go of goes by itself, and the rest is part of the answer."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _check(args: argparse.Namespace, ruleset: Ruleset) -> Run:
     here = Path.cwd()
     paths = [Path(os.path.abspath(here / path)) for path in args.paths]  # noqa: PTH100 - links stay links
     definitions = [Path(str(path).partition(EPAC_FOLDER)[0]) for path in paths if EPAC_FOLDER in str(path)]
@@ -206,14 +224,8 @@ class _Work:
 
 
 def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
-    """Check one part, and let go of what was read: it goes by itself, so nothing is to be collected."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return Batch(job).check(part)
-    finally:
-        if enabled:
-            gc.enable()
+    """Check one part, and let go of what was read."""
+    return Batch(job).check(part)
 
 
 def _processors() -> int:

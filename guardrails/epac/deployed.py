@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, text_date
@@ -154,12 +155,18 @@ RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "p
 def unreadable(values: Iterable[Any]) -> bool:
     """Whether EPAC's deploy step cannot read back a plan with these values: a key in them is empty or reserved."""
     for value in values:
+        kind = type(value)
+        if kind is str:
+            continue
         if isinstance(value, dict):
-            lower = [key.lower() for key in value]
-            if "" in lower or RESERVED.intersection(lower) or len(set(lower)) < len(lower):
+            if _unreadable(tuple(value)) or unreadable(value.values()):
                 return True
-            if unreadable(value.values()):
-                return True
-        elif isinstance(value, list) and unreadable(value):
+        elif kind is list and unreadable(value):
             return True
     return False
+
+
+@lru_cache(maxsize=256)  # the metadata of one file have mostly the same keys
+def _unreadable(keys: tuple[str, ...]) -> bool:
+    lower = [key.lower() for key in keys]
+    return "" in lower or bool(RESERVED.intersection(lower)) or len(set(lower)) < len(lower)

@@ -206,5 +206,5 @@ class EpacPlan:
 def sent(value: Any) -> Any:
     """Return a value as EPAC sends it: without what is null in objects."""
     if isinstance(value, dict):
-        return {key: sent(one) for key, one in value.items() if one is not None}
+        return {key: one if type(one) is str else sent(one) for key, one in value.items() if one is not None}
     return [sent(one) for one in value] if isinstance(value, list) else value

@@ -82,9 +82,9 @@ class Planner:
         Call it for a plan that is deployed: then all else that a run looks at is as it was, and comes out as it did.
         """
         next_ = Planner(self._files, world, self._cells)
-        next_._orphans, next_._expired, next_._count_doubt = self._orphans, self._expired, self._count_doubt  # noqa: SLF001 - one of its own
-        next_._repeat(self._made)  # noqa: SLF001
-        return next_._plan  # noqa: SLF001
+        next_._orphans, next_._expired, next_._count_doubt = self._orphans, self._expired, self._count_doubt
+        next_._repeat(self._made)
+        return next_._plan
 
     def _repeat(self, made: Sequence[_Made]) -> None:
         self._look_at_deployed()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from guardrails.check.answer import Judged, Placed
@@ -69,15 +70,16 @@ def add_duplicates(
 def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Ruleset) -> Iterator[_Listed]:
     """Yield those that may repeat another: of one assignment, at or above its scope; or not known whole. Quick."""
     named = [_assignment(one) for one in some]
+    ids = [(key, one.id) for one, key in zip(some, named, strict=True) if key]
+    ids += [(key_of(one.assignment_id), one.id.text) for one in others]
+    counts = Counter(key for key, _ in ids)
     scopes: dict[str, list[str]] = {}
+    for assigned, identity in ids:
+        if counts[assigned] > 1:
+            scopes.setdefault(assigned, []).append(_scope(identity))
+    near = {assigned: _near(found) for assigned, found in scopes.items()}
     for one, key in zip(some, named, strict=True):
-        if key:
-            scopes.setdefault(key, []).append(_scope(one.id))
-    for other in others:
-        scopes.setdefault(key_of(other.assignment_id), []).append(_scope(other.id.text))
-    near = {key: _near(listed) for key, listed in scopes.items()}
-    for one, key in zip(some, named, strict=True):
-        if key is None or _scope(one.id) in near[key]:
+        if key is None or (counts[key] > 1 and _scope(one.id) in near[key]):
             identity, properties = one.at_now or (one.id, one.properties)
             try:
                 exemption = seen(identity, properties, ruleset.names).exemption
@@ -86,6 +88,7 @@ def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Rulese
             yield _Listed(one, exemption, _doubt(exemption))
 
 
+@lru_cache(maxsize=4096)
 def _scope(identity: str) -> str:
     """Return the scope of an exemption in lower case, with a slash at its end; "" where its id is not plain."""
     found = _PLAIN.fullmatch(identity.lower())
@@ -94,8 +97,6 @@ def _scope(identity: str) -> str:
 
 def _near(scopes: Sequence[str]) -> Collection[str]:
     """Return those of the scopes of one assignment's exemptions at, above or below which another exemption is."""
-    if len(scopes) < 2:
-        return ()
     counts = Counter(scopes)
     if not all(one.startswith("/subscriptions/") for one in counts):
         return counts  # only the tree says what is below a management group

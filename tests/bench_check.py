@@ -1,7 +1,8 @@
 """The figures of `check`, side by side with what it is measured against, in turns, so that both share the noise.
 
-python -m tests.bench_check             all of them
-python -m tests.bench_check parse DIR   the parsers alone, on the files of a folder
+`tests/bench_read.py` has the programs that only read the files.
+
+python -m tests.bench_check
 """
 
 import json
@@ -13,9 +14,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sandbox.stack import ROOT
+from tests import bench_epac
 
 BUILD: Final = ROOT / "build" / "bench-check"
 FILES: Final = 1_000
@@ -111,36 +113,46 @@ def furnish(folder: Path, files: int, exemptions: int) -> None:
         (place / name).write_text(made(number, exemptions // files), encoding="utf-8")
 
 
-def parse_alone(folder: Path) -> None:
-    """Parse every file with tree-sitter or json, and do nothing with it."""
-    import tree_sitter_bicep  # noqa: PLC0415 - imported where it is timed, as check does
-    from tree_sitter import Language, Parser  # noqa: PLC0415
-
-    parser = Parser(Language(tree_sitter_bicep.language()))
-    for path in sorted(folder.rglob("*")):
-        if path.suffix == ".bicep":
-            parser.parse(path.read_bytes())
-        elif path.suffix == ".json":
-            json.loads(path.read_bytes())
-
-
 def against_parsing() -> Iterator[tuple[str, float, str]]:
     """Compare with the parsers alone: 10,000 exemptions in 1,000 files."""
     folder = BUILD / "many"
     furnish(folder, FILES, EXEMPTIONS)
-    commands = {
-        "parse": [sys.executable, "-m", "tests.bench_check", "parse", str(folder)],
-        "check": [sys.executable, "-m", "guardrails", "check", str(folder), "--deploy-to", _GROUP],
-    }
-    runs: dict[str, list[tuple[float, float]]] = {work: [] for work in commands}
+    ours, theirs = _in_turns([str(folder), "--deploy-to", _GROUP], ["parse", str(folder)])
+    yield "check_parse_seconds", theirs.seconds, "s"
+    yield "check_seconds", ours.seconds, "s"
+    yield "check_vs_parse", ours.seconds / theirs.seconds, "times"
+    yield "check_mib", ours.mib, "MiB"
+
+
+def against_reading() -> Iterator[tuple[str, float, str]]:
+    """Compare with reading the files of EPAC: 10,000 entries in 100 files, with a tree of 2,000 scopes."""
+    folder = BUILD / "epac"
+    ours, theirs = _in_turns(bench_epac.furnish(folder), ["epac", str(folder)])
+    yield "check_epac_read_seconds", theirs.seconds, "s"
+    yield "check_epac_seconds", ours.seconds, "s"
+    yield "check_epac_vs_read", ours.seconds / theirs.seconds, "times"
+    yield "check_epac_mib", ours.mib, "MiB"
+
+
+class _Taken(NamedTuple):
+    """The median of some runs, and the most memory that any took."""
+
+    seconds: float
+    mib: float
+
+
+def _in_turns(check: Sequence[str], read: Sequence[str]) -> tuple[_Taken, _Taken]:
+    """Run `check`, and the program that only reads, in turns; return what each took. They get these arguments."""
+    commands = (
+        [sys.executable, "-m", "guardrails", "check", *check],
+        [sys.executable, str(ROOT / "tests" / "bench_read.py"), *read],
+    )
+    runs: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
     for _ in range(RUNS):
-        for work, command in commands.items():
-            runs[work].append(_measured(command))
-    seconds = {work: statistics.median(one for one, _ in done) for work, done in runs.items()}
-    yield "check_parse_seconds", seconds["parse"], "s"
-    yield "check_seconds", seconds["check"], "s"
-    yield "check_vs_parse", seconds["check"] / seconds["parse"], "times"
-    yield "check_mib", max(mib for _, mib in runs["check"]), "MiB"
+        for done, command in zip(runs, commands, strict=True):
+            done.append(_measured(command))
+    ours, theirs = (_Taken(statistics.median(one for one, _ in done), max(mib for _, mib in done)) for done in runs)
+    return ours, theirs
 
 
 def starting() -> Iterator[tuple[str, float, str]]:
@@ -231,14 +243,11 @@ def _compiled() -> dict[str, str]:
 def figures() -> Iterator[tuple[str, float, str]]:
     """Yield all of them."""
     yield from against_parsing()
+    yield from against_reading()
     yield from starting()
     yield from against_checkov()
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["parse", folder]:
-            parse_alone(Path(folder))
-        case _:
-            for figure, value, unit in figures():
-                print(f"bench {figure} {value:.3f} {unit}", flush=True)
+    for figure, value, unit in figures():
+        print(f"bench {figure} {value:.3f} {unit}", flush=True)

@@ -50,7 +50,8 @@ def plain(text: object, limit: int) -> str:
     """
     whole = text if isinstance(text, str) else str(text)
     read = whole[: limit * 4 + 64]  # a stranger's 100 KB is not walked through for 200 characters
-    if not (read.isascii() and read.isprintable()):
+    body = read.removesuffix(ELLIPSIS)  # what was cut before is cut again
+    if not (body.isascii() and body.isprintable()):
         read = unicodedata.normalize("NFC", _visible(read))
     read = " ".join(read.split())
     if len(read) <= limit and len(whole) <= limit * 4 + 64:

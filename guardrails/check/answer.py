@@ -133,8 +133,12 @@ class Judged:
     @property
     def verdict(self) -> Verdict:
         """Violation if a rule found one, else Unknown if a rule is unknown, else pass."""
-        found = {one.finding.status for one in self.findings}
-        return next((one for one in (Verdict.VIOLATION, Verdict.UNKNOWN) if one in found), Verdict.PASS)
+        if not self.findings:
+            return Verdict.PASS
+        for one in self.findings:
+            if one.finding.status is Verdict.VIOLATION:
+                return Verdict.VIOLATION
+        return Verdict.UNKNOWN
 
     @property
     def label(self) -> str:
@@ -272,10 +276,13 @@ class Answer:
         """
         if self.errors or self.refused:
             return 2
-        found = [placed.finding for _, placed in self.findings]
-        if any(one.status is Verdict.VIOLATION and one.severity.rank <= fail_on.rank for one in found):
-            return 1
-        unknown = any(one.status is Verdict.UNKNOWN for one in found)
+        unknown = False
+        for _, placed in self.findings:
+            one = placed.finding
+            if one.status is Verdict.UNKNOWN:
+                unknown = True
+            elif one.severity.rank <= fail_on.rank:
+                return 1
         unknown = unknown or any(one.outcome is Outcome.UNKNOWN for one in self.deployments)
         return 3 if strict and unknown else 0
 

@@ -52,6 +52,11 @@ class AzureObjects:
 
         return Assignments(body for key, body in self.objects.items() if _POLICY.search(key))
 
+    @cached_property
+    def _found(self) -> dict[str, Assignment | Gone | Unread]:
+        """An assignment's id, as an exemption spells it -> what the files say of it. Most are asked for often."""
+        return {}
+
     def assignment(self, assignment_id: str, *, makes_assignments: bool) -> Assignment | Gone | Unread:
         """Return what is known of an assignment.
 
@@ -65,8 +70,11 @@ class AzureObjects:
             if not self.complete:
                 return NOT_GIVEN
             return _MADE_HERE if makes_assignments else Gone()
-        found = self._assignments.find(assignment_id)
-        return Unread(found.reason.replace("--assignments", "--azure")) if isinstance(found, Unread) else found
+        if assignment_id not in self._found:
+            found = self._assignments.find(assignment_id)
+            known = Unread(found.reason.replace("--assignments", "--azure")) if isinstance(found, Unread) else found
+            self._found[assignment_id] = known
+        return self._found[assignment_id]
 
     def policies(self, ids: Iterable[str]) -> PoliciesById:
         """Return what is known of policies, for each of these ids in lower case."""

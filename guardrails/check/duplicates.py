@@ -4,22 +4,28 @@ Of two that overlap, the later one in the code is reported; those in Azure were 
 id, is compared once however many deployments make it.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.partial import comparable, seen
 from guardrails.decisions.assess import assess
+from guardrails.decisions.overlap import sites
 from guardrails.errors import Permanent
 from guardrails.evaluation.values import Place, Value
+from guardrails.exemption.applies import Chain
 from guardrails.exemption.facts import Facts, Overlap, Planned, Together, Unread
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.ruleset.model import Ruleset
 
 RULE = "duplicate"
+_PLAIN = re.compile(r"(/[a-z0-9._()/-]+/)providers/microsoft\.authorization/policyexemptions/[^/]+")
 
 
 @dataclass(slots=True)
@@ -62,18 +68,42 @@ def add_duplicates(
 
 
 def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Ruleset) -> Iterator[_Listed]:
-    """Yield those that may repeat another: of one assignment with it, or not known whole. Quick for all others."""
+    """Yield those that may repeat another: of one assignment, at or above its scope; or not known whole. Quick."""
     named = [_assignment(one) for one in some]
-    counts = Counter(key for key in named if key)
-    counts.update(key_of(one.assignment_id) for one in others)
+    ids = [(key, one.id) for one, key in zip(some, named, strict=True) if key]
+    ids += [(key_of(one.assignment_id), one.id.text) for one in others]
+    counts = Counter(key for key, _ in ids)
+    scopes: dict[str, list[str]] = {}
+    for assigned, identity in ids:
+        if counts[assigned] > 1:
+            scopes.setdefault(assigned, []).append(_scope(identity))
+    near = {assigned: _near(found) for assigned, found in scopes.items()}
     for one, key in zip(some, named, strict=True):
-        if key is None or counts[key] > 1:
+        if key is None or (counts[key] > 1 and _scope(one.id) in near[key]):
             identity, properties = one.at_now or (one.id, one.properties)
             try:
                 exemption = seen(identity, properties, ruleset.names).exemption
             except Permanent:  # it is no exemption at all, which was said
                 continue
             yield _Listed(one, exemption, _doubt(exemption))
+
+
+@lru_cache(maxsize=4096)
+def _scope(identity: str) -> str:
+    """Return the scope of an exemption in lower case, with a slash at its end; "" where its id is not plain."""
+    found = _PLAIN.fullmatch(identity.lower())
+    return found[1] if found else ""
+
+
+def _near(scopes: Sequence[str]) -> Collection[str]:
+    """Return those of the scopes of one assignment's exemptions at, above or below which another exemption is."""
+    counts = Counter(scopes)
+    if not all(one.startswith("/subscriptions/") for one in counts):
+        return counts  # only the tree says what is below a management group
+    found = {one for one, count in counts.items() if count > 1}
+    for one, above in sites(counts):
+        found.update((one, *above) if above else ())
+    return found
 
 
 def _assignment(one: Judged) -> str | None:
@@ -118,13 +148,12 @@ def _looked(
 ) -> Sequence[tuple[Exemption, Together]]:
     if len(some) < 2:
         return ()
-    from guardrails.ports import Surroundings  # noqa: PLC0415 - most code has no two exemptions to compare
-    from guardrails.report.overlaps import PendingOverlaps  # noqa: PLC0415
+    from guardrails.report.overlaps import PendingOverlaps  # noqa: PLC0415 - most code has no two to compare
 
     def assignment(identity: str) -> object:
         return azure.assignment(identity, makes_assignments=makes_assignments)
 
-    around = Surroundings({}, {}, above=azure.above, in_order=False)
+    around = _Around(azure.above)
     pending = PendingOverlaps(ruleset, around, assignment, now)  # type: ignore[arg-type]
     by_container: dict[str, list[Exemption]] = {}
     for one in some:
@@ -133,6 +162,13 @@ def _looked(
     for group in by_container.values():
         done += pending.take(group)
     return [*done, *pending.rest()]
+
+
+class _Around(NamedTuple):
+    """The tree. `in_order`: the exemptions come as the code has them."""
+
+    above: Mapping[str, Chain]
+    in_order: bool = False
 
 
 def _with_places(overlap: Overlap | Unread, places: Mapping[str, Place]) -> Overlap | Unread:

@@ -1,21 +1,23 @@
 """A plan of EPAC in the form of a check's answer: exemptions to judge, and the deployment. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from guardrails.check.answer import Deployment, Done, Judged, Planning
-from guardrails.epac.entries import EpacFile
+from guardrails.check.judge import Risky
+from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.instants import NetDate
 from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message
 from guardrails.epac.schema import verdict
 from guardrails.epac.world import Environment
-from guardrails.evaluation.expressions import Literal, Member, Object
 from guardrails.evaluation.plan import Outcome, PlannedExemption
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import NOWHERE, Unknown, Value
+from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
 
 FORMAT: Final = "epac"
 _VERSIONS: Final = {"AzureUSGovernment": "2024-12-01-preview"}
+_NO_RISKS: Final[Mapping[str, Place]] = {}
 _VERSION: Final = "2022-07-01-preview"
 _BY_PRINCIPAL: Final = frozenset(("userprincipalid", "groupprincipalid"))
 _TARGETS: Final = (
@@ -24,8 +26,8 @@ _TARGETS: Final = (
 )  # fmt: skip
 
 
-def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tuple[Judged, PlannedExemption]:
-    """Return what an entry makes: what is printed of it, and what the rules look at."""
+def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tuple[Judged, PlannedExemption, Risky]:
+    """Return what an entry makes: what is printed of it, what the rules look at, and where its properties are."""
     deployed = _deployed(item, plan)
     version = _version(item, environment)
     properties = _properties(item)
@@ -35,11 +37,10 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
         FORMAT, place, (), deployed, item.entry.number, None, item.id, item.scope, item.name, version, properties,
         done=done,
     )  # fmt: skip
-    body = Object([*_members(item, properties)], place)
     planned = PlannedExemption(
-        place, (), deployed, item.id, item.scope, item.name, version, properties, body, item.entry.number
+        place, (), deployed, item.id, item.scope, item.name, version, properties, None, item.entry.number
     )
-    return judged, planned
+    return judged, planned, Risky((), _NO_RISKS, partial(_place_of, item.entry, properties))
 
 
 def _deployed(item: Item, plan: EpacPlan) -> bool | None:
@@ -86,21 +87,22 @@ def _properties(item: Item) -> Value:
 def _sent(value: Any) -> Any:
     """Return a value as EPAC sends it: without nulls in objects, with dates as texts."""
     kind = type(value)
-    if kind is str:
-        return value
     if isinstance(value, dict):
-        return {key: _sent(one) for key, one in value.items() if one is not None}
+        return {key: one if type(one) is str else _sent(one) for key, one in value.items() if one is not None}
     if kind is list:
         return [_sent(one) for one in value]
     return str(value) if kind is NetDate else value
 
 
-def _members(item: Item, properties: Value) -> Iterator[Member]:
-    entry = item.entry
-    target = next((name for name in _TARGETS if (entry.fields or {}).get(name) not in (None, "")), _TARGETS[0])
-    for name in properties:
-        place = entry.place_of(target if name == "policyAssignmentId" else name)
-        yield Member(name, Literal(None, place), place)
+def _place_of(entry: Entry, properties: Value, pointer: str) -> Place:
+    """Return where a property is written, by a JSON pointer to it or into it; the entry's place where it is not."""
+    name = pointer[1:].partition("/")[0]
+    if name not in properties:
+        return entry.place
+    if name == "policyAssignmentId":
+        fields = entry.fields or {}
+        name = next((target for target in _TARGETS if fields.get(target) not in (None, "")), _TARGETS[0])
+    return entry.place_of(name)
 
 
 def deployment_of(files: Sequence[EpacFile], plan: EpacPlan, paths: Sequence[str]) -> Deployment:

@@ -34,6 +34,7 @@ _CORRECTIONS: Final[Mapping[str, str]] = {
     str(Said.NOT_APPLICABLE): "a scope below the assignment, without prefix and without a slash at its end",
     str(Said.NO_RESOURCE): "the id of a resource that exists",
 }
+_KEYS: Final = frozenset(FIELDS)
 _UNION: Final = (*FIELDS, "assignmentReferenceId")
 
 
@@ -219,7 +220,7 @@ def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
     """Yield what is passed over of an entry, and what is read otherwise than written."""
     item = items[0] if items else None
     for name in entry.fields or () if not entry.is_table else ():
-        if name not in FIELDS:
+        if name not in _KEYS:
             meant = next(iter(nearest(name, FIELDS)), "")
             missing = bool(meant) and blank(_get(entry, meant))
             rule = _END if missing and meant == "expiresOn" else _IGNORED
@@ -239,21 +240,24 @@ def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
 
 
 def _ends(entry: Entry, item: Item | None) -> Iterator[Found]:
-    said = _get(entry, "expiresOn")
-    place, at = entry.place_of("expiresOn"), "/properties/expiresOn"
+    said, at = _get(entry, "expiresOn"), "/properties/expiresOn"
     if isinstance(said, NetDate):
         if said.kind is Kind.LOCAL and said.offset != 0:
+            place = entry.place_of("expiresOn")
             text = "EPAC compares an end with an offset in the time zone of its runner: it is off by that offset"
             yield Found(_risk(_RUNNER, text, _in_utc(said)), place, item, entry.number, at=at)
         return
     found = _NUMBERS.fullmatch(said) if isinstance(said, str) else None
-    if found and found[1] != found[3] and int(found[1]) <= 12 and int(found[3]) <= 12:
+    if found is None:
+        return
+    place = entry.place_of("expiresOn")
+    if found[1] != found[3] and int(found[1]) <= 12 and int(found[3]) <= 12:
         text = "the culture of EPAC's runner says which number of this end is the month"
         yield Found(_risk(_RUNNER, text, "YYYY-MM-DDTHH:MM:SSZ", {"expiresOn": said}), place, item, entry.number, at=at)
-    elif found and item and item.action is Action.REFUSED and item.reason == str(Said.DATE):
+    elif item and item.action is Action.REFUSED and item.reason == str(Said.DATE):
         text = "the culture of EPAC's runner says whether this end is a date"
         yield Found(_risk(_RUNNER, text, "YYYY-MM-DDTHH:MM:SSZ", {"expiresOn": said}), place, item, entry.number, at=at)
-    if found and len(found[4]) == 2 and item and item.end:
+    if len(found[4]) == 2 and item and item.end:
         text = f"EPAC reads this end as {item.end}"
         yield Found(_risk(_END, text, "a year of four digits", {"expiresOn": said}), place, item, entry.number, at=at)
 

@@ -224,13 +224,13 @@ class EpacRun:
         by_item: dict[int, Judged] = {}
         tracing = self._tracing(deployment, options, (first, settings), (environment, given.plans_assignments))
         for item in planned.items:
-            judged, exemption = judged_of(item, planned, environment)
+            judged, exemption, risky = judged_of(item, planned, environment)
             judged.trace = tracing(item)
             made.judged.append((judged, azure))
             by_item[id(item)] = judged
             if judged.deployed is not False:
                 candidates.append(
-                    Candidate(judged, exemption, judged.properties, judged.id, options.next_run, azure, now)
+                    Candidate(judged, exemption, judged.properties, judged.id, options.next_run, azure, now, risky)
                 )
         problems = judge_all(candidates, job.ruleset, makes_assignments=job.makes_assignments)
         made.errors += [Problem(*one.place, message) for one, message in problems]

@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,8 +91,25 @@ class Compared:
     past: bool
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Have no garbage collected meanwhile: what is let go of goes by itself, and the rest is part of the answer."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None = None) -> Run:
     """Check what the arguments name. Raises Misconfigured for options that make no sense."""
+    with _uncollected():
+        return _check(args, ruleset, compared)
+
+
+def _check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None) -> Run:
     paths, root = paths_of(args)
     repository = Repository(root, compared.tree if compared else DISK)
     if compared:
@@ -239,14 +257,8 @@ class _Work:
 
 
 def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
-    """Check one part, and let go of what was read: it goes by itself, so nothing is to be collected."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return Batch(job).check(part)
-    finally:
-        if enabled:
-            gc.enable()
+    """Check one part, and let go of what was read."""
+    return Batch(job).check(part)
 
 
 def _processors() -> int:

@@ -5,6 +5,7 @@ obeys: no line begins as a workflow command of GitHub does.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -159,7 +160,8 @@ def evidence_text(evidence: Any) -> str:
 def summary(answer: Answer) -> list[str]:
     """Return the sums, a sentence each."""
     judged = [one for one in answer.exemptions if one.deployed is not False]
-    counts = {verdict: sum(one.verdict is verdict for one in judged) for verdict in Verdict}
+    counted = Counter(one.verdict for one in judged)
+    counts = {verdict: counted[verdict] for verdict in Verdict}
     refused = len(answer.refused)
     unknown = sum(one.outcome is Outcome.UNKNOWN for one in answer.deployments)
     parts = [
@@ -173,7 +175,7 @@ def summary(answer: Answer) -> list[str]:
         parts.append(f"{excluded} excluded by the ruleset")
     if answer.errors:
         parts.append(f"{number_of(len(answer.errors), 'file')} not read")
-    lacking = sum(map(lacks_assignment, (placed for _, placed in answer.findings)))
+    lacking = sum(sum(map(lacks_assignment, one.findings)) for one in answer.exemptions)
     more = (
         f"{number_of(lacking, 'finding')} unknown because the assignment is not known: give it with --azure, or use"
         " --online"

@@ -118,10 +118,17 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
     shared = _Shared()
     for rules, some in groups.values():
         for bound in rules:
-            for findings, exemption, facts in some:
-                if isinstance(bound, Alternatives):
+            if isinstance(bound, Alternatives):
+                for findings, exemption, facts in some:
                     findings.extend(_finding(*one) for one in _strictest(bound, exemption, facts))
-                elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
+                continue
+            check, options = bound.rule.check, bound.options
+            for findings, exemption, facts in some:
+                try:
+                    outcome: object = check(exemption, facts, options)
+                except Exception as error:  # noqa: BLE001 - as in `_outcome`, which is too slow a call here
+                    outcome = _unknown(error)
+                if outcome is not PASS:
                     made = shared(bound, outcome) if isinstance(outcome, Unknown) else _finding(bound, outcome)
                     findings.append(made)
     return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]

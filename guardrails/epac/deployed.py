@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, text_date
@@ -33,6 +34,7 @@ def managed(world: World) -> tuple[dict[str, Deployed], bool]:
     """
     settings = world.settings
     found: dict[str, Deployed] = {}
+    ours: dict[str, bool] = {}
     error = False
     for body in world.deployed:
         tenant = body.get("tenantId")
@@ -42,7 +44,9 @@ def managed(world: World) -> tuple[dict[str, Deployed], bool]:
         assignment = properties.get("policyAssignmentId")
         if not isinstance(assignment, str) or not isinstance(body.get("id"), str):
             raise Uncertain("a deployed exemption has no assignment")
-        if not _is_managed(assignment, world):
+        if assignment not in ours:
+            ours[assignment] = _is_managed(assignment, world)
+        if not ours[assignment]:
             continue
         error = error or _reads_with_error(properties.get("expiresOn"))
         found[body["id"].lower()] = Deployed(body["id"], assignment, _owner(properties, settings), properties)
@@ -151,12 +155,18 @@ RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "p
 def unreadable(values: Iterable[Any]) -> bool:
     """Whether EPAC's deploy step cannot read back a plan with these values: a key in them is empty or reserved."""
     for value in values:
+        kind = type(value)
+        if kind is str:
+            continue
         if isinstance(value, dict):
-            lower = [key.lower() for key in value]
-            if "" in lower or RESERVED.intersection(lower) or len(set(lower)) < len(lower):
+            if _unreadable(tuple(value)) or unreadable(value.values()):
                 return True
-            if unreadable(value.values()):
-                return True
-        elif isinstance(value, list) and unreadable(value):
+        elif kind is list and unreadable(value):
             return True
     return False
+
+
+@lru_cache(maxsize=256)  # the metadata of one file have mostly the same keys
+def _unreadable(keys: tuple[str, ...]) -> bool:
+    lower = [key.lower() for key in keys]
+    return "" in lower or bool(RESERVED.intersection(lower)) or len(set(lower)) < len(lower)

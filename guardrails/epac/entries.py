@@ -1,6 +1,6 @@
 """What was read of EPAC's exemption files: entries with the places of their fields. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,6 +8,29 @@ from guardrails.evaluation.values import Place
 
 FIRST_OF_TABLE: Final = 2
 """EPAC numbers a table's header 1, and so its first record 2; entries of JSON count from 0."""
+
+
+class Places(Mapping[str, Place]):
+    """The places of fields, found where somebody asks for one.
+
+    Args:
+        offsets: gives name of a field -> its offset in the file.
+        place: gives the place of an offset.
+    """
+
+    __slots__ = ("_offsets", "_place")
+
+    def __init__(self, offsets: Callable[[], Mapping[str, int]], place: Callable[[int], Place]) -> None:
+        self._offsets, self._place = offsets, place
+
+    def __getitem__(self, name: str) -> Place:
+        return self._place(self._offsets()[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._offsets())
+
+    def __len__(self) -> int:
+        return len(self._offsets())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +55,10 @@ class Entry:
 
     def place_of(self, name: str) -> Place:
         """Return where a field is, or the entry where it has none."""
-        return self.places.get(name, self.places.get(name.lower(), self.place) if self.is_table else self.place)
+        places = self.places
+        if name in places:
+            return places[name]
+        return places.get(name.lower(), self.place) if self.is_table else self.place
 
 
 @dataclass(frozen=True, slots=True)

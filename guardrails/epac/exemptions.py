@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from guardrails.epac.entries import Entry
 from guardrails.epac.plan import Action, Item, Said
-from guardrails.epac.powershell import blank, json_text, length
+from guardrails.epac.powershell import blank, collides, json_text, length
 from guardrails.epac.rows import Row, Wanted
 from guardrails.epac.targets import Meant, Target
 from guardrails.epac.uncertain import Uncertain
@@ -70,11 +70,10 @@ def references_of(row: Row, target: Target, meant: Meant) -> tuple[list[Any], st
         raise Uncertain("what EPAC makes of reference ids that are no texts is not known")
     if target.unchecked:
         return ([] if isinstance(said, str) else [*said]), None, []
-    known = {one.lower() for one in meant.references}
     faults = [
         Said.REFERENCE_FORM if one.startswith("policyDefinitions/") else Said.REFERENCE_UNKNOWN
         for one in ([said] if isinstance(said, str) else said)
-        if one.lower() not in known
+        if one.lower() not in meant.known
     ]
     return [said] if isinstance(said, str) else [*said], json_text(said), faults
 
@@ -99,6 +98,8 @@ def metadata_of(
     compared = {**row.metadata, "pacOwnerId": settings.owner, "epacMetadata": own}
     compared.setdefault("deployedBy", settings.deployed_by)
     names = _key_names(compared)
+    if not collides(names):
+        return compared, {name: compared.get(name) for name in names}
     written: dict[str, Any] = {}
     for name in names:
         for key in [key for key in written if key.lower() == name.lower()]:

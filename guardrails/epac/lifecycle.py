@@ -7,7 +7,7 @@ from typing import Any
 from guardrails.epac.entries import EpacFile
 from guardrails.epac.instants import Kind, NetDate
 from guardrails.epac.plan import Action, EpacPlan, Item, SecondRun, sent
-from guardrails.epac.planner import Rows, plan_once
+from guardrails.epac.planner import Planner
 from guardrails.epac.rows import Cells
 from guardrails.epac.world import World
 from guardrails.evaluation.plan import Outcome
@@ -15,10 +15,10 @@ from guardrails.evaluation.plan import Outcome
 
 def plan(files: Sequence[EpacFile], world: World, cells: Cells) -> EpacPlan:
     """Return the plan of a run, with what the run after it would plan."""
-    rows: Rows = {}
-    made = plan_once(files, world, cells, rows)
+    run = Planner(files, world, cells)
+    made = run.plan()
     if made.outcome is Outcome.DEPLOYS and made.deletes is not None:
-        made.second = second_run(plan_once(files, after(made, world), cells, rows))
+        made.second = second_run(run.again(after(made, world)))
     elif made.outcome is Outcome.REFUSED:
         made.second = SecondRun(Outcome.REFUSED)
     return made

@@ -131,6 +131,14 @@ class Item:
     skipped: tuple[str, ...] = ()
     reason: str = ""
 
+    def undecided(self) -> "Item":
+        """Return the same exemption, of which nothing is decided yet."""
+        return Item(
+            self.entry, None, self.id, self.name, self.scope, self.display_name, self.description, self.category,
+            self.expires_on, self.assignment_id, self.references, self.selectors, self.validation, self.metadata,
+            self.end,
+        )  # fmt: skip
+
 
 @dataclass(slots=True)
 class SecondRun:
@@ -198,5 +206,5 @@ class EpacPlan:
 def sent(value: Any) -> Any:
     """Return a value as EPAC sends it: without what is null in objects."""
     if isinstance(value, dict):
-        return {key: sent(one) for key, one in value.items() if one is not None}
+        return {key: one if type(one) is str else sent(one) for key, one in value.items() if one is not None}
     return [sent(one) for one in value] if isinstance(value, list) else value

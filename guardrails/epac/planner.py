@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from guardrails.epac.deployed import Deployed, Now, differences, managed, unreadable
 from guardrails.epac.entries import Entry, EpacFile
@@ -26,29 +26,31 @@ _CHILDREN: Final = frozenset((
 """Types of child resources that EPAC looks for, in lower case."""
 
 
-type Rows = dict[int, Row | Uncertain]
-"""id() of an entry -> the entry as it is read, or why that is not known: the same in each run."""
+class _Made(NamedTuple):
+    """An exemption that comes of an entry, before what is deployed is looked at.
+
+    `wanted`: its metadata as EPAC compares them; `missing`: its resource does not exist.
+    """
+
+    item: Item
+    row: Row
+    wanted: Mapping[str, Any]
+    missing: bool
 
 
-def plan_once(files: Sequence[EpacFile], world: World, cells: Cells, rows: Rows) -> EpacPlan:
-    """Return the plan of one run.
+class Planner:
+    """One run. What an entry leaves to the next ones is here: ids taken, resources asked for, roles seen.
 
     Args:
         files: those of the environment's folder that EPAC reads, in its order.
         cells: reads the JSON in cells of tables.
-        rows: what an earlier run has read of the entries; this one adds the others.
     """
-    return _Planner(files, world, cells, rows).plan()
 
-
-class _Planner:
-    """One run. What an entry leaves to the next ones is here: ids taken, resources asked for, roles seen."""
-
-    def __init__(self, files: Sequence[EpacFile], world: World, cells: Cells, rows: Rows) -> None:
+    def __init__(self, files: Sequence[EpacFile], world: World, cells: Cells) -> None:
         self._files = files
         self._world = world
         self._cells = cells
-        self._rows = rows
+        self._made: list[_Made] = []
         self._targets = Targets(world)
         self._plan = EpacPlan(Outcome.DEPLOYS)
         self._taken: set[str] = set()
@@ -73,6 +75,26 @@ class _Planner:
             self._file(file)
         self._finish()
         return self._plan
+
+    def again(self, world: World) -> EpacPlan:
+        """Return what a run plans after this one, in a world that differs in what is deployed alone.
+
+        Call it for a plan that is deployed: then all else that a run looks at is as it was, and comes out as it did.
+        """
+        next_ = Planner(self._files, world, self._cells)
+        next_._orphans, next_._expired, next_._count_doubt = self._orphans, self._expired, self._count_doubt
+        next_._repeat(self._made)
+        return next_._plan
+
+    def _repeat(self, made: Sequence[_Made]) -> None:
+        self._look_at_deployed()
+        for one in made:
+            if self._end:
+                break
+            item = one.item.undecided()
+            self._act(item, one.row, one.wanted, missing=one.missing)
+            self._plan.items.append(item)
+        self._finish()
 
     def _look_at_deployed(self) -> None:
         world = self._world
@@ -163,14 +185,10 @@ class _Planner:
             self._wanted(row, wanted, target)
 
     def _row(self, entry: Entry) -> Row | Uncertain:
-        found = self._rows.get(id(entry))
-        if found is None:
-            try:
-                found = read_row(entry, self._world.runner, self._cells)
-            except Uncertain as doubt:
-                found = doubt
-            self._rows[id(entry)] = found
-        return found
+        try:
+            return read_row(entry, self._world.runner, self._cells)
+        except Uncertain as doubt:
+            return doubt
 
     def _say_expired(self, row: Row) -> None:
         expired = self._is_expired(row)
@@ -312,6 +330,8 @@ class _Planner:
     def _applicable(self, row: Row, target: Target, container: str, *, valid: bool) -> Sequence[Meant]:
         """Return the assignments that apply at a scope, numbered where several have one name."""
         found = [one for one in target.meant if valid and self._applies(one, container)]
+        if len(found) < 2:
+            return found
         names = [one.name.lower() for one in found]
         counts: dict[str, int] = {}
         for at, one in enumerate(found):
@@ -346,9 +366,10 @@ class _Planner:
         item = item_of(row, scope, None, "")
         faults = name_item(item, row, postfix, target, meant)
         item.assignment_id = meant.id
-        if str(item.id).lower() in self._taken:
+        key = str(item.id).lower()
+        if key in self._taken:
             faults.append(Said.TWICE)
-        self._taken.add(str(item.id).lower())
+        self._taken.add(key)
         references, text, more = references_of(row, target, meant)
         faults += more
         if Said.REFERENCE_FORM in more:
@@ -365,6 +386,7 @@ class _Planner:
             return
         item.references = references
         wanted, item.metadata = metadata_of(row, target, meant, self._world.settings, postfix=postfix, references=text)
+        self._made.append(_Made(item, row, wanted, missing))
         self._act(item, row, wanted, missing=missing)
         self._plan.items.append(item)
 

@@ -1,6 +1,6 @@
 """Which assignments an entry means, before its scope is looked at. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -23,6 +23,7 @@ class Meant:
         scope: None where the assignment is not known and not checked.
         references: what is exempted of an initiative, where the entry does not choose itself.
         chooses: the entry's own reference ids count.
+        known: of these, all that there are, in lower case.
         ordinal: the number behind the name where several have one name; "" for none.
     """
 
@@ -33,6 +34,7 @@ class Meant:
     references: tuple[str, ...]
     chooses: bool
     ordinal: str = ""
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -62,6 +64,8 @@ class Targets:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._wholes: dict[str, Meant] = {}
+        self._meant: dict[tuple[str, bool], tuple[Meant, ...]] = {}
 
     def of(self, row: Row) -> Target:
         """Return what an entry means; with a `doubt` where that is not known."""
@@ -119,25 +123,27 @@ class Targets:
     def _is_in_tree(self, identity: str) -> bool:
         return self._world.find_scope(scope_of(identity)) is not None
 
-    def _all(self) -> dict[str, Assignment]:
+    def _all(self) -> Mapping[str, Assignment]:
         world = self._world
         if not world.complete:
             raise Uncertain(f"which assignments there are is not known; {GIVE}")
         if world.plans_assignments:
             raise Uncertain("which assignments EPAC plans in the same run is not known")
-        return dict(world.known_assignments)
+        return world.known_assignments
 
     def _definition(self, value: str, target: Target, *, is_set: bool, by_name: bool) -> None:
         world = self._world
-        every = self._all()
+        self._all()
         identity = self._definition_id(value, is_set=is_set, by_name=by_name)
         if identity is None:
             if world.plans_assignments:
                 raise Uncertain("the policy may be one that EPAC plans in the same run")
             target.warning, target.fails, target.not_found = Said.NO_DEFINITION, True, True
             return
-        of_set = (self._whole(one) for one in self._assigned(every, identity))
-        target.meant = tuple(of_set if is_set else self._per_policy(identity))
+        key = identity.lower(), is_set
+        if key not in self._meant:
+            self._meant[key] = tuple(self._of_set(identity) if is_set else self._per_policy(identity))
+        target.meant = self._meant[key]
         if not target.meant:
             target.warning = Said.NOT_ASSIGNED
 
@@ -157,9 +163,11 @@ class Targets:
                     raise Uncertain("whether EPAC reads policies below its root scope is not known")
         return None
 
-    def _assigned(self, every: dict[str, Assignment], definition: str) -> list[Assignment]:
-        some = [one for one in every.values() if one.definition.lower() == definition.lower()]
-        return sorted(some, key=lambda one: sort_key(one.id))
+    def _of_set(self, initiative: str) -> Iterator[Meant]:
+        """Yield the assignments of an initiative."""
+        for one in self._sorted:
+            if one.definition.lower() == initiative.lower():
+                yield self._whole(one)
 
     def _per_policy(self, policy: str) -> Iterator[Meant]:
         """Yield the assignments of a policy, alone or in an initiative: as often as the initiative has it."""
@@ -177,10 +185,17 @@ class Targets:
         return sorted(self._all().values(), key=lambda one: sort_key(one.id))
 
     def _whole(self, one: Assignment) -> Meant:
+        found = self._wholes.get(one.id)
+        if found is None:
+            found = self._wholes[one.id] = self._meant_by(one)
+        return found
+
+    def _meant_by(self, one: Assignment) -> Meant:
         key = one.definition.lower()
         if _SET in key:
             references = tuple(member.reference for member in self._members(one.definition))
-            return Meant(one.id, one.name, one.scope, one.not_scopes, references, chooses=True)
+            known = frozenset(reference.lower() for reference in references)
+            return Meant(one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known)
         if _POLICY in key:
             return Meant(one.id, one.name, one.scope, one.not_scopes, (), chooses=False)
         raise Uncertain("an assignment is of neither a policy nor an initiative")

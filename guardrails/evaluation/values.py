@@ -142,6 +142,8 @@ def first_unknown(value: Value) -> Unknown | None:
     else:
         return None
     for member in members:
+        if type(member) is str:  # as most are
+            continue
         if isinstance(member, Unknown | list | dict) and (found := first_unknown(member)) is not None:
             return found
     return value.rest if isinstance(value, Partial) else None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from guardrails.epac.entries import FIRST_OF_TABLE, Entry, EpacFile, Fault
+from guardrails.epac.entries import FIRST_OF_TABLE, Entry, EpacFile, Fault, Places
 from guardrails.epac.instants import NetDate, Runner, json_date
 from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
@@ -62,8 +62,7 @@ def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> Epa
 def _entry(number: int, value: Any, lines: Lines) -> Entry:
     if not isinstance(value, Object):
         return Entry(number, lines.place(0), None)
-    places = {key: lines.place(at) for key, at in value.offsets.items()}
-    return Entry(number, lines.place(value.at), value, places)
+    return Entry(number, lines.place(value.at), value, Places(lambda: value.offsets, lines.place))
 
 
 def _keys_for_entries(listed: dict[str, Any], path: str, root: Any, lines: Lines) -> EpacFile:
@@ -82,20 +81,22 @@ def _table(text: str, path: str) -> EpacFile:
         return EpacFile(path, is_table=True, broken=Fault(error.place, str(error)))
     except Uncertain as doubt:
         return EpacFile(path, is_table=True, uncertain=str(doubt))
-    names = [cell.text for cell in table.header]
-    entries: list[Entry] = []
-    notes: list[Fault] = []
-    for number, record in enumerate(table.records, FIRST_OF_TABLE):
-        entries.append(_row(number, names, record))
-        notes += [Fault(cell.place, "a quote is never closed") for cell in record if cell.open]
-    columns = {cell.text: cell.place for cell in table.header}
-    return EpacFile(path, tuple(entries), is_table=True, columns=columns, notes=tuple(notes))
+    place = table.lines.place
+    keys = [cell.text.lower() for cell in table.header]
+    entries = tuple(_row(number, keys, record, place) for number, record in enumerate(table.records, FIRST_OF_TABLE))
+    open_ = (cell for record in table.records[-1:] for cell in record if cell.open)  # it goes to the end of the file
+    notes = tuple(Fault(place(cell.at), "a quote is never closed") for cell in open_)
+    columns = {cell.text: place(cell.at) for cell in table.header}
+    return EpacFile(path, entries, is_table=True, columns=columns, notes=notes)
 
 
-def _row(number: int, names: list[str], record: tuple[Cell, ...]) -> Entry:
-    keys = [name.lower() for name in names]
-    fields = dict.fromkeys(keys) | {key: cell.text for key, cell in zip(keys, record, strict=False)}
-    places = {key: cell.place for key, cell in zip(keys, record, strict=False)}
-    first = record[0].place
-    extra = record[len(names)].place if len(record) > len(names) else None
-    return Entry(number, Place(first.path, first.line, 1), fields, places, is_table=True, extra=extra)
+def _row(number: int, keys: list[str], record: tuple[Cell, ...], place: Callable[[int], Place]) -> Entry:
+    fields: dict[str, str | None] = dict.fromkeys(keys)
+    fields.update((key, cell.text) for key, cell in zip(keys, record, strict=False))
+
+    def offsets() -> dict[str, int]:
+        return {key: cell.at for key, cell in zip(keys, record, strict=False)}
+
+    extra = place(record[len(keys)].at) if len(record) > len(keys) else None
+    line = place(record[0].at)._replace(column=1)
+    return Entry(number, line, fields, Places(offsets, place), is_table=True, extra=extra)

@@ -4,7 +4,7 @@ from typing import Any
 
 from guardrails.epac.instants import Runner, json_date
 from guardrails.epac.rows import Cells
-from guardrails.files.epac_json import read_json
+from guardrails.files.epac_json import read_value
 
 
 class JsonCells(Cells):
@@ -15,4 +15,4 @@ class JsonCells(Cells):
 
     def read(self, text: str) -> Any:
         """Return the value of a cell."""
-        return read_json(text, lambda plain: json_date(plain, self._runner))
+        return read_value(text, lambda plain: json_date(plain, self._runner))

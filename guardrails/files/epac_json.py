@@ -1,8 +1,12 @@
 """JSON as PowerShell's reader takes it: comments, trailing commas, single quotes, keys without quotes. Pure.
 
 The place of every object and of its keys is kept. Of keys that are there twice the last counts.
+
+Most entries of a file are JSON as everybody reads it: the json module reads these, and the offsets of their keys are
+looked for where somebody asks for them. What it refuses, or might read otherwise, is read here, character by character.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,6 +16,8 @@ from guardrails.epac.uncertain import Uncertain
 
 DEEPEST: Final = 100
 """Levels of nesting that PowerShell reads for EPAC."""
+_ENTRIES: Final = 2
+"""The level of the list of entries."""
 
 _CUT_SHORT: Final = "the text ends too early: a bracket or brace is not closed"
 _SKIP: Final = re.compile(r"(?:[ \t\r\n\x0b\x0c\xa0]|//[^\r\n]*|/\*.*?\*/)*", re.S)
@@ -41,10 +47,22 @@ class BrokenJson(ValueError):
 class Object(dict[str, Any]):
     """An object, the offset of its brace, and the offsets of its keys. `doubled`: a key that is there twice."""
 
-    __slots__ = ("at", "doubled", "offsets")
+    __slots__ = ("_find", "_offsets", "at", "doubled")
     at: int
-    offsets: dict[str, int]
     doubled: list[tuple[str, int]]
+    _offsets: dict[str, int] | None
+    _find: Callable[[int], dict[str, int]]
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """The offset of each key."""
+        if self._offsets is None:
+            self._offsets = self._find(self.at)
+        return self._offsets
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
 
 
 def read_json(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
@@ -56,20 +74,27 @@ def read_json(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
     return _Reader(text, date_of).read()
 
 
+def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
+    """Return the same for a text of which nobody asks for places."""
+    return _Reader(text, date_of).read(placeless=True)
+
+
 class _Reader:
     def __init__(self, text: str, date_of: Callable[[str], NetDate | None]) -> None:
         self._text = text
         self._at = 0
         self._date_of = date_of
+        self._scan = json.JSONDecoder(object_pairs_hook=self._pairs, parse_constant=_refuse).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
 
-    def read(self) -> Any:
-        """Return the value of the whole text."""
+    def read(self, *, placeless: bool = False) -> Any:
+        """Return the value of the whole text. `placeless`: nobody asks where what is in it is."""
         if not self._text.strip():
             if self._text:
                 raise Uncertain("what EPAC makes of a file of blanks is not known")
             raise BrokenJson("it is empty", 0)
         self._skip()
-        value = self._value(0)
+        quick = self._plain_entry() if placeless and self._text[self._at : self._at + 1] == "{" else None
+        value = self._value(0) if quick is None else quick
         self._skip()
         if self._at < len(self._text):
             raise BrokenJson("there is more text after the end of the JSON", self._at)
@@ -90,7 +115,8 @@ class _Reader:
         if first == '"' and (found := _PLAIN.match(text, at)):
             self._at = found.end()
             plain = found[1]
-            return plain if self._date_of(plain) is None else self._date_of(plain)
+            date = self._date_of(plain)
+            return plain if date is None else date
         if first in ('"', "'"):
             plain = self._string()
             date = self._date_of(plain)
@@ -103,7 +129,7 @@ class _Reader:
 
     def _object(self, depth: int) -> Object:
         found = Object()
-        found.at, found.offsets, found.doubled = self._at, {}, []
+        found.at, found._offsets, found.doubled = self._at, {}, []  # noqa: SLF001 - it is made here
         self._deep(depth)
         self._at += 1
         while True:
@@ -140,9 +166,50 @@ class _Reader:
                 return found
             if mark == ",":
                 raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
-            found.append(self._value(depth))
+            plain = self._plain_entry() if mark == "{" and depth == _ENTRIES else None
+            found.append(self._value(depth) if plain is None else plain)
             if self._ended("]"):
                 return found
+
+    def _plain_entry(self) -> Object | None:
+        """Return the object that begins here if it is JSON for every reader, and go past it; else None."""
+        text, at = self._text, self._at
+        try:
+            value, end = self._scan(text, at)
+        except (ValueError, StopIteration, RecursionError):
+            return None
+        levels = text.count("{", at, end) + text.count("[", at, end)
+        if levels >= DEEPEST - _ENTRIES or text.find("\\u", at, end) >= 0:
+            return None
+        found = Object(value)
+        found.at, found._offsets, found.doubled, found._find = at, None, [], self._offsets_at  # noqa: SLF001 - see _object
+        self._at = end
+        return found
+
+    def _pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Return an object that the json module has read, with the dates in it. Raises ValueError for a key twice."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key is there twice")
+        for key, value in pairs:
+            if type(value) is str:
+                if value[10:11] == "T" or value[:6] == "/Date(":
+                    found[key] = self._dated(value)
+            elif type(value) is list:
+                found[key] = self._dated(value)
+        return found
+
+    def _dated(self, value: Any) -> Any:
+        """Return a value with the dates that are in it; those of objects are there already."""
+        if type(value) is str:
+            date = self._date_of(value)
+            return value if date is None else date
+        return [self._dated(one) for one in value] if type(value) is list else value
+
+    def _offsets_at(self, at: int) -> dict[str, int]:
+        again = _Reader(self._text, self._date_of)
+        again._at = at
+        return again._object(0).offsets
 
     def _ended(self, end: str) -> bool:
         """Go past the mark behind a member or item: True past the end of the whole, False before the next one."""

@@ -4,15 +4,22 @@ A quote in the midst of a cell is plain text; text behind a closing quote belong
 dropped; a record of one empty cell, which a blank line is, is skipped.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
 from guardrails.files.json_places import Lines
 
 _BLANKS: Final = " \t"
+_USUAL: Final = re.compile(
+    r"""[ \t]*+(?:"((?:[^"]|"")*+)"|((?:[^",\r\n \t]|[ \t]++(?=[^",\r\n \t]))*+))(,|\r\n|\r|\n|\Z)"""
+)
+"""A cell with what ends it: the usual case, at once. No quote is in its midst, and no blank at its end."""
+_new: Final = tuple.__new__
+"""Makes a Cell in half the time of its own constructor."""
 
 
 class BrokenTable(ValueError):
@@ -23,21 +30,21 @@ class BrokenTable(ValueError):
         self.place = place
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell's text and place. `open`: its quote is never closed."""
+class Cell(NamedTuple):
+    """A cell's text and offset. `open`: its quote is never closed."""
 
     text: str
-    place: Place
+    at: int
     open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A header and the records below it; cells that a record lacks are simply not there."""
+    """A header and the records below it; cells that a record lacks are simply not there. `lines`: of its text."""
 
     header: tuple[Cell, ...]
     records: tuple[tuple[Cell, ...], ...]
+    lines: Lines
 
 
 def read_table(text: str, path: str) -> Table:
@@ -46,7 +53,8 @@ def read_table(text: str, path: str) -> Table:
         raise Uncertain("what EPAC makes of an empty table is not known")
     if text.startswith("#"):
         raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
-    records = _records(text, Lines(text, path))
+    lines = Lines(text, path)
+    records = _records(text)
     header = list(next(records, ()))
     while len(header) > 1 and not header[-1].text:
         header.pop()
@@ -54,23 +62,30 @@ def read_table(text: str, path: str) -> Table:
     for cell in header:
         key = cell.text.lower()
         if key and key in seen:
-            raise BrokenTable(f"two columns are called {cell.text[:60]!r}", cell.place)
+            raise BrokenTable(f"two columns are called {cell.text[:60]!r}", lines.place(cell.at))
         seen[key] = cell
     found = []
     for record in records:
         if len(record) == 1 and not record[0].text and len(header) > 1:
             continue
         found.append(tuple(record))
-    return Table(tuple(header), tuple(found))
+    return Table(tuple(header), tuple(found), lines)
 
 
-def _records(text: str, lines: Lines) -> Iterator[list[Cell]]:
+def _records(text: str) -> Iterator[list[Cell]]:
     at, end = 0, len(text)
     while at < end:
         record: list[Cell] = []
         done = False
         while not done:
-            cell, at, done = _cell(text, at, lines)
+            usual = _USUAL.match(text, at)
+            if usual is not None:
+                quoted, plain, behind = usual.groups()
+                said = plain or "" if quoted is None else quoted.replace('""', '"')
+                cell = _new(Cell, (said, usual.start(2) if quoted is None else usual.start(1) - 1, False))
+                at, done = usual.end(), behind != ","
+            else:
+                cell, at, done = _cell(text, at)
             record.append(cell)
             if done and at >= end and not cell.text and len(record) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
                 record.pop()  # nothing behind the last comma of the file
@@ -79,35 +94,35 @@ def _records(text: str, lines: Lines) -> Iterator[list[Cell]]:
         yield record
 
 
-def _cell(text: str, at: int, lines: Lines) -> tuple[Cell, int, bool]:
+def _cell(text: str, at: int) -> tuple[Cell, int, bool]:
     """Return the cell that begins at an offset, the offset behind it, and whether its record ends with it."""
     end = len(text)
     while at < end and text[at] in _BLANKS:
         at += 1
     start = at
     if at < end and text[at] == '"':
-        return _quoted(text, at, lines)
+        return _quoted(text, at)
     while at < end and text[at] not in ",\r\n":
         if text[at] in _BLANKS:
             stop = _stop(text, at)
             said = text[start : at + 1]
             rest = text[at + 1 : stop]
             said += rest.strip() if not rest.strip(_BLANKS) else rest
-            return _finish(Cell(said, lines.place(start)), text, stop)
+            return _finish(Cell(said, start), text, stop)
         if text[at] == '"':
             at = _stop(text, at)
             break
         at += 1
-    return _finish(Cell(text[start:at], lines.place(start)), text, at)
+    return _finish(Cell(text[start:at], start), text, at)
 
 
-def _quoted(text: str, start: int, lines: Lines) -> tuple[Cell, int, bool]:
+def _quoted(text: str, start: int) -> tuple[Cell, int, bool]:
     pieces, at = [], start + 1
     while True:
         quote = text.find('"', at)
         if quote < 0:
             pieces.append(text[at:])
-            return Cell("".join(pieces), lines.place(start), open=True), len(text), True
+            return Cell("".join(pieces), start, open=True), len(text), True
         pieces.append(text[at:quote])
         if text[quote + 1 : quote + 2] != '"':
             break
@@ -116,7 +131,7 @@ def _quoted(text: str, start: int, lines: Lines) -> tuple[Cell, int, bool]:
     stop = _stop(text, quote + 1)
     rest = text[quote + 1 : stop]
     pieces.append(rest if rest.strip(_BLANKS) else rest.strip())
-    return _finish(Cell("".join(pieces), lines.place(start)), text, stop)
+    return _finish(Cell("".join(pieces), start), text, stop)
 
 
 def _stop(text: str, at: int) -> int:

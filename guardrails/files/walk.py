@@ -353,9 +353,9 @@ def holds_epac(ending: str, data: bytes) -> bool:
     return b'"exemptions"' in text and b'"exemptioncategory"' in text and b'"properties"' not in text
 
 
-_SCHEMA: Final = re.compile(rb"deployment(Template|Parameters)\.json", re.IGNORECASE)
+_SCHEMA: Final = re.compile(rb"deployment(template|parameters)\.json")
 _VERSION: Final = b'"contentversion"'
-_FACTORY: Final = re.compile(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""", re.IGNORECASE)
+_FACTORY: Final = re.compile(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""")
 _IS_SCHEMA: Final = b"//json-schema.org/"
 _BICEP_TEXT: Final = re.compile(
     rb"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
@@ -374,13 +374,13 @@ def kind_of(ending: str, data: bytes) -> Kind | None:
     text = plain_bytes(data)
     if not text.lstrip(SPACE)[:2].startswith((b"{", b"/")):
         return _bicep(text) if ending not in _NAMED else None
-    found = _SCHEMA.search(text)
-    if found:
-        return Kind.ARM if found[1].lower() == b"template" else Kind.ARM_PARAMETERS
     lower = text.lower()
+    found = _SCHEMA.search(lower)
+    if found:
+        return Kind.ARM if found[1] == b"template" else Kind.ARM_PARAMETERS
     if _VERSION in lower:
         return Kind.ARM if b'"resources"' in lower else Kind.ARM_PARAMETERS if b'"parameters"' in lower else None
-    if _FACTORY.search(text) and _IS_SCHEMA not in lower:
+    if _FACTORY.search(lower) and _IS_SCHEMA not in lower:
         return Kind.AZPOLICYFACTORY
     return _bicep(text) if text.startswith(b"/") else None
 

@@ -6,16 +6,28 @@ The exemptions of a subscription are held until all of them are there; those at 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from guardrails.decisions import overlap
-from guardrails.exemption.applies import MARK, at_groups_above, outside
+from guardrails.exemption.applies import MARK, Chain, at_groups_above, outside
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import NOBODY_LOOKED, Assignment, Gone, Outside, Together, Unread
 from guardrails.exemption.model import Exemption
-from guardrails.ports import Surroundings
 from guardrails.ruleset.model import Ruleset
 
 type Looked = tuple[Exemption, Together]
+
+
+class Around(Protocol):
+    """What of guardrails.ports.Surroundings is asked for here."""
+
+    @property
+    def above(self) -> Mapping[str, Chain]:
+        """The management groups above each container."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether exemptions come with all management groups first, and each subscription's in one run."""
 
 
 @dataclass(slots=True)
@@ -30,7 +42,7 @@ class PendingOverlaps:
     """
 
     ruleset: Ruleset
-    around: Surroundings
+    around: Around
     assignment: Callable[[str], Assignment | Gone | Unread]
     now: datetime
     _held: dict[str, list[Exemption]] = field(default_factory=dict)

@@ -11,7 +11,9 @@ AZPOLICYFACTORY = "AzPolicyFactory, seen at commit a0362fe (2026-08)"
 
 def report(facts: Facts, rule: str) -> Outcome:
     """Return the violation that a deployer's risk is, if this rule is the one for it."""
-    for risk in facts.planned.risks if facts.planned else ():
+    if facts.planned is None or not facts.planned.risks:  # as most are
+        return PASS
+    for risk in facts.planned.risks:
         if risk.rule == rule:
             evidence = {"deployer": risk.deployer, **risk.evidence, "correction": risk.correction}
             return Violation(f"{risk.text} ({risk.deployer})", evidence)

@@ -1,9 +1,11 @@
 """Exemptions that repeat one another across files, and those that are in Azure; and where assignments apply."""
 
+from random import Random
 from typing import Any
 
 import pytest
 
+from guardrails.check import duplicates
 from guardrails.check.answer import Judged
 from guardrails.check.azure_objects import AzureObjects, azure_objects
 from guardrails.check.duplicates import add_duplicates
@@ -140,3 +142,25 @@ def test_management_groups_lead_to_the_root_by_their_parents() -> None:
 def test_what_is_no_object_of_azure_is_a_line() -> None:
     _, problems = azure_objects([("a.json", Reading((Item("$", {"x": 1}),)))], DEFAULT_NAMES, complete=False)
     assert [str(problem) for _, problem in problems] == ["$: this is no object of Azure: it has no id"]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_is_left_aside_has_nothing_to_be_compared_with(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(seed)  # noqa: S311
+    above = (CORP,) if seed % 5 == 0 else ()
+    scopes = (*above, SUBSCRIPTION, GROUP, GROUP.upper(), f"{GROUP}2", f"{GROUP}/providers/Microsoft.Web/sites/a",
+              f"{GROUP}/providers/Microsoft.Web/sites/a/slots/b")  # fmt: skip
+    names = [[], ["require-tls"], ["deny-public"], ["require-tls", "deny-public"]]
+    chosen = [
+        (random.choice(scopes), random.choice(names), random.choice((ASSIGNMENT, f"{ASSIGNMENT}2"))) for _ in range(6)
+    ]
+
+    def answers() -> list[dict[str, str]]:
+        return found(*(
+            entry(n, f"{scope}{AT}{n}", AZURE, policyDefinitionReferenceIds=named, policyAssignmentId=assignment)
+            for n, (scope, named, assignment) in enumerate(chosen, 1)
+        ))  # fmt: skip
+
+    quick = answers()
+    monkeypatch.setattr(duplicates, "_near", lambda some: some)
+    assert quick == answers()

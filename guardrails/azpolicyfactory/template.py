@@ -5,11 +5,11 @@ group that its file names, else to that of the deployment.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.azpolicyfactory.config import EXEMPTION, ConfigFile, Value, member
 from guardrails.azpolicyfactory.typed import PROPERTIES, SCOPE_KEYS, Mistake, mistakes_of, untyped
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.template import Stage
 from guardrails.evaluation.values import Unknown
 

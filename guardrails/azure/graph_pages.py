@@ -12,11 +12,11 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from guardrails.azure.graph_answer import LONGEST_WAIT, Answer, Kind, Trouble, quota_wait, read
 from guardrails.azure.rest import Rest
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.errors import NO_TOKEN, Retryable
 from guardrails.ports import Clock, Page
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, answer_of, json_of, refusal
+from guardrails.dataclass import dataclass
 from guardrails.errors import Retryable
 from guardrails.exemption.applies import not_scopes_of
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread

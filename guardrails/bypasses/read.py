@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -20,6 +19,7 @@ from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode
 from guardrails.bypasses.model import Bypass, BypassKind, container_of
 from guardrails.criteria.model import Weakened
 from guardrails.criteria.weakened import Criteria, own_criteria
+from guardrails.dataclass import replace
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.facts import Assignment, Unread

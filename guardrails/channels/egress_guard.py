@@ -13,7 +13,6 @@ what-is-ip-address-168-63-129-16.
 import re
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, override
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final, override
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.epac.plan import Action, SecondRun
 from guardrails.evaluation.plan import Outcome

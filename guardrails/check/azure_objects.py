@@ -6,10 +6,10 @@ assignments, exemptions. With `complete`, what is not among them does not exist.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import Permanent
 from guardrails.exemption.applies import GROUP, MARK, Chain
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread

@@ -6,12 +6,12 @@ id, is compared once however many deployments make it.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.partial import comparable, seen
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import assess
 from guardrails.errors import Permanent
 from guardrails.evaluation.values import Place, Value

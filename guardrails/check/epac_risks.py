@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.instants import Kind, NetDate
 from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Owner, Said

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.config import Options
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.template import ScopeKind
 from guardrails.evaluation.world import World
 

@@ -9,7 +9,6 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -20,6 +19,7 @@ from guardrails.check.entries import Parameters, companions_of, roots_of
 from guardrails.check.judge import skipped_rules
 from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.template import ParameterFile
 from guardrails.files.code import Code, Unreadable
 from guardrails.files.walk import EPAC_FOLDER, Found, Kind, Repository, Trouble, root_of

@@ -18,8 +18,8 @@ from guardrails.cli.check_text import evidence_text, fix_text, place_text
 from guardrails.decisions.assess import Verdict
 from guardrails.evaluation.values import Place
 from guardrails.exemption.severity import Severity
-from guardrails.rules import all_rules
-from guardrails.rules.base import title_of
+from guardrails.rules import rules_of
+from guardrails.rules.base import Rule, title_of
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 MOST: Final = 25_000
@@ -41,8 +41,8 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str,
         code: the exit code of the command.
     """
     found = [(one, placed) for one, placed in answer.findings if strict or placed.finding.status is Verdict.VIOLATION]
-    codes = sorted({placed.finding.code for _, placed in found})
-    numbers = {rule: number for number, rule in enumerate(codes)}
+    rules = rules_of({placed.finding.rule for _, placed in found}).values()
+    numbers = {rule.code: number for number, rule in enumerate(rules)}
     problems = [*answer.problems]
     notifications = [_notification(one) for one in problems]
     notifications += [_notification(one, "warning") for one in answer.warnings]
@@ -54,7 +54,7 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str,
         "runs": [
             {
                 "tool": {
-                    "driver": {"name": "exg check", "semanticVersion": __version__, "rules": [*_rules(codes, docs)]}
+                    "driver": {"name": "exg check", "semanticVersion": __version__, "rules": [*_rules(rules, docs)]}
                 },
                 "automationDetails": {"id": "exg-check/"},
                 "columnKind": "unicodeCodePoints",
@@ -68,13 +68,11 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int) -> dict[str,
     }
 
 
-def _rules(codes: Iterable[str], docs: str) -> Iterator[dict[str, Any]]:
-    by_code = {rule.code: rule for rule in all_rules().values()}
-    for code in codes:
-        rule = by_code[code]
+def _rules(rules: Iterable[Rule], docs: str) -> Iterator[dict[str, Any]]:
+    for rule in rules:
         help_uri = {"helpUri": f"{docs.rstrip('/')}/rules/{rule.name}.md"} if docs else {}
         yield {
-            "id": code,
+            "id": rule.code,
             "name": "".join(part.capitalize() for part in rule.name.split("-")),
             "shortDescription": {"text": message(title_of(rule))},
             "fullDescription": {"text": message(title_of(rule))},

@@ -8,12 +8,12 @@ import argparse
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
 from guardrails.report.coverage_forms import SCHEMA
 from guardrails.report.line import spelled

@@ -8,12 +8,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from guardrails.criteria.model import Source, SourceKind
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
 
 OWN: Final = Path(__file__).with_name("soc2.json")

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
 
 from guardrails.criteria.model import MOST, BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.criteria.table import Table, guid_of, own_table
+from guardrails.dataclass import dataclass
 from guardrails.exemption.facts import Assignment, Gone, Grouping, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.rules.selection import selection_of

@@ -14,10 +14,10 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import changes_found
 from guardrails.decisions.decide import Delete, Plan, PutBack
 from guardrails.exemption.body import MARKER_KEY, canonical

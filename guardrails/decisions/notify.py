@@ -6,12 +6,12 @@ Titles, reasons and next steps are ours; the rest is quoted.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.criteria.model import kept_of, line_of
+from guardrails.dataclass import replace
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.fix import NOTHING, Fix
 from guardrails.decisions.history import Outgoing

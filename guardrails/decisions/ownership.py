@@ -6,9 +6,9 @@ systemData, from the ruleset, and from metadata that the register had seen befor
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.body import MARKER_KEY
 from guardrails.exemption.model import Exemption
 from guardrails.ruleset.model import Owner, Ruleset

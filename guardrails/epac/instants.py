@@ -6,12 +6,12 @@ a local date and one of UTC that are the same instant differ, unless the runner 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from guardrails.dataclass import dataclass
 from guardrails.epac.uncertain import Uncertain
 
 SECOND: Final = 10_000_000

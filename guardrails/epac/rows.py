@@ -1,9 +1,9 @@
 """One entry as EPAC reads it: its fields, and what is wrong with them whatever Azure has. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.epac.entries import Entry
 from guardrails.epac.instants import NetDate, NoDate, Runner, text_date
 from guardrails.epac.plan import Said

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import Node
 from guardrails.evaluation.frames import Handle, TenantScope
 from guardrails.evaluation.functions.base import kind, unsure

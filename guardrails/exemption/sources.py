@@ -6,8 +6,9 @@ the source does not, nobody knows what the field says, and a rule that needs it 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from guardrails.dataclass import dataclass, field
 
 BASE: Final = frozenset({
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",

@@ -8,9 +8,9 @@ Sources: Microsoft Learn, assignment structure (policy definition ID and version
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.facts import NO_GROUPING, Assignment, Grouping, Unread
 from guardrails.exemption.initiatives import base_of, grouping_of, members_of, version_in
 

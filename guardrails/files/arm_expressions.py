@@ -1,9 +1,9 @@
 """The expressions of ARM templates, `[concat('a', parameters('b'))]`, as nodes. Pure."""
 
 import re
-from dataclasses import replace
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.evaluation.expressions import Access, Call, Lambda, Literal, Local, Node, Opaque, Parameter, Variable
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.values import Place, Unknown

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.evaluation.expressions import Array, Comprehension, Literal, Node, Object, Opaque
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.template import (

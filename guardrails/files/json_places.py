@@ -10,10 +10,10 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object, Opaque
 from guardrails.evaluation.values import Place, Unknown
 

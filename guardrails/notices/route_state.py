@@ -5,10 +5,10 @@ Routes that name the same channel and the same address share a rate limit: it is
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.exemption.times import parse_time, spell_time
 
 DIGEST_LEASE: Final = timedelta(minutes=1)

@@ -7,10 +7,10 @@ Known shapes: `{name, properties: {...}}`, as ARM answers and repositories keep 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
 from guardrails.policy.limits import texts_in
 from guardrails.policy.tag_parameters import APPROVED, ID_TAG

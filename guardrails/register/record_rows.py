@@ -3,10 +3,10 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import fields, replace
 from guardrails.decisions.heads import BUCKETS, EMPTY, KeptHeads, digests_of
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, hash_of
 from guardrails.decisions.watch import Run

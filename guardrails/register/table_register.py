@@ -12,9 +12,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
+from guardrails.dataclass import replace
 from guardrails.decisions import bodies
 from guardrails.decisions.adoption_notice import Adopted
-from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import head
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing

@@ -10,9 +10,9 @@ import re
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.heads import NONE, digest_of, digests_of, head, read, undone
 from guardrails.decisions.record import RecordedSweep, Tip, is_alteration
 from guardrails.exemption.times import read_time

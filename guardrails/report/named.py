@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.patterns import start_of
 from guardrails.nearest import least_for, likeness

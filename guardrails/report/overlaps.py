@@ -4,9 +4,9 @@ The exemptions of a subscription are held until all of them are there; those at 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions import overlap
 from guardrails.exemption.applies import MARK, at_groups_above, outside
 from guardrails.exemption.expiry import is_expired

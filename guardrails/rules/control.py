@@ -11,9 +11,9 @@ beyond the size that its functions take.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.names import Names, fold_name
 from guardrails.exemption.patterns import pieces
 

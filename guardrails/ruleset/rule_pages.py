@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.rules import all_rules
 from guardrails.rules.base import Declared, Rule, paragraphs_of, title_of
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules

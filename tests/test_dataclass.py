@@ -64,18 +64,22 @@ def answer(work: Callable[[], Any]) -> Any:
         return type(error)
 
 
+def has_the_hash_of_its_copy(each: object) -> bool:
+    return hash(each) == hash(copy.copy(each))
+
+
 def behaviour(base: Any, derived: Any) -> Iterator[Any]:
     """All that can be seen of two classes, but for their names."""
     one, other = derived(1), derived(2, "z", [3], "t", 4, last=5)
     every = [one, derived(1), other, derived(1, aside=7), base(1), base(1, "q")]
     for each in every:
         yield [answer(partial(each.__eq__, another)) for another in every]
-        yield answer(lambda each=each: hash(each) == hash(copy.copy(each)))
+        yield answer(partial(has_the_hash_of_its_copy, each))
         yield repr(each).partition("(")[2] if base.__repr__ is not object.__repr__ else ""
         yield dataclasses.asdict(each)
         for copied in (dataclasses.replace(each, first=8), copy.replace(each, first=8), copy.deepcopy(each)):
             yield type(copied) is type(each), dataclasses.astuple(copied)
-        yield answer(lambda each=each: vars(each).keys())
+        yield answer(partial(vars, each))
     for change in (partial(setattr, derived(1), "second", 3), partial(delattr, derived(1), "first")):
         yield answer(change)
     yield [answer(partial(copy.replace, one, **{name: 3})) for name in ("made", "none_of_it")]

@@ -4,7 +4,6 @@ Titles, reasons and next steps are ours; the rest is quoted.
 """
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -24,6 +23,7 @@ from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import read_time, spell_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.notices.notice import NEXT, SEVERITIES, TITLES, Kind, Notice
 from guardrails.ruleset.model import Ruleset
 
@@ -219,7 +219,7 @@ def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]
     )
 
 
-_ROWS: Final = re.compile(r"\brows? \d+( to \d+)?")
+_ROWS: Final = lazy_regex(r"\brows? \d+( to \d+)?")
 
 
 def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severity.HIGH) -> Notice:

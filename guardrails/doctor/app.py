@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Final, Self
 
 from guardrails.dataclass import dataclass
+from guardrails.lazy_regex import lazy_regex
 
-_SITE: Final = re.compile(
+_SITE: Final = lazy_regex(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/Microsoft\.Web/sites/"
     r"(?P<name>[^/]+)(/functions/(?P<function>[^/]+))?/?",
     re.IGNORECASE,

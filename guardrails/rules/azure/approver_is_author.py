@@ -15,7 +15,6 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
-import re
 from typing import Final
 
 from guardrails.dataclass import dataclass
@@ -23,11 +22,12 @@ from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
+from guardrails.lazy_regex import lazy_regex
 from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, never, option
 from guardrails.rules.sample import metadata
 from guardrails.rules.words import clip, says_nothing
 
-_BETWEEN: Final = re.compile(r"[,;\n]")
+_BETWEEN: Final = lazy_regex(r"[,;\n]")
 _READ: Final = 2000
 
 

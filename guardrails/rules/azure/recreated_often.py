@@ -23,11 +23,12 @@ from guardrails.dataclass import dataclass
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
+from guardrails.lazy_regex import lazy_regex
 from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, never, option
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE, metadata
 from guardrails.rules.words import clip
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_GUID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _MARK: Final = "coLocated"
 """The metadata key that the module writes."""
 

@@ -75,21 +75,18 @@ def _dataclass(
         return lambda cls: _dataclass(cls, frozen=frozen, slots=slots, eq=eq, repr=repr)
     own = dict(_declared(cls))
     fields = {name: one for base in reversed(cls.__mro__) for name, one in vars(base).get(_FIELDS, {}).items()} | own
-    cls = _with_slots(cls, own) if slots else _with_defaults(cls, own)
     positional = tuple(name for name, one in fields.items() if one.init and not one.kw_only)
     made: dict[str, Any] = {_FIELDS: fields, "__match_args__": positional}
-    made |= {"__init__": _Later(cls, _init), "__replace__": _made_anew}
+    made |= {"__init__": _Later(_init), "__replace__": _made_anew}
     if repr:
         made["__repr__"] = _repr
     if eq:
-        made["__eq__"] = _Later(cls, _eq)
-        made["__hash__"] = _Later(cls, _hash) if frozen else None
+        made |= {"__eq__": _Later(_eq), "__hash__": _Later(_hash) if frozen else None}
     if frozen:
         made |= {"__setattr__": _refuse, "__delattr__": _refuse, "__getstate__": _state, "__setstate__": _restore}
-    for name, value in made.items():
-        if vars(cls).get(name) is None:  # its own stay; one with __eq__ and without __hash__ has None there
-            setattr(cls, name, value)
-    return cls
+    said = vars(cls)  # what it has of its own stays; one with __eq__ and without __hash__ has None there
+    made = {name: value for name, value in made.items() if said.get(name) is None}
+    return _with_slots(cls, own, made) if slots else _with_defaults(cls, own, made)
 
 
 def _declared(cls: type) -> Iterator[tuple[str, _Field]]:
@@ -103,22 +100,26 @@ def _declared(cls: type) -> Iterator[tuple[str, _Field]]:
         yield name, field
 
 
-def _with_slots(cls: type, own: Mapping[str, _Field]) -> type:
-    """Return a class anew, with slots for its own fields."""
+def _with_slots(cls: type, own: Mapping[str, _Field], made: dict[str, Any]) -> type:
+    """Return a class anew, with slots for its own fields, and with what is made."""
     taken = {slot for base in cls.__mro__[1:] for slot in vars(base).get("__slots__", ())}
     left_out = {*own, "__dict__", "__weakref__"}
-    content = {name: value for name, value in vars(cls).items() if name not in left_out}
+    content = {name: value for name, value in vars(cls).items() if name not in left_out} | made
     content |= {"__slots__": tuple(name for name in own if name not in taken), "__qualname__": cls.__qualname__}
     return type(cls)(cls.__name__, cls.__bases__, content)
 
 
-def _with_defaults(cls: type, own: Mapping[str, _Field]) -> type:
-    """Return a class with the defaults of its own fields as attributes."""
+def _with_defaults(cls: type, own: Mapping[str, _Field], made: dict[str, Any]) -> type:
+    """Return a class with the defaults of its own fields as attributes, and with what is made."""
     for name, field in own.items():
         if field.default is not _MISSING:
             setattr(cls, name, field.default)
         elif name in vars(cls):
             delattr(cls, name)
+    for name, value in made.items():
+        setattr(cls, name, value)
+        if isinstance(value, _Later):
+            value.__set_name__(cls, name)
     return cls
 
 
@@ -127,8 +128,11 @@ class _Later:
 
     __slots__ = ("_cls", "_make")
 
-    def __init__(self, cls: type, make: Callable[[type], Any]) -> None:
-        self._cls, self._make = cls, make
+    def __init__(self, make: Callable[[type], Any]) -> None:
+        self._make = make
+
+    def __set_name__(self, cls: type, name: str) -> None:
+        self._cls = cls
 
     def __get__(self, instance: object, owner: type) -> Any:
         method = self._make(self._cls)

@@ -4,15 +4,17 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Finding, Verdict
-from guardrails.epac.plan import Action, SecondRun
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
 from guardrails.exemption.severity import Severity
+
+if TYPE_CHECKING:
+    from guardrails.epac.plan import Action, SecondRun
 
 SCHEMA: Final = "check/1"
 
@@ -51,7 +53,7 @@ class Done(NamedTuple):
         because: in what the deployed one differs.
     """
 
-    action: Action | None
+    action: "Action | None"
     because: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +74,7 @@ class Planning:
 
     deletes: Sequence[str] | None
     counts: Mapping[str, int | None]
-    second: SecondRun | None
+    second: "SecondRun | None"
     files: Sequence[Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:

@@ -4,16 +4,17 @@ The one place for "did you mean": commands, options and their choices, rules, ke
 the subscriptions and management groups that a scan sees.
 """
 
-import re
 from collections.abc import Iterable
 from itertools import takewhile
 from typing import Final
+
+from guardrails.lazy_regex import lazy_regex
 
 ALIKE: Final = 0.6
 """How much two names are alike at least, 0 to 1, where one may be meant by the other: below it lies nonsense."""
 _ALIKE_IDS: Final = 0.8
 """The same of ids, which are alike by chance: hexadecimal digits and hyphens."""
-_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PART: Final = 0.75
 """How much a name counts for alike that is a part of the other."""
 _LEAST_PART: Final = 4

@@ -1,13 +1,13 @@
 """The ports: what the use cases need from the world. Adapters in azure/, register/ and channels/ fulfil them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardrails.bypasses.row import Kept as KeptBypass
 from guardrails.bypasses.row import Known as KnownBypass
 from guardrails.bypasses.row import Partitions
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import KeptHeads, Step

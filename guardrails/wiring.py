@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from guardrails.channels.egress_guard import Bounds, read_hosts
 from guardrails.channels.routes import destinations
 from guardrails.criteria.table import load_table
 from guardrails.criteria.weakened import Criteria, own_criteria
+from guardrails.dataclass import dataclass
 from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured

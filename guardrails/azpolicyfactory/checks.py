@@ -13,8 +13,9 @@ from guardrails.azpolicyfactory.people import same_person
 from guardrails.azpolicyfactory.schema import Verdict
 from guardrails.epac.instants import Runner, json_date
 from guardrails.epac.schema import Verdict as Status
+from guardrails.lazy_regex import lazy_regex
 
-_DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_DAY: Final = lazy_regex(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _NO_RUNNER: Final = Runner()
 
 

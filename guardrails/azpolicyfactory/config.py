@@ -1,9 +1,9 @@
 """A configuration file of AzPolicyFactory: one exemption and the keys of its scope. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.values import NOWHERE, Place
 
 EXEMPTION: Final = "policyExemption"

@@ -4,7 +4,6 @@ The build step and the template take all files of a folder at once: one that sto
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from guardrails.azpolicyfactory.build import Build, build_of
@@ -12,6 +11,7 @@ from guardrails.azpolicyfactory.checks import Checks, checks_of
 from guardrails.azpolicyfactory.config import ConfigFile
 from guardrails.azpolicyfactory.schema import Verdict, schema_verdict
 from guardrails.azpolicyfactory.template import Doubt, Effect, TemplateRefused, effect_of
+from guardrails.dataclass import dataclass, field
 from guardrails.epac.instants import Runner
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Stage

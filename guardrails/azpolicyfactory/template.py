@@ -4,14 +4,14 @@ The template goes to a management group. An exemption goes to the resource group
 group that its file names, else to that of the deployment.
 """
 
-import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.azpolicyfactory.config import EXEMPTION, ConfigFile, Value, member
 from guardrails.azpolicyfactory.typed import PROPERTIES, SCOPE_KEYS, Mistake, mistakes_of, untyped
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.template import Stage
 from guardrails.evaluation.values import Unknown
+from guardrails.lazy_regex import lazy_regex
 
 API_VERSION: Final = "2025-12-01-preview"
 KIND: Final = "providers/Microsoft.Authorization/policyExemptions"
@@ -20,7 +20,7 @@ ADDED: Final = ("createdBy", "hidden_vml_name", "hidden_vml_version")
 """Keys of the metadata that the template writes, in place of the file's."""
 
 _HEX: Final = r"[0-9A-Fa-f]"
-_GUID: Final = re.compile(rf"([({{]?){_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}[)}}]?|{_HEX}{{32}}")
+_GUID: Final = lazy_regex(rf"([({{]?){_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}[)}}]?|{_HEX}{{32}}")
 _CLOSING: Final = {"": "", "(": ")", "{": "}"}
 _NUMBERS: Final = 2**63
 

@@ -5,7 +5,6 @@ Everything here reads. What Azure refuses, or does not answer, is Unread.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -17,6 +16,7 @@ from guardrails.azure.graph_pages import CONTAINERS, Query, Reader, chained, seg
 from guardrails.azure.identity import claims_of
 from guardrails.azure.policies import POLICY_VERSION, Policies
 from guardrails.azure.rest import Rest, error_of, json_of
+from guardrails.dataclass import dataclass
 from guardrails.errors import Retryable
 from guardrails.exemption.facts import Unread
 from guardrails.ports import Clock

@@ -7,19 +7,20 @@ that is taken from it is which exemption, or which scope, to look at, and who is
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.hint import Hint
+from guardrails.lazy_regex import lazy_regex
 
 _EVENTS: Final = {
     "microsoft.resources.resourcewritesuccess": "write",
     "microsoft.resources.resourcedeletesuccess": "delete",
 }
 _OPERATION: Final = TYPE.lower() + "/"
-_DEPLOYMENT: Final = re.compile(r"(.*)/providers/Microsoft\.Resources/deployments/[^/]+/?", re.IGNORECASE | re.ASCII)
+_DEPLOYMENT: Final = lazy_regex(r"(.*)/providers/Microsoft\.Resources/deployments/[^/]+/?", re.IGNORECASE | re.ASCII)
 _ACTOR_CLAIMS: Final = (
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",

@@ -5,7 +5,6 @@ have the code that matters in error.details (seen in public issues: ResponsePayl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import Any, Final
 from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.rest import RETRY_CODES, delay_of, json_of
+from guardrails.dataclass import dataclass
 
 LONGEST_WAIT: Final = 60.0
 """Seconds; a server that wants more is asked again after that."""

@@ -12,12 +12,13 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from guardrails.azure.graph_answer import LONGEST_WAIT, Answer, Kind, Trouble, quota_wait, read
 from guardrails.azure.rest import Rest
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.errors import NO_TOKEN, Retryable
+from guardrails.lazy_regex import lazy_regex
 from guardrails.ports import Clock, Page
 
 GRAPH_VERSION: Final = "2022-10-01"
@@ -28,7 +29,7 @@ MOST_IDS: Final = 100
 """Ids in one query: about 25 kB of text."""
 
 _PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_GUID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MOST_GROUPS: Final = 10  # in one query, as _MOST_SUBSCRIPTIONS: REST reference of Resource Graph
 _MOST_SUBSCRIPTIONS: Final = 1000
 _TRIES: Final = 3

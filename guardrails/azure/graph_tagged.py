@@ -7,11 +7,11 @@ are looked for in the tags' text. Changes are kept for 14 days; a creation names
 
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from guardrails.azure.graph_pages import MOST_IDS, Query, chunks, quoted
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.exemption.times import parse_time
 from guardrails.ports import Page
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +16,7 @@ from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, answer_of, json_of, refusal
+from guardrails.dataclass import dataclass
 from guardrails.errors import Retryable
 from guardrails.exemption.applies import not_scopes_of
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
@@ -34,6 +34,7 @@ from guardrails.exemption.versions import (
     pin_of,
     pinned,
 )
+from guardrails.lazy_regex import lazy_regex
 from guardrails.ports import Clock
 
 POLICY_VERSION: Final = "2025-03-01"
@@ -58,7 +59,7 @@ _GONE: Final = frozenset(
 _LACKS_VERSION: Final = frozenset(
     {"invalidresourcetype", "noregisteredproviderfound", "invalidapiversionparameter", "unsupportedapiversion"}
 )
-_API_VERSION: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:-[a-z]+)?\b", re.IGNORECASE)
+_API_VERSION: Final = lazy_regex(r"\b\d{4}-\d{2}-\d{2}(?:-[a-z]+)?\b", re.IGNORECASE)
 _NONE: Final = Choice("", "")
 _NO_POLICY: Final = Unread("that is no id of a policy definition")
 _AT_ONCE: Final = 8  # policy definitions that are read at the same time

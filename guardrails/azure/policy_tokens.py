@@ -33,6 +33,7 @@ from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.azure.rest import Rest, delay_of, error_of, json_of, write_error
 from guardrails.errors import Permanent, Retryable, plain
 from guardrails.exemption.times import parse_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.runtime.transport import once
 
 VERSION: Final = "2025-11-01"
@@ -40,7 +41,7 @@ HEADER: Final = "x-ms-policy-external-evaluations"
 
 _REFUSED: Final = "RequestDisallowedByPolicy"
 _WRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})
-_CONTAINER: Final = re.compile(
+_CONTAINER: Final = lazy_regex(
     r"/subscriptions/[^/]+|/providers/Microsoft\.Management/managementGroups/[^/]+", re.IGNORECASE
 )
 

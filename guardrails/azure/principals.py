@@ -6,7 +6,6 @@ Azure Resource Manager names an application by its application id, which is no o
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import batched
 from typing import Any, Final
@@ -17,6 +16,7 @@ from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.rest import RETRY_CODES, Rest, delay_of, error_of, json_of
 from guardrails.errors import NO_TOKEN, Retryable
+from guardrails.lazy_regex import lazy_regex
 from guardrails.runtime.transport import transport
 
 PERMISSION: Final = "Directory.Read.All"
@@ -26,7 +26,7 @@ _MOST_IDS: Final = 1_000
 _MOST_VALUES: Final = 15
 _TRIES: Final = 3
 _LONGEST_WAIT: Final = 30.0
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GUID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Principals:

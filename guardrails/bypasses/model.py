@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.criteria.model import NOT_KEPT, Weakened
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -20,11 +19,13 @@ from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode
 from guardrails.bypasses.model import Bypass, BypassKind, container_of
 from guardrails.criteria.model import Weakened
 from guardrails.criteria.weakened import Criteria, own_criteria
+from guardrails.dataclass import replace
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.facts import Assignment, Unread
 from guardrails.exemption.names import fold_name
 from guardrails.exemption.times import parse_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.rules.selection import REFERENCE
 from guardrails.ruleset.model import Ruleset
 
@@ -34,8 +35,8 @@ ENDS: Final = ("expiresOn", "exceptionExpiry")
 ENROLL: Final = "Enroll: only where a scope is enrolled"
 """The detail of an assignment with that mode; where it is known how many scopes are enrolled, that follows."""
 
-_ID: Final = re.compile(r"(/.+)/providers/Microsoft\.Authorization/policyAssignments/([^/]+)", re.I | re.A | re.S)
-_ENROLLMENT: Final = re.compile(
+_ID: Final = lazy_regex(r"(/.+)/providers/Microsoft\.Authorization/policyAssignments/([^/]+)", re.I | re.A | re.S)
+_ENROLLMENT: Final = lazy_regex(
     r"(/.+)/providers/Microsoft\.Authorization/policyEnrollments/([^/]+)", re.I | re.A | re.S
 )
 _MOST_POLICIES: Final = 1000

@@ -1,11 +1,11 @@
 """What the register keeps of a bypass: the row, and as much of it as a sweep must know. Pure values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from guardrails.bypasses.model import Bypass, BypassKind, container_of
+from guardrails.dataclass import dataclass
 
 
 class Known(NamedTuple):

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
+from guardrails.lazy_regex import lazy_regex
 from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
 
 LONGEST_DELAY: Final = 3600.0
@@ -19,7 +20,7 @@ LONGEST_DELAY: Final = 3600.0
 
 _NAMES: Final = {"teams": "Teams", "slack": "Slack", "webhook": "the webhook", "eventgrid": "the Event Grid topic"}
 _FIXABLE: Final = frozenset({401, 403, 404, 407, 408, 409, 421, 423, 424, 425, 429})
-_TEAMS_ERROR: Final = re.compile(rb"HTTP error (\d{3})")
+_TEAMS_ERROR: Final = lazy_regex(rb"HTTP error (\d{3})")
 _FLOW_IS_OFF: Final = b"WorkflowTriggerIsNotEnabled"
 
 _SLACK_SAYS: Final = frozenset(

@@ -6,7 +6,6 @@ kind of the error.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -20,6 +19,7 @@ from guardrails.channels.egress_guard import HOSTS_SETTING, Bounds, CheckedConne
 from guardrails.channels.eventgrid import EventGridTopic
 from guardrails.channels.portal import PUBLIC
 from guardrails.channels.webhook import signed
+from guardrails.dataclass import replace
 from guardrails.errors import GuardrailsError, defect
 from guardrails.notices.notice import Notice
 from guardrails.ports import Clock, Delivered, Delivery, TryAgain, Undeliverable

@@ -1,11 +1,11 @@
 """Where one route leads: a channel, an address and its secrets. Addresses are secrets: they are never shown. Pure."""
 
-from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from guardrails.channels.egress_guard import HOST_NAME, HOSTS_SETTING, Bounds, Egress, fit, is_this_machine, literal
 from guardrails.channels.webhook import key_of
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import Misconfigured
 from guardrails.runtime.settings import is_reference
 

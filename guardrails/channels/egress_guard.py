@@ -13,7 +13,6 @@ what-is-ip-address-168-63-129-16.
 import re
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, override
@@ -21,7 +20,9 @@ from typing import TYPE_CHECKING, Final, override
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
+from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientRequest, ConnectionKey
@@ -68,7 +69,7 @@ class Bounds:
         return Egress.PRIVATE if _normal(host) in self.hosts else Egress.PUBLIC
 
 
-HOST_NAME: Final = re.compile(
+HOST_NAME: Final = lazy_regex(
     r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?\.?", re.I
 )
 """A host name (RFC 1123, with underscores). Its last label starts with A-Z: 127.1 and 2130706433 are no names."""

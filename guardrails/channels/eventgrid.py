@@ -7,7 +7,6 @@ REST form (learn.microsoft.com/azure/event-grid/post-to-custom-topic) and the az
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from guardrails.channels.answer import meaning
 from guardrails.channels.egress_guard import HOSTS_SETTING, is_egress_blocked
 from guardrails.channels.portal import PUBLIC, identity
 from guardrails.channels.webhook import body
+from guardrails.dataclass import replace
 from guardrails.errors import GuardrailsError, Retryable
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Kind, Notice

@@ -6,7 +6,6 @@ TextBlock is there where people are addressed, whom the ruleset names: Teams exp
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from guardrails.channels import wording
 from guardrails.channels.portal import PUBLIC, link
 from guardrails.channels.text import inert, inert_command, markdown, plain
 from guardrails.channels.truncate import Detail, fit
+from guardrails.lazy_regex import lazy_regex
 from guardrails.notices.notice import Notice
 
 MAX_BYTES: Final = 28_000
@@ -102,8 +102,8 @@ def _header(notice: Notice, detail: Detail) -> Element:
     }
 
 
-_NOT_IN_A_NAME: Final = re.compile(r"[^\w .'\u2019-]|_")
-_USER: Final = re.compile(r"[A-Za-z0-9._%+'#:@-]{1,320}")
+_NOT_IN_A_NAME: Final = lazy_regex(r"[^\w .'\u2019-]|_")
+_USER: Final = lazy_regex(r"[A-Za-z0-9._%+'#:@-]{1,320}")
 
 
 def _people(mentions: Iterable[Person]) -> dict[str, str]:

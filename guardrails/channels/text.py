@@ -19,6 +19,8 @@ import re
 import unicodedata
 from typing import Final
 
+from guardrails.lazy_regex import lazy_regex
+
 ELLIPSIS: Final = "…"
 LOOKALIKE: Final = "\u2039"
 """Replaces the `<` of a mention."""
@@ -28,18 +30,18 @@ _MARKS_IN_A_ROW: Final = 4
 _BLANK_CHARACTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Characters that show as nothing (Unicode's Default_Ignorable_Code_Point, and the Braille blank)."""
 
-_ADDRESS: Final = re.compile(r"(:?[/\\]{2,})(?=\S)")
-_SCHEME: Final = re.compile(
+_ADDRESS: Final = lazy_regex(r"(:?[/\\]{2,})(?=\S)")
+_SCHEME: Final = lazy_regex(
     r"\b(mailto|tel|callto|sips?|skype|sms|im|xmpp|msteams|ms-[a-z-]+|javascript|vbscript|data|file|news)\s?:(?=\S)",
     re.IGNORECASE,
 )
-_DOT: Final = re.compile(r"(?<=[^\s.])(?:\.(?=[^\W\d_]{2})|[\uff0e\u3002\uff61](?=[a-zA-Z]{2}))")
-_MENTION: Final = re.compile(r"<(?=\s*/?\s*at\b|\s*[!@#])", re.IGNORECASE)
-_CROWD: Final = re.compile(r"@(?=(here|channel|everyone)\b)", re.IGNORECASE)
-_MACRO: Final = re.compile(r"([{$])(?=\{)")
+_DOT: Final = lazy_regex(r"(?<=[^\s.])(?:\.(?=[^\W\d_]{2})|[\uff0e\u3002\uff61](?=[a-zA-Z]{2}))")
+_MENTION: Final = lazy_regex(r"<(?=\s*/?\s*at\b|\s*[!@#])", re.IGNORECASE)
+_CROWD: Final = lazy_regex(r"@(?=(here|channel|everyone)\b)", re.IGNORECASE)
+_MACRO: Final = lazy_regex(r"([{$])(?=\{)")
 
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]()<>!|~&])")
-_OPENING: Final = re.compile(r"^(#|[-+=]|\d+(?=[.)]))")
+_MARKUP: Final = lazy_regex(r"([\\`*_{}\[\]()<>!|~&])")
+_OPENING: Final = lazy_regex(r"^(#|[-+=]|\d+(?=[.)]))")
 
 
 def plain(text: object, limit: int) -> str:
@@ -110,7 +112,7 @@ def inert_command(command: str) -> str:
     return _SCHEME.sub(lambda found: found[0][:-1] + "'':", _FOUND_IN_COMMANDS.sub("''", command))
 
 
-_FOUND_IN_COMMANDS: Final = re.compile(
+_FOUND_IN_COMMANDS: Final = lazy_regex(
     r"(?<=[/\\])(?=[/\\])"  # between the slashes of https://
     r"|(?<=\S)(?<!/providers/Microsoft)(?=[.\uff0e\u3002\uff61][^\W\d_]{2})"
     r"|(?<=<)(?=\s*/?\s*at\b|\s*[!@#])|(?<=@)(?=(?:here|channel|everyone)\b)|(?<=[{$])(?=\{)",
@@ -131,7 +133,7 @@ _MRKDWN: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"}
 )
 """Slack has entities for three characters and no escape for the others, so these get lookalikes."""
-_SHORTCODE: Final = re.compile(r":(?=[\w+'-]+:)")
+_SHORTCODE: Final = lazy_regex(r":(?=[\w+'-]+:)")
 """The start of `:smile:`; its colon gets a lookalike too."""
 
 
@@ -150,7 +152,7 @@ def verbatim(text: str) -> str | None:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-_FORMATTING: Final = re.compile(r"[*_~`]|:[\w+'-]+:")
+_FORMATTING: Final = lazy_regex(r"[*_~`]|:[\w+'-]+:")
 
 
 def _escaped_opening(match: re.Match[str]) -> str:

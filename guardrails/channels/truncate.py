@@ -5,9 +5,9 @@ names, and at last all but what happened to which exemption. Every channel uses 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.errors import Permanent
 
 

@@ -18,6 +18,7 @@ from guardrails.channels.portal import PUBLIC, link
 from guardrails.channels.truncate import Detail, fit, worst_first
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.times import spell_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.notices.notice import Kind, Notice
 from guardrails.notices.renames import Names, renamed, replaced
 from guardrails.notices.stored_names import BYPASS_NOTICE, FINDING, NOTICE
@@ -40,7 +41,7 @@ OLD_VALUES: Final[Mapping[str, Names]] = {OLD_NAMES["truncated"]: FINDING}
 """Where a value of version 1 is -> a value of today -> the one that version 1 has there."""
 
 _PREFIX: Final = "whsec_"
-_ID: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
+_ID: Final = lazy_regex(r"[A-Za-z0-9-]{1,200}")
 _MOST_KEYS: Final = 20
 _DEEPEST: Final = 4
 

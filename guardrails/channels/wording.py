@@ -5,7 +5,6 @@ unless the channel has a place where less is needed.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from guardrails.channels.text import inert, plain
 from guardrails.channels.truncate import Detail, worst_first
 from guardrails.exemption.exemption_id import TYPE
 from guardrails.exemption.times import parse_time, read_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.notices.digest import REMINDERS
 from guardrails.notices.notice import Kind, Notice
 
@@ -192,7 +192,7 @@ def fix(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
     ]
 
 
-_OURS: Final = re.compile(r"id|name|systemData\.[A-Za-z]+|properties(\.metadata)?\.[A-Za-z]+")
+_OURS: Final = lazy_regex(r"id|name|systemData\.[A-Za-z]+|properties(\.metadata)?\.[A-Za-z]+")
 
 
 def _field(field: str, limit: int, quoted: Quote) -> str:

@@ -4,11 +4,10 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Finding, Verdict
-from guardrails.epac.plan import Action, SecondRun
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown, nulled, unknowns
@@ -16,6 +15,7 @@ from guardrails.exemption.severity import Severity
 
 if TYPE_CHECKING:
     from guardrails.check.trace import Trace
+    from guardrails.epac.plan import Action, SecondRun
 
 SCHEMA: Final = "check/1"
 
@@ -54,7 +54,7 @@ class Done(NamedTuple):
         because: in what the deployed one differs.
     """
 
-    action: Action | None
+    action: "Action | None"
     because: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Planning:
 
     deletes: Sequence[str] | None
     counts: Mapping[str, int | None]
-    second: SecondRun | None
+    second: "SecondRun | None"
     files: Sequence[Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:

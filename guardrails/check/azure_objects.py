@@ -4,24 +4,24 @@ Their ids say what they are: management groups, subscriptions, resource groups, 
 assignments, exemptions. With `complete`, what is not among them does not exist.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import Permanent
 from guardrails.exemption.applies import GROUP, MARK, Chain
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption, Names
+from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from guardrails.files.arm_json import Problem, Reading
     from guardrails.files.assignments import Assignments
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GUID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXEMPTION: Final = "/providers/microsoft.authorization/policyexemptions/"
-_POLICY: Final = re.compile(r"/providers/microsoft\.authorization/policy(assignments|definitions|setdefinitions)/[^/]+")
+_POLICY: Final = lazy_regex(r"/providers/microsoft\.authorization/policy(assignments|definitions|setdefinitions)/[^/]+")
 NOT_GIVEN: Final = Unread("the assignment is in no file of --azure; give it with --azure, or use --online")
 _MADE_HERE: Final = Unread("Azure does not have the assignment yet, and the checked code deploys assignments")
 

@@ -5,11 +5,11 @@ fails, nor which program to run. Options of the command line go before it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.patterns import LONGEST, Glob, glob
 from guardrails.exemption.times import parse_time

@@ -5,7 +5,6 @@ and that it is refused is said of the deployment.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from guardrails.check.changes import details
 from guardrails.check.effects import IMPROVES, ORDER, Detail, Effect
 from guardrails.check.pairs import findings_only, pairs_of
 from guardrails.check.trace import WHOLE, Trace
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Verdict
 from guardrails.epac.plan import Action
 from guardrails.evaluation.plan import Outcome

@@ -7,7 +7,6 @@ id, is compared once however many deployments make it.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.partial import comparable, seen
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import assess
 from guardrails.decisions.overlap import sites
 from guardrails.errors import Permanent

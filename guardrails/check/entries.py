@@ -5,8 +5,8 @@ parameter file says so.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.template import Language, ParameterFile, Template
 
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.instants import Kind, NetDate
 from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Owner, Said
@@ -13,6 +13,7 @@ from guardrails.epac.rows import COLUMNS, FIELDS
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import Place
 from guardrails.exemption.facts import Risk
+from guardrails.lazy_regex import lazy_regex
 from guardrails.nearest import nearest
 from guardrails.rules.risks import EPAC
 
@@ -26,7 +27,7 @@ _STOPS: Final = "one-file-stops-all"
 _RUNNER: Final = "depends-on-runner"
 
 _EXPIRED: Final = (str(Said.EXPIRED), str(Said.EXPIRED_NEW))
-_NUMBERS: Final = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d\d)(?:\s.*)?", re.ASCII)
+_NUMBERS: Final = lazy_regex(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d\d)(?:\s.*)?", re.ASCII)
 _CORRECTIONS: Final[Mapping[str, str]] = {
     str(Said.NO_ASSIGNMENT): "the id of an assignment that is below the root scope",
     str(Said.NO_DEFINITION): "the name or id of a policy that is at the root scope or built in",

@@ -1,9 +1,9 @@
 """Where a value comes from: the parameters, variables, modules and files that its expression leads through. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, fields
 from guardrails.evaluation.expressions import Literal, Member, Node, Object, Opaque, Parameter, Symbol, Variable
 from guardrails.evaluation.plan import PlannedExemption
 from guardrails.evaluation.template import Given, Template
@@ -84,7 +84,7 @@ def steps(node: Any, level: Level, seen: set[tuple[int, str, str]]) -> Iterator[
     elif isinstance(node, list):
         for item in node:
             yield from steps(item, level, seen)
-    elif is_dataclass(node) and not isinstance(node, Literal):
+    elif hasattr(node, "__dataclass_fields__") and not isinstance(node, Literal):
         for field in fields(node):
             if field.name != "place":
                 yield from steps(getattr(node, field.name), level, seen)

@@ -1,7 +1,6 @@
 """The rules on what code would deploy: each exemption as if it were written now. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.duplicates import worded
 from guardrails.check.partial import PROPERTIES, Seen, seen
+from guardrails.dataclass import dataclass
 from guardrails.decisions.assess import Finding, Verdict, assess_all
 from guardrails.errors import Permanent
 from guardrails.evaluation.plan import PlannedExemption
@@ -28,7 +28,7 @@ from guardrails.exemption.facts import (
 )
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.nearest import nearest
-from guardrails.rules import all_rules
+from guardrails.rules import stages
 from guardrails.rules.base import METADATA, Stage
 from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Ruleset
@@ -82,7 +82,7 @@ class Candidate:
 
 def skipped_rules(ruleset: Ruleset) -> tuple[str, ...]:
     """Return the names of the rules that are on and that need history or an author, so that no check runs them."""
-    return tuple(name for name, rule in all_rules().items() if rule.stage is Stage.AZURE and ruleset.judges(name))
+    return tuple(sorted(name for name, stage in stages().items() if stage is Stage.AZURE and ruleset.judges(name)))
 
 
 def judge_all(

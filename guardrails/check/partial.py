@@ -4,10 +4,10 @@ The reason goes from the evaluation to the rule's answer as it is: it names the 
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import fields
 from guardrails.evaluation.values import Unknown, Value, first_unknown, unknowns
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.model import Exemption, Names, NotReturned

@@ -6,11 +6,11 @@ with all that it leads to; and a change has the files through which it comes.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any, Final
 
 from guardrails.check.explain import Level, level_of, steps
+from guardrails.dataclass import dataclass, field, fields
 from guardrails.evaluation.expressions import Call, Member, Node, Object, Opaque, Parameter, Symbol, Variable
 from guardrails.evaluation.plan import Outcome, PlannedExemption
 from guardrails.evaluation.template import ParameterFile, Resource, Template
@@ -220,7 +220,7 @@ class _Forms:
             return self._symbol(node.name, level)
         if isinstance(node, list | tuple):
             return f"[{self._all(node, level, own)}]"
-        if is_dataclass(node):
+        if hasattr(node, "__dataclass_fields__"):
             called = self._function(node.name, level) if isinstance(node, Call) else ""
             parts = (getattr(node, one.name) for one in fields(node) if one.name != "place")
             return f"{type(node).__name__}{called}({self._all(parts, level, own)})"

@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.config import Options
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.template import ScopeKind
 from guardrails.evaluation.world import World
+from guardrails.lazy_regex import lazy_regex
 
 _KINDS: Final[Mapping[ScopeKind, re.Pattern[str]]] = {
-    ScopeKind.TENANT: re.compile(r"/"),
-    ScopeKind.MANAGEMENT_GROUP: re.compile(r"/providers/microsoft\.management/managementgroups/[^/]+"),
-    ScopeKind.SUBSCRIPTION: re.compile(r"/subscriptions/[^/]+"),
-    ScopeKind.RESOURCE_GROUP: re.compile(r"/subscriptions/[^/]+/resourcegroups/[^/]+"),
+    ScopeKind.TENANT: lazy_regex(r"/"),
+    ScopeKind.MANAGEMENT_GROUP: lazy_regex(r"/providers/microsoft\.management/managementgroups/[^/]+"),
+    ScopeKind.SUBSCRIPTION: lazy_regex(r"/subscriptions/[^/]+"),
+    ScopeKind.RESOURCE_GROUP: lazy_regex(r"/subscriptions/[^/]+/resourcegroups/[^/]+"),
 }
 
 

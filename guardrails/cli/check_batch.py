@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from guardrails.check.entries import FORMATS, Entry, Parameters, makes_assignmen
 from guardrails.check.judge import Candidate, depends_on_now, judge_all
 from guardrails.check.world import WrongScope, world_of
 from guardrails.cli.check_inputs import Inputs
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.evaluation.deploy import deploy
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
 from guardrails.evaluation.template import Language, Stage

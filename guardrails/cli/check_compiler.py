@@ -15,10 +15,11 @@ from guardrails.check.answer import Problem
 from guardrails.check.second_opinion import Difference
 from guardrails.evaluation.values import NOWHERE, Place, nulled
 from guardrails.files.walk import LARGEST
+from guardrails.lazy_regex import lazy_regex
 
 SECONDS: Final = 120
 """How long one file may take."""
-_SAID: Final = re.compile(r"^.*?\((\d+),(\d+)\) : Error ([\w-]+): (.*)$", re.MULTILINE)
+_SAID: Final = lazy_regex(r"^.*?\((\d+),(\d+)\) : Error ([\w-]+): (.*)$", re.MULTILINE)
 _SHOWN: Final = 200
 
 

@@ -2,13 +2,13 @@
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.check.answer import Answer
 from guardrails.check.diff import Diff, Side, State, compare
 from guardrails.cli.check_run import Compared, Run, check, paths_of
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Verdict
 from guardrails.errors import Misconfigured
 from guardrails.exemption.counts import number_of

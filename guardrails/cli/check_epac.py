@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from guardrails.check.epac_risks import risks_of
 from guardrails.check.epac_world import world_of
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.cli.check_batch import Job
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.epac.instants import NoZone, Runner, ticks_of
 from guardrails.epac.lifecycle import plan
 from guardrails.epac.world import Environment, Switches, World

@@ -1,7 +1,6 @@
 """The files of AzPolicyFactory in a run of `check`: which belong to one environment, and what becomes of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from guardrails.check.factory import candidates_of, deployment_of
 from guardrails.check.judge import Candidate, judge_all
 from guardrails.check.world import Targets, WrongScope
 from guardrails.cli.check_batch import Job
+from guardrails.dataclass import dataclass, field
 from guardrails.epac.instants import NoZone, Runner
 from guardrails.errors import Misconfigured
 from guardrails.evaluation.template import ScopeKind

@@ -1,10 +1,10 @@
 """What the readers understand, found by trying: small files, read and computed as `check` does. For docs/check.md."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.calls import CALLS
 from guardrails.evaluation.deploy import deploy
 from guardrails.evaluation.functions import MODULES

@@ -11,7 +11,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -23,6 +22,7 @@ from guardrails.check.entries import Parameters, companions_of, roots_of
 from guardrails.check.judge import skipped_rules
 from guardrails.cli.check_batch import Batch, Checked, Job, deploys_assignments
 from guardrails.cli.check_inputs import Inputs
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.template import ParameterFile
 from guardrails.files.code import Code, Unreadable
 from guardrails.files.tree import DISK, Tree

@@ -19,8 +19,8 @@ from guardrails.cli.check_text import evidence_text, fix_text, place_text
 from guardrails.decisions.assess import Verdict
 from guardrails.evaluation.values import Place
 from guardrails.exemption.severity import Severity
-from guardrails.rules import all_rules
-from guardrails.rules.base import title_of
+from guardrails.rules import rules_of
+from guardrails.rules.base import Rule, title_of
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 MOST: Final = 25_000
@@ -57,8 +57,8 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int, baseline: Ba
         baseline: each result says what it was there.
     """
     found = [(one, placed) for one, placed in answer.findings if strict or placed.finding.status is Verdict.VIOLATION]
-    codes = sorted({placed.finding.code for _, placed in found})
-    numbers = {rule: number for number, rule in enumerate(codes)}
+    rules = rules_of({placed.finding.rule for _, placed in found}).values()
+    numbers = {rule.code: number for number, rule in enumerate(rules)}
     was_there = baseline.as_before if baseline else ()
     problems = [one for one in answer.problems if one not in was_there]
     notifications = [_notification(one, "warning" if one in was_there else "error") for one in answer.problems]
@@ -71,7 +71,7 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int, baseline: Ba
         "runs": [
             {
                 "tool": {
-                    "driver": {"name": "exg check", "semanticVersion": __version__, "rules": [*_rules(codes, docs)]}
+                    "driver": {"name": "exg check", "semanticVersion": __version__, "rules": [*_rules(rules, docs)]}
                 },
                 "automationDetails": {"id": "exg-check/"},
                 **({"baselineGuid": str(uuid5(NAMESPACE_OID, baseline.commit))} if baseline else {}),
@@ -86,13 +86,11 @@ def as_sarif(answer: Answer, *, strict: bool, docs: str, code: int, baseline: Ba
     }
 
 
-def _rules(codes: Iterable[str], docs: str) -> Iterator[dict[str, Any]]:
-    by_code = {rule.code: rule for rule in all_rules().values()}
-    for code in codes:
-        rule = by_code[code]
+def _rules(rules: Iterable[Rule], docs: str) -> Iterator[dict[str, Any]]:
+    for rule in rules:
         help_uri = {"helpUri": f"{docs.rstrip('/')}/rules/{rule.name}.md"} if docs else {}
         yield {
-            "id": code,
+            "id": rule.code,
             "name": "".join(part.capitalize() for part in rule.name.split("-")),
             "shortDescription": {"text": message(title_of(rule))},
             "fullDescription": {"text": message(title_of(rule))},

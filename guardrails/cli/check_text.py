@@ -4,7 +4,6 @@ Strangers write the code, and names of files too. The screen takes out what a te
 obeys: no line begins as a workflow command of GitHub does.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from guardrails.decisions.assess import Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import Place
 from guardrails.exemption.counts import number_of
+from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from guardrails.check.explain import Origin
@@ -26,7 +26,7 @@ type Lines = Callable[[str, int], str]
 """(path, line) -> that line of code; "" where it cannot be shown."""
 
 _LONGEST: Final = 300
-_COMMAND: Final = re.compile(r"^\s*:")
+_COMMAND: Final = lazy_regex(r"^\s*:")
 
 
 def show(

@@ -16,13 +16,13 @@ Exit code 1: a dead letter, a file, or an event in a file could not be replayed.
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from guardrails.azure.events import Dropped, Wanted, read_event
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import replace
 from guardrails.decisions.history import DeadLetter
 from guardrails.delivery.deliver import Parcel
 from guardrails.errors import Misconfigured, Permanent

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from guardrails.cli.register_rows import Found
+from guardrails.dataclass import dataclass
 from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent

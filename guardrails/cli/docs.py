@@ -7,7 +7,6 @@ writes nothing, and exits with 1 if a page is stale.
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +21,7 @@ from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.cli.source_text import FILES, NOTES, SOURCES
+from guardrails.dataclass import fields, replace
 from guardrails.errors import Misconfigured
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.severity import Severity
@@ -273,7 +273,7 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
     answer = str(bound.response) if bound else "off"
     facts = f"Severity: {rule.severity}. Shipped response: {answer}. SOC 2: {', '.join(rule.soc2)}."
     if isinstance(rule, Rule):
-        source = f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"
+        source = f"{rule.check.__module__.replace('.', '/')}.py"
         facts += f" Needs a [source](../sources.md) that returns {_names(rule.needs)}." if rule.needs else ""
     else:
         source = "guardrails/ruleset/bypass_rules.py"

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.cli.online import with_service
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import TYPE, ExemptionId

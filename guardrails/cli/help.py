@@ -1,7 +1,6 @@
 """How help looks: as wide as the terminal, or COLUMNS, its paragraphs filled, its examples and lists as they are."""
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable
 from itertools import groupby
@@ -9,8 +8,9 @@ from typing import Any, Final
 
 from guardrails.cli.program import named
 from guardrails.cli.screen import width_of
+from guardrails.lazy_regex import lazy_regex
 
-_GROUP: Final = re.compile(r"\[[^][]*\]|\([^()]*\)")
+_GROUP: Final = lazy_regex(r"\[[^][]*\]|\([^()]*\)")
 _INDENT: Final = " " * 4
 _FIXED: Final = "\0"
 """In place of a blank at which no line is broken."""

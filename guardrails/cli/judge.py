@@ -27,7 +27,6 @@ page of a list is missing.
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ from guardrails.cli.options import (
 from guardrails.cli.screen import Cell, Screen
 from guardrails.criteria.model import Weakened, line_of
 from guardrails.criteria.weakened import Criteria
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
 from guardrails.decisions.decide import Plan, Situation, decide
 from guardrails.decisions.facts import facts_of
@@ -57,7 +57,8 @@ from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
 from guardrails.files.assignments import Assignments
 from guardrails.files.exemptions import exemptions_of
 from guardrails.files.powershell import CUT_OFF
-from guardrails.rules import all_rules
+from guardrails.rules import names_of, rule_of, rules_of
+from guardrails.rules.base import Stage
 from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Ruleset
 
@@ -258,7 +259,8 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
             for line in _plan_lines(one.plan):
                 screen.line(line, indent=2)
     _sum_up(judged, screen)
-    swept = [name for name, rule in all_rules().items() if rule.swept and ruleset.judges(name)]
+    on = rules_of(filter(ruleset.judges, names_of(Stage.AZURE)))
+    swept = [name for name, rule in on.items() if rule.swept]
     if judged and swept:
         screen.note(
             f"not judged: {' and '.join(swept)}; only a scan or a sweep, which sees all exemptions, judges these"
@@ -347,5 +349,5 @@ def _sum_up(judged: list[Judged], screen: Screen) -> None:
 
 def _is_for_want_of_a_field(exemption: Exemption, finding: Finding) -> bool:
     """Whether a rule is unknown because its source does not return a field that it needs."""
-    needs = exemption.not_returned.intersection(all_rules()[finding.rule].needs)
+    needs = exemption.not_returned.intersection(rule_of(finding.rule).needs)
     return finding.status is Verdict.UNKNOWN and not exemption.source.returns.issuperset(needs)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +14,13 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
 from guardrails.exemption.sources import NEWEST, is_api_version
 from guardrails.exemption.times import parse_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.ruleset.model import Ruleset, load_ruleset
 
 if TYPE_CHECKING:
     from guardrails.criteria.weakened import Criteria
 
-_BREAK: Final = re.compile(r"\s*\n\s*")
+_BREAK: Final = lazy_regex(r"\s*\n\s*")
 
 
 def add_format(

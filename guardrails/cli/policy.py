@@ -8,7 +8,6 @@ with 1 if a file is stale. --compare shows what would change, and exits with 1 o
 import argparse
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from guardrails.cli import policy_would_refuse
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.cli.whole import write_whole
+from guardrails.dataclass import replace
 from guardrails.errors import Misconfigured
 from guardrails.exemption.counts import number_of
 from guardrails.policy import given

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.rule_text import rule_named
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import dataclass, replace
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId

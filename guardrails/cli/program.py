@@ -1,9 +1,10 @@
 """The name of the program as it was started: usage, errors and hints show commands as the reader has to type them."""
 
-import re
 import sys
 from pathlib import PurePath
 from typing import Final
+
+from guardrails.lazy_regex import lazy_regex
 
 SCRIPT: Final = "exg"
 """The console script of the installed package: texts of the product spell commands with it."""
@@ -11,7 +12,7 @@ SCRIPT: Final = "exg"
 MODULE: Final = "python -m guardrails"
 """How it is started from source."""
 
-_COMMAND: Final = re.compile(rf"\b{SCRIPT}(?= [a-z-])")
+_COMMAND: Final = lazy_regex(rf"\b{SCRIPT}(?= [a-z-])")
 
 
 def is_script() -> bool:

@@ -6,7 +6,6 @@ What is shown of a bypass is what the last sweep saw and found.
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from guardrails.cli.register_rows import ORDER, Filters, Found, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.criteria.model import NOT_KEPT, Weakened, line_of
+from guardrails.dataclass import dataclass
 from guardrails.decisions.row import Status
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time

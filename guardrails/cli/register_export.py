@@ -6,7 +6,6 @@ still holds that entry. `--full` copies every row of the table instead, for `reg
 
 import argparse
 import json
-from dataclasses import fields
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import fields
 from guardrails.decisions.row import Row
 from guardrails.exemption.counts import number_of
 from guardrails.wiring import Service

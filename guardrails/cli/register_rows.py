@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -12,6 +11,7 @@ from guardrails.cli.rule_text import rule_named
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import Screen
 from guardrails.criteria.model import Criterion, Weakened, kept_of
+from guardrails.dataclass import dataclass
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent

@@ -8,12 +8,12 @@ that match. To detect that, give the hash of a sweep that was kept elsewhere: --
 import argparse
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.record import RecordedSweep
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import read_time, spell_time

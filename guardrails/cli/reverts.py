@@ -13,7 +13,6 @@ import asyncio
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from math import inf
@@ -25,6 +24,7 @@ from guardrails.cli.options import add_format, add_scope_and_owner, moment, owne
 from guardrails.cli.program import program
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import LONGEST, Cell, Screen
+from guardrails.dataclass import dataclass
 from guardrails.errors import Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId

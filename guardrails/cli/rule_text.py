@@ -1,9 +1,9 @@
 """What a rule's own declarations say about it, taken apart for the pages in docs/rules and for `rules CODE`. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, get_type_hints
 
+from guardrails.dataclass import MISSING, dataclass, fields
 from guardrails.errors import Permanent
 from guardrails.exemption.sources import ARM
 from guardrails.nearest import did_you_mean

@@ -8,13 +8,14 @@ import argparse
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
+from guardrails.lazy_regex import lazy_regex
 from guardrails.report.coverage_forms import SCHEMA
 from guardrails.report.line import spelled
 from guardrails.report.model import Report
@@ -28,7 +29,7 @@ ENDINGS: Final = {"html": ".html", "csv": ".csv", "json": ".json", "markdown": "
 """The forms of the files, and how their names end."""
 
 _INDEX_NAME: Final = "index.json"
-_OURS: Final = re.compile(rf"{STEM}(\.coverage\.json|{'|'.join(map(re.escape, ENDINGS.values()))})", re.ASCII)
+_OURS: Final = lazy_regex(rf"{STEM}(\.coverage\.json|{'|'.join(map(re.escape, ENDINGS.values()))})", re.ASCII)
 
 
 class Index(NamedTuple):

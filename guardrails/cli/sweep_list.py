@@ -5,13 +5,13 @@ Exit code 1: there is such a period, or the record lacks something.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guardrails.cli.online import with_service
 from guardrails.cli.options import moment
 from guardrails.cli.screen import Screen
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.record import Gap, RecordedSweep, Tip, gaps_in
 from guardrails.errors import Misconfigured
 from guardrails.exemption.counts import number_of

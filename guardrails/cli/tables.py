@@ -4,11 +4,11 @@ Only the last column wraps. Where the others leave it too little room, they go b
 line with its heading. Where all have gone there, a row is a record: a line for each value.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from guardrails.cli.wrapping import cells, wrapped
+from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,7 +20,7 @@ LEAST: Final = 24
 """Cells that the last column has at least, where it needs them."""
 _WORD: Final = 64
 """Cells of the longest word, or step of an id, that the last column makes room for: Azure's names have no more."""
-_PIECE: Final = re.compile(r"[^\s/]+/?|/")
+_PIECE: Final = lazy_regex(r"[^\s/]+/?|/")
 _GAP: Final = 2
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 from unicodedata import category, east_asian_width
 
-_WORDS: Final = re.compile(r"`[^`]*`\S*|\S+|\s+")
-_STEPS: Final = re.compile(r"[^/]*/|[^/]+")
+from guardrails.lazy_regex import lazy_regex
+
+_WORDS: Final = lazy_regex(r"`[^`]*`\S*|\S+|\s+")
+_STEPS: Final = lazy_regex(r"[^/]*/|[^/]+")
 _WIDE: Final = 2
 _EMOJI: Final = "\ufe0f"
 """The variation selector that makes the character before it a wide one."""

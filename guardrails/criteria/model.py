@@ -1,12 +1,12 @@
 """The criteria that an exemption or a bypass weakens, as far as is known: values, JSON form, texts for people. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.body import canonical_json
 
 MOST: Final = 500

@@ -8,20 +8,21 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from guardrails.criteria.model import Source, SourceKind
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
+from guardrails.lazy_regex import lazy_regex
 
 OWN: Final = Path(__file__).with_name("soc2.json")
 
 BUILT_IN: Final = "/providers/microsoft.authorization/policydefinitions/"
 """What the id of a built-in policy definition begins with: a custom one of the same name is another policy."""
 
-_GUID: Final = re.compile(r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}", re.ASCII)
+_GUID: Final = lazy_regex(r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}", re.ASCII)
 """The name of a built-in definition. Some that Azure ships are no GUIDs: 17k78e20-9358-41c9-923c-fb736d382a12."""
 
 _MOST: Final = 5_000

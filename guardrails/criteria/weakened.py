@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 from guardrails.criteria.model import MOST, BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.criteria.table import Table, guid_of, own_table
+from guardrails.dataclass import dataclass
 from guardrails.exemption.facts import Assignment, Gone, Grouping, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.rules.selection import selection_of
@@ -61,14 +61,23 @@ class Criteria:
     """Says which criteria are weakened, and keeps what it said.
 
     Args:
-        table: used besides the groups of the assigned initiative, unless that is the one that the table was made of.
+        table: used besides the groups of the assigned initiative, unless that is the one that the table was made of;
+            None for the one that is shipped, which is read when it is first needed.
     """
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self._criteria_totals = table.totals
+    def __init__(self, table: Table | None = None) -> None:
+        self._table = table
         self._kept: dict[Hashable, _Kept] = {}
         self._assigned: dict[str, _Assigned] = {}
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self._table or own_table()
+
+    @cached_property
+    def _criteria_totals(self) -> Mapping[str, int]:
+        return self.table.totals
 
     def by_exemption(self, exemption: Exemption, assignment: Assignment | Gone | Unread) -> Weakened:
         """Return what an exemption weakens: what it may switch off for some resource."""
@@ -166,7 +175,7 @@ class Criteria:
 @cache
 def own_criteria() -> Criteria:
     """Return the criteria by the table that is shipped."""
-    return Criteria(own_table())
+    return Criteria()
 
 
 def _unknown(assignment: Gone | Unread) -> Weakened:

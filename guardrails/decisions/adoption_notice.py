@@ -6,16 +6,17 @@ Whatever their number, it has counts and the ten worst, and no more is kept in m
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import WORST, ranked
 from guardrails.notices.notice import NEXT, TITLES, Kind, Notice
-from guardrails.rules import all_rules
+from guardrails.rules import names_of, rules_of
+from guardrails.rules.base import Stage
 
 _ID: Final = 600
 _OWNER: Final = 80
@@ -58,7 +59,7 @@ class Adoption:
     """
 
     def __init__(self, severities: Mapping[str, Severity] | None = None) -> None:
-        self._rules = {rule.code: rule for rule in all_rules().values()}
+        self._rules = {rule.code: rule for rule in rules_of(names_of(Stage.AZURE)).values()}
         self._severities = {code: rule.severity for code, rule in self._rules.items()} | dict(severities or {})
         self._verdicts: Counter[str] = Counter()
         self._by_severity: Counter[str] = Counter()

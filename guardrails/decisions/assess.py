@@ -1,11 +1,11 @@
 """Assess: exemption + facts + ruleset -> findings. Pure; a rule that crashes is a finding, never a pass."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.severity import Severity

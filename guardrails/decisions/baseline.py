@@ -6,10 +6,10 @@ named before moves it too. A delete, or another assignment, does not lose it wit
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.grace import WINDOW
 from guardrails.exemption.names import mark_of, ticket_mark
 from guardrails.exemption.times import parse_time, spell_time

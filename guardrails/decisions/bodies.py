@@ -11,7 +11,7 @@ Entries and the hashes of bodies stay for ever; a body is pruned once nothing ne
 from datetime import datetime, timedelta
 from typing import Final
 
-from guardrails.decisions.copies import replace
+from guardrails.dataclass import replace
 from guardrails.decisions.row import Row
 
 KEPT: Final = 20

@@ -6,11 +6,11 @@ The breaker and the re-read come later, at the moment of acting (reconcile/act.p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.grace import TOGGLES, Broken, lasts, over, times_fixed
 from guardrails.decisions.holds import is_held, on_hold

@@ -1,10 +1,10 @@
 """Durability: whether an exemption that is gone is to be restored, and what speaks against it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.assess import Verdict, assess
 from guardrails.decisions.ownership import Written, may_delete, ownership_of
 from guardrails.decisions.row import Row

@@ -11,8 +11,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions import notify
-from guardrails.decisions.copies import replace
 from guardrails.decisions.row import Row
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from guardrails.exemption.model import Exemption

@@ -10,14 +10,13 @@ changes one key repeats the others.
 """
 
 import json
-import re
 import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import changes_found
 from guardrails.decisions.decide import Delete, Plan, PutBack
 from guardrails.exemption.body import MARKER_KEY, canonical
@@ -25,6 +24,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import Names
 from guardrails.exemption.times import spell_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.notices.notice import Kind
 from guardrails.rules.base import ASSIGNED, CATEGORY, END, EXPIRES, METADATA, REFERENCES, Change, Value
 from guardrails.ruleset.model import Ruleset
@@ -49,9 +49,9 @@ _OPTIONS: Final[Mapping[str, str]] = {
 }
 """Field -> the option of `az policy exemption create` and `update`; all but metadata."""
 
-_NO_TEXT: Final = re.compile(r"""[-@'"\[{]|(null|\?\?)$""")
+_NO_TEXT: Final = lazy_regex(r"""[-@'"\[{]|(null|\?\?)$""")
 """How a value begins that the CLI takes for an option, a file, or its shorthand syntax."""
-_REFERENCE: Final = re.compile(r"[\w.()][\w.() -]*")
+_REFERENCE: Final = lazy_regex(r"[\w.()][\w.() -]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ never more than the longest grace of the rules that were broken, and of one rule
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.exemption.expiry import later
 from guardrails.exemption.times import parse_time, spell_time
 

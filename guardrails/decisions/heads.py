@@ -12,8 +12,9 @@ rows of exemptions are never deleted, so one that is missing was taken away by a
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from guardrails.dataclass import dataclass, field
 
 BUCKETS: Final = 256
 KEY: Final = 20

@@ -1,9 +1,10 @@
 """What the register keeps besides rows: entries of the history, messages to send, and dead letters. Pure values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from guardrails.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Holds: break-glass. An operator's word that an exemption, as it is now, is left alone until a time. Pure."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from guardrails.dataclass import replace
 from guardrails.exemption.times import read_time
 
 if TYPE_CHECKING:

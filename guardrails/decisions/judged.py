@@ -10,13 +10,13 @@ where the exemption had ended, and the number of what it matches (2).
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from math import ceil
 from struct import Struct
 from typing import Any, Final, NamedTuple, Self
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.body import canonical_json
 
 KEY: Final = 8

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.criteria.model import NOT_KEPT, Weakened
+from guardrails.dataclass import replace
 from guardrails.decisions.assess import Assessment, Verdict, keys_found
 from guardrails.decisions.baseline import Baseline, come_back, cut, first, leave
-from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, Situation, broken_at, running_at, toggling
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.facts import baseline_of, is_own_write, says_the_same
@@ -34,7 +34,7 @@ from guardrails.exemption.facts import Author, Facts, Gone
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import Exemption
 from guardrails.notices.stored_names import stored_finding
-from guardrails.rules.expiry_extended import RULE as EXTENDS
+from guardrails.rules.azure.expiry_extended import RULE as EXTENDS
 from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode
 

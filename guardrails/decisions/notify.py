@@ -4,14 +4,13 @@ Titles, reasons and next steps are ours; the rest is quoted.
 """
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.criteria.model import kept_of, line_of
+from guardrails.dataclass import replace
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.fix import NOTHING, Fix
 from guardrails.decisions.history import Outgoing
@@ -24,6 +23,7 @@ from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import read_time, spell_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.notices.notice import NEXT, SEVERITIES, TITLES, Kind, Notice
 from guardrails.ruleset.model import Ruleset
 
@@ -219,7 +219,7 @@ def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]
     )
 
 
-_ROWS: Final = re.compile(r"\brows? \d+( to \d+)?")
+_ROWS: Final = lazy_regex(r"\brows? \d+( to \d+)?")
 
 
 def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severity.HIGH) -> Notice:

@@ -6,11 +6,11 @@ apply, several may cover the whole initiative though none does alone: the one wh
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.body import marker_of
 from guardrails.exemption.facts import Assignment, Earlier, Overlap, Unread
 from guardrails.exemption.initiatives import UNSAID

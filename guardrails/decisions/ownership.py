@@ -6,17 +6,18 @@ systemData, from the ruleset, and from metadata that the register had seen befor
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.body import MARKER_KEY
 from guardrails.exemption.model import Exemption
+from guardrails.lazy_regex import lazy_regex
 from guardrails.ruleset.model import Owner, Ruleset
 
 if TYPE_CHECKING:
     from guardrails.decisions.row import Row
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GUID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST: Final = 20
 _LONGEST: Final = 200
 

@@ -4,10 +4,11 @@ What is at management groups is above the rest, and belongs to no part: it is co
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
 from typing import Any, Final, NamedTuple
+
+from guardrails.dataclass import dataclass, field
 
 GROUPS: Final = "mg~"
 """How the names of management groups begin, as ExemptionId.container has them: behind every id of a subscription."""

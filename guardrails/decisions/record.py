@@ -7,12 +7,12 @@ Changes of the ruleset are another; each sweep says how far that had come.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.watch import Run
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import read_time, spell_time

@@ -1,11 +1,11 @@
 """What the register keeps of an exemption: its current row. Pure values; `history.py` has what else it keeps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, fields
 from guardrails.decisions.baseline import Baseline, Former
 from guardrails.decisions.grace import GraceUse, Period, read_grace_use
 from guardrails.decisions.status import Status as Status  # noqa: PLC0414 - whoever has a row finds it here, too
@@ -204,7 +204,7 @@ class Row:
     owners: tuple[str, ...] = ()
 
     def __replace__(self, /, **changes: Any) -> "Row":
-        """Return a copy with these fields changed: what guardrails.decisions.copies.replace calls. Raises TypeError.
+        """Return a copy with these fields changed: what `replace` calls. Raises TypeError.
 
         It copies the dictionary that holds the fields, so a row has no slots: __init__ sets 70 fields one by one, at
         thirty times the cost.

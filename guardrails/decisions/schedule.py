@@ -5,12 +5,12 @@ The host's timer reads the same text (NCrontab, the library of Azure Functions):
 weekdays by their first three characters.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.watch import Run
 from guardrails.exemption.times import parse_time
 

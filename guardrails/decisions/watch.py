@@ -1,12 +1,12 @@
 """What a sweep must know of a row without reading it, and what is kept of a run of sweeps. Pure values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
 from sys import intern
 from typing import Any, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.row import Row, Status
 from guardrails.ruleset.budgets import BREAKER
 

@@ -9,12 +9,12 @@ import json
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions import notify
 from guardrails.delivery.dead_letters import DeadLetterQueue, read_attempt, read_object
 from guardrails.errors import Misconfigured, Retryable

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Self
 
-_SITE: Final = re.compile(
+from guardrails.dataclass import dataclass
+from guardrails.lazy_regex import lazy_regex
+
+_SITE: Final = lazy_regex(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/Microsoft\.Web/sites/"
     r"(?P<name>[^/]+)(/functions/(?P<function>[^/]+))?/?",
     re.IGNORECASE,

@@ -1,9 +1,10 @@
 """Findings of the start-up check, and their states. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from guardrails.dataclass import dataclass
 
 
 class State(StrEnum):

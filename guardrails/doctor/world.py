@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.azure.estate import Estate
@@ -11,6 +10,7 @@ from guardrails.azure.identity import Pause, credential
 from guardrails.channels.destination import Destination
 from guardrails.channels.egress_guard import Bounds, read_hosts
 from guardrails.channels.routes import destinations
+from guardrails.dataclass import dataclass
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.model import Finding, unknown
 from guardrails.errors import Misconfigured

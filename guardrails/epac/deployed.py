@@ -1,10 +1,10 @@
 """Exemptions in Azure as EPAC reads them, and in what an entry differs from one of them. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, text_date
 from guardrails.epac.plan import Owner
 from guardrails.epac.powershell import blank, equal, same

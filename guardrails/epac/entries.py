@@ -1,9 +1,9 @@
 """What was read of EPAC's exemption files: entries with the places of their fields. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.values import Place
 
 FIRST_OF_TABLE: Final = 2

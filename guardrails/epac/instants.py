@@ -6,13 +6,14 @@ a local date and one of UTC that are the same instant differ, unless the runner 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from guardrails.dataclass import dataclass
 from guardrails.epac.uncertain import Uncertain
+from guardrails.lazy_regex import lazy_regex
 
 SECOND: Final = 10_000_000
 """Ticks of a second."""
@@ -118,10 +119,10 @@ def _minutes(at: datetime) -> int:
     return round((at.utcoffset() or timedelta()).total_seconds() / 60)
 
 
-_ISO: Final = re.compile(
+_ISO: Final = lazy_regex(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII
 )
-_MICROSOFT: Final = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
+_MICROSOFT: Final = lazy_regex(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
 
 
 def json_date(text: str, runner: Runner) -> NetDate | None:
@@ -172,21 +173,21 @@ _CLOCK: Final = (
     r"(?:\s*(?P<half>[AaPp][Mm]))?"
 )
 _ZONE: Final = r"(?:\s*(?P<z>[Zz])|\s*(?P<sign>[+-])(?P<oh>\d\d):?(?P<om>\d\d)?)?"
-_YEAR_FIRST: Final = re.compile(
+_YEAR_FIRST: Final = lazy_regex(
     rf"(?P<y>\d{{4}})(?P<mark>[-/])(?P<m>\d{{1,2}})(?P=mark)(?P<d>\d{{1,2}})(?:(?:[Tt]|\s+){_CLOCK}{_ZONE})?", re.ASCII
 )
-_YEAR_LAST: Final = re.compile(
+_YEAR_LAST: Final = lazy_regex(
     rf"(?P<a>\d{{1,2}})(?P<mark>[-/.])(?P<b>\d{{1,2}})(?P=mark)(?P<y>\d{{4}}|\d\d)(?:\s+{_CLOCK})?", re.ASCII
 )
-_NAMED: Final = re.compile(
+_NAMED: Final = lazy_regex(
     rf"(?:(?P<d>\d{{1,2}})\s+)?(?P<name>[A-Za-z]+)\s+(?:(?P<e>\d{{1,2}}),?\s+)?(?P<y>\d{{4}})(?:\s+{_CLOCK})?", re.ASCII
 )
-_RFC1123: Final = re.compile(
+_RFC1123: Final = lazy_regex(
     r"(?P<day>[A-Z][a-z]{2}), (?P<d>\d\d) (?P<name>[A-Z][a-z]{2}) (?P<y>\d{4}) "
     r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d) GMT"
 )
-_TIME_ALONE: Final = re.compile(_CLOCK + _ZONE, re.ASCII)
-_WORD: Final = re.compile(r"[A-Za-z]+")
+_TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.ASCII)
+_WORD: Final = lazy_regex(r"[A-Za-z]+")
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS: Final = (

@@ -1,9 +1,9 @@
 """A run of EPAC, and the run after it: whether a plan settles. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from guardrails.dataclass import replace
 from guardrails.epac.entries import EpacFile
 from guardrails.epac.instants import Kind, NetDate
 from guardrails.epac.plan import Action, EpacPlan, Item, SecondRun, sent

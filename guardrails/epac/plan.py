@@ -1,10 +1,10 @@
 """EPAC's plan: what becomes of each exemption, and of the run as a whole. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from guardrails.dataclass import dataclass, field
 from guardrails.epac.entries import Entry
 from guardrails.epac.instants import NetDate
 from guardrails.evaluation.plan import Outcome

@@ -1,9 +1,9 @@
 """EPAC's plan of exemptions, computed: the entries one by one, in the order of the files. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import replace
 from guardrails.epac.deployed import Deployed, Now, differences, managed, unreadable
 from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.exemptions import item_of, metadata_of, name_item, nothing_known, partly_known, references_of

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.epac.entries import Entry
 from guardrails.epac.instants import NetDate, NoDate, Runner, text_date
 from guardrails.epac.plan import Said

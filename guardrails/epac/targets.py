@@ -1,10 +1,10 @@
 """Which assignments an entry means, before its scope is looked at. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.epac.plan import Said
 from guardrails.epac.powershell import sort_key
 from guardrails.epac.rows import Row

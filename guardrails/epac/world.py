@@ -1,11 +1,11 @@
 """What EPAC's planner looks at besides files: settings, the tree of scopes, policies, what is deployed. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.epac.instants import Runner
 from guardrails.epac.powershell import like
 from guardrails.epac.uncertain import Uncertain

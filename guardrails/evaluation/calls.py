@@ -1,9 +1,9 @@
 """Calls of functions: those that compute only some of their arguments, or read where they stand. Pure."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from guardrails.dataclass import replace
 from guardrails.evaluation.expressions import Lambda
 from guardrails.evaluation.frames import Env, Handle
 from guardrails.evaluation.functions import MODULES, find, load

@@ -1,9 +1,9 @@
 """What a template would deploy, with its parameters, to a place: exemptions, outputs, what is refused. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
 from guardrails.evaluation.frames import NO_SCOPE, Env, Frame

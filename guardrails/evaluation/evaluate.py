@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
+from guardrails.dataclass import replace
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame

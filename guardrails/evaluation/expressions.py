@@ -5,8 +5,7 @@ A reader makes the nodes; `evaluate` computes them. Names are resolved by the re
 a name, for the table of functions decides.
 """
 
-from dataclasses import dataclass
-
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
 
 

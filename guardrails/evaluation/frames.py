@@ -1,8 +1,8 @@
 """Where an expression is computed: a template with its scope and parameters, and the loops around it. Pure."""
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.evaluation.values import NOWHERE, Partial, Place, Unknown, Value
 
 if TYPE_CHECKING:

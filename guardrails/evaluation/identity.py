@@ -2,21 +2,22 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import Node
 from guardrails.evaluation.frames import Handle, TenantScope
 from guardrails.evaluation.functions.base import kind, unsure
 from guardrails.evaluation.functions.ids import id_at, is_guid, management_group_of, typed_path
 from guardrails.evaluation.template import Resource
 from guardrails.evaluation.values import NOWHERE, EngineError, Place, Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
 _AT_TENANT: Final = frozenset({"microsoft.management/managementgroups", "microsoft.subscription/aliases"})
 _GROUPS: Final = "microsoft.resources/resourcegroups"
 _EXEMPTION: Final = "Microsoft.Authorization/policyExemptions"
 _EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
-_SCOPE: Final = re.compile(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
+_SCOPE: Final = lazy_regex(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -1,8 +1,8 @@
 """What a deployment would do: the answer of `deploy`. Pure."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object
 from guardrails.evaluation.template import Diagnostic, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Value

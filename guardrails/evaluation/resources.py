@@ -1,9 +1,9 @@
 """The resources and modules of a template that is deployed, as other expressions see them. Pure."""
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.frames import Env, Frame, Handle, Resources
 from guardrails.evaluation.functions.base import kind

@@ -1,8 +1,8 @@
 """A template as a reader gives it: parameters, variables, resources and outputs, not yet computed. Pure."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Loop, Node
 from guardrails.evaluation.values import NOWHERE, Place, Unknown
 

@@ -6,9 +6,10 @@ A value is None, bool, int, float, str, list or dict, as JSON has them; any of i
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
+
+from guardrails.dataclass import dataclass, field
 
 type Value = Any
 """None, bool, int, float, str, list, dict or Unknown."""

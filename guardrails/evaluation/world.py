@@ -1,9 +1,10 @@
 """What is known of the place and time of a deployment. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from guardrails.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

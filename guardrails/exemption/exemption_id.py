@@ -1,11 +1,11 @@
 """An exemption's id: its scope, its name, and the container that its rows are kept under. Pure."""
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.ids import folded, resource_id
 from guardrails.exemption.json_values import refuse
 

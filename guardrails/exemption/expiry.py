@@ -5,11 +5,11 @@ An exemption ends at its `expiresOn`, to the second, UTC: from then on Azure kee
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.times import parse_time, spell_time
 
 DAYS: Final = (30, 14, 7, 1)

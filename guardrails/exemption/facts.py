@@ -4,11 +4,11 @@ Every fact that had to be fetched can also be `Unread`: it could not be had, and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.sources import SYSTEM
 

@@ -6,6 +6,7 @@ from sys import intern
 from typing import Any, Final
 
 from guardrails.exemption.facts import Grouping, Policy, Unread
+from guardrails.lazy_regex import lazy_regex
 
 UNSAID: Final = Unread("it does not list its policies")
 _CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
@@ -19,13 +20,13 @@ _MOST_GROUPED: Final = 50_000
 """Pairs of a policy and a group: Azure's own initiatives have 3,475 at most."""
 _LONGEST_NAME: Final = 128
 _NO_EFFECT: Final = Unread("the definition has no default effect")
-_PARAMETER: Final = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
+_PARAMETER: Final = lazy_regex(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
 _SILENT: Final = Unread("it has neither metadata nor a rule")
-_POLICY: Final = re.compile(
+_POLICY: Final = lazy_regex(
     r"(?:/subscriptions/[^/]+|/providers/microsoft\.management/managementgroups/[^/]+)?"
     r"/providers/microsoft\.authorization/policydefinitions/[^/]+"
 )
-_VERSIONED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
+_VERSIONED: Final = lazy_regex(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
 
 
 def base_of(definition_id: str) -> str:

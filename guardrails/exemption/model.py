@@ -5,10 +5,10 @@ Shapes follow the REST reference of Microsoft.Authorization/policyExemptions (20
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.exemption.body import (
     KNOWN,
     MARKER_FIELDS,

@@ -15,11 +15,13 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
+from guardrails.lazy_regex import lazy_regex
+
 LONGEST: Final = 2000
 """Characters of a pattern at most; no id in Azure is that long."""
 
-_TOKEN: Final = re.compile(r"\*+|\?|\[!?+\]?+[^\]]*+\]|[^*?\[]+|\[")
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_TOKEN: Final = lazy_regex(r"\*+|\?|\[!?+\]?+[^\]]*+\]|[^*?\[]+|\[")
+_SURROGATES: Final = lazy_regex("[\ud800-\udfff]")
 _ANY: Final = ".*"
 _IN_PART: Final = "[^/]*"
 _ENDS: Final = ("", _IN_PART, _ANY)
@@ -299,8 +301,8 @@ def regex(text: str) -> Regex:
     return Regex(text)
 
 
-_QUOTED: Final = re.compile(r"\\.|\[\^?+\]?+(?:\\.|[^\]\\])*+\]", re.DOTALL)
-_NO_REPETITION: Final = re.compile(r"\{(?:,\d+|(?:0\d+|\d{9,})(?:,\d*)?|\d+,(?:0\d+|\d{9,}))\}")
+_QUOTED: Final = lazy_regex(r"\\.|\[\^?+\]?+(?:\\.|[^\]\\])*+\]", re.DOTALL)
+_NO_REPETITION: Final = lazy_regex(r"\{(?:,\d+|(?:0\d+|\d{9,})(?:,\d*)?|\d+,(?:0\d+|\d{9,}))\}")
 """What is a repetition for others, and a text for RE2."""
 _REASONS: Final = (
     ("perl operator: (?=", "look-around, (?=, is not known"),

@@ -6,8 +6,10 @@ the source does not, nobody knows what the field says, and a rule that needs it 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from guardrails.dataclass import dataclass, field
+from guardrails.lazy_regex import lazy_regex
 
 BASE: Final = frozenset({
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
@@ -78,7 +80,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 _ADDED: Final = {"2022-07-01": frozenset({SELECTORS, VALIDATION}), "2025-12-01": frozenset({MODE})}
 """The day of the first api-version that has a field -> the fields (Azure/azure-rest-api-specs, resources)."""
 _PRINCIPALS_SINCE: Final = "2024-12-01"
-_DATED: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII)
+_DATED: Final = lazy_regex(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII)
 
 
 def is_api_version(text: str) -> bool:

@@ -8,18 +8,19 @@ Sources: Microsoft Learn, assignment structure (policy definition ID and version
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.facts import NO_GROUPING, Assignment, Grouping, Unread
 from guardrails.exemption.initiatives import base_of, grouping_of, members_of, version_in
+from guardrails.lazy_regex import lazy_regex
 
 PINS_SINCE: Final = "2023-04-01"
 """The first api-version of assignments and initiatives that knows versions; an older one cannot say what is pinned."""
 
 _TYPE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
-_VERSION: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-[\w.]+)?", re.ASCII)
-_PATTERN: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}|\*))?(?:\.(\d{1,9}|\*))?(?:-[\w.]+)?", re.ASCII)
+_VERSION: Final = lazy_regex(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-[\w.]+)?", re.ASCII)
+_PATTERN: Final = lazy_regex(r"(\d{1,9})(?:\.(\d{1,9}|\*))?(?:\.(\d{1,9}|\*))?(?:-[\w.]+)?", re.ASCII)
 
 
 class Pin(NamedTuple):

@@ -1,19 +1,20 @@
 """The expressions of ARM templates, `[concat('a', parameters('b'))]`, as nodes. Pure."""
 
 import re
-from dataclasses import replace
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.evaluation.expressions import Access, Call, Lambda, Literal, Local, Node, Opaque, Parameter, Variable
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 60
 """Levels of calls within calls that are read."""
-_TOKEN: Final = re.compile(r"'(?:[^']|'')*'|-?\d+\.\d+|-?\d+(?!\w)|[A-Za-z_]\w*|[()\[\],.]|\S", re.A)
+_TOKEN: Final = lazy_regex(r"'(?:[^']|'')*'|-?\d+\.\d+|-?\d+(?!\w)|[A-Za-z_]\w*|[()\[\],.]|\S", re.A)
 _NAMED: Final = frozenset({"parameters", "variables", "lambdavariables", "lambda"})
-_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.A)
-_SIMPLE: Final = re.compile(r"\[(parameters|variables)\('([^'\n]+)'\)\]")
+_NUMBER: Final = lazy_regex(r"-?\d+(\.\d+)?", re.A)
+_SIMPLE: Final = lazy_regex(r"\[(parameters|variables)\('([^'\n]+)'\)\]")
 """The commonest expressions, read at once."""
 
 

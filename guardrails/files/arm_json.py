@@ -10,10 +10,10 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.exemption.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 from guardrails.files import foreign, powershell
 

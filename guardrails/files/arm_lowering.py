@@ -1,7 +1,6 @@
 """Values of ARM templates with their expressions: texts become expressions, `copy` becomes loops. Pure."""
 
-from dataclasses import dataclass, field
-
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loop, Member, Node, Object, Opaque
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import Place, Unknown

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.evaluation.expressions import Array, Comprehension, Literal, Node, Object, Opaque
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.template import (
@@ -27,14 +27,15 @@ from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_lowering import Lowering
 from guardrails.files.arm_types import read_type
 from guardrails.files.json_places import Fault, JsonText, fields, member, members, read, text_of
+from guardrails.lazy_regex import lazy_regex
 
 type Linked = Callable[[str, str, Place], Template | Unknown]
 """Gives the template that a `relativePath` names, or why not: for a file's path, the relative path, its place."""
 
 DEEPEST: Final = 12
 """Nested templates within each other that are read."""
-_SCHEMA: Final = re.compile(r"/(subscription|managementGroup|tenant)?deploymentTemplate\.json#?$", re.I)
-_PARAMETERS: Final = re.compile(r"/(subscription|managementGroup|tenant)?deploymentParameters\.json#?$", re.I)
+_SCHEMA: Final = lazy_regex(r"/(subscription|managementGroup|tenant)?deploymentTemplate\.json#?$", re.I)
+_PARAMETERS: Final = lazy_regex(r"/(subscription|managementGroup|tenant)?deploymentParameters\.json#?$", re.I)
 _SCOPES: Final = {
     "": ScopeKind.RESOURCE_GROUP,
     "subscription": ScopeKind.SUBSCRIPTION,

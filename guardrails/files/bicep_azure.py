@@ -5,8 +5,9 @@ These are the types that public Bicep files use most (github.com/Azure/bicep-typ
 of no other type is not said of it.
 """
 
-import re
 from typing import Final
+
+from guardrails.lazy_regex import lazy_regex
 
 _GROUP_TYPES: Final = """
 Microsoft.ApiCenter: services
@@ -96,9 +97,9 @@ _OTHER_TYPES: Final = {
     "Microsoft.Resources/tags": "tenant managementGroup subscription resourceGroup resource",
     "Microsoft.Subscription/aliases": "tenant",
 }
-_OLD: Final = re.compile("201[0-9]")
+_OLD: Final = lazy_regex("201[0-9]")
 """Versions whose spelling may be another."""
-_USUAL: Final = re.compile(r"(?:[A-Z]\w*\.)*[A-Z]\w*(?:/[a-z][\w.-]*)+")
+_USUAL: Final = lazy_regex(r"(?:[A-Z]\w*\.)*[A-Z]\w*(?:/[a-z][\w.-]*)+")
 _EXEMPTIONS: Final = frozenset({
     "2020-07-01-preview", "2022-07-01-preview", "2024-12-01-preview", "2025-12-01-preview", "2026-01-01-preview",
 })  # fmt: skip

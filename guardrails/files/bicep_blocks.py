@@ -25,11 +25,12 @@ from guardrails.files.bicep_library import REMOTE
 from guardrails.files.bicep_names import Binder, Kind, Locals, Named
 from guardrails.files.bicep_syntax import NESTED, Block
 from guardrails.files.walk import Unreadable
+from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from guardrails.files.bicep_library import Library
 
-_TYPE: Final = re.compile(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
+_TYPE: Final = lazy_regex(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
 _DEPLOYMENTS: Final = "Microsoft.Resources/deployments"
 _MODULE: Final = frozenset({"name", "scope", "params", "dependsOn", "identity", "extensionConfigs"})
 

@@ -4,10 +4,10 @@ Each check names the compiler's error. What only resource types could show is no
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import (
     Access,
     Array,

@@ -25,6 +25,7 @@ from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
 from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED
 from guardrails.files.bicep_texts import TextParser
+from guardrails.lazy_regex import lazy_regex
 
 LONGEST: Final = 100
 """Accesses or operators of one chain that are read: a chain is as deep as it is long."""
@@ -49,14 +50,14 @@ _PLAIN: Final = r"'([^'\\$\r\n]*+)'"
 _ITEM: Final = r"'[^'\\$\r\n]*+'"
 NEXT: Final = r"\r?\n([ \t]*+)(?![\r\n/#?:])"
 """The end of a line, and the blanks of the next one, which goes on with something new."""
-_MEMBER_LINE: Final = re.compile(
+_MEMBER_LINE: Final = lazy_regex(
     rf"(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|([{{\[])|({_NAME})|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])|(}})){NEXT}"
 ).match
-_ITEM_LINE: Final = re.compile(rf"(?:{_PLAIN}|(\])){NEXT}").match
+_ITEM_LINE: Final = lazy_regex(rf"(?:{_PLAIN}|(\])){NEXT}").match
 """Lines of the forms that most lines of most files have: a key and a text, name, short list or opening bracket; a text;
 a closing bracket. Read at once, each costs a fifth of what its tokens cost."""
-_HOLE: Final = re.compile(rf"\$\{{({_NAME})\}}").finditer
-_TEXTS: Final = re.compile(_PLAIN).findall
+_HOLE: Final = lazy_regex(rf"\$\{{({_NAME})\}}").finditer
+_TEXTS: Final = lazy_regex(_PLAIN).findall
 
 
 class ExpressionParser(TextParser):

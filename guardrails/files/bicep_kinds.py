@@ -5,9 +5,9 @@ is let pass. Expressions are already bound.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import (
     Access,
     Array,

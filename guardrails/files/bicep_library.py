@@ -5,7 +5,6 @@ Nothing is fetched: a module of a registry or template spec is Unknown. Nothing 
 
 import codecs
 import json
-import re
 from collections.abc import Callable, Iterable
 from posixpath import dirname
 from typing import Any, Final, NamedTuple, Protocol
@@ -16,13 +15,14 @@ from guardrails.evaluation.values import Place
 from guardrails.files.bicep_parser import Parser
 from guardrails.files.bicep_syntax import Declaration, Func, Type, TypeOpaque, Var
 from guardrails.files.walk import Unreadable
+from guardrails.lazy_regex import lazy_regex
 
 REMOTE: Final = ("br:", "br/", "ts:", "ts/", "oci:")
 """How a reference begins that leads to a registry or a template spec."""
 DEEPEST: Final = 20
 """Modules within modules that are read."""
 
-_NAME: Final = re.compile(r"\s*[a-zA-Z]+[ \t]+([A-Za-z_][A-Za-z0-9_]*)")
+_NAME: Final = lazy_regex(r"\s*[a-zA-Z]+[ \t]+([A-Za-z_][A-Za-z0-9_]*)")
 
 
 class Files(Protocol):

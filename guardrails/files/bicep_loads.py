@@ -6,7 +6,6 @@ Nothing outside the repository's root is opened.
 import base64
 import codecs
 import json
-import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from posixpath import dirname, relpath
@@ -17,6 +16,7 @@ from guardrails.evaluation.functions.json_text import parse as parse_json
 from guardrails.evaluation.values import EngineError, Place, Unknown, Value
 from guardrails.files.bicep_library import Files
 from guardrails.files.walk import Unreadable
+from guardrails.lazy_regex import lazy_regex
 
 LONGEST_TEXT: Final = 131_072
 """Characters of a file that loadTextContent() takes."""
@@ -29,8 +29,8 @@ _ENCODINGS: Final = {
     "utf-8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-1", "utf-16": "utf-16-le", "utf-16BE": "utf-16-be",
 }  # fmt: skip
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_STEP: Final = re.compile(r"\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:'([^'\\]*)'|\"([^\"\\]*)\")\]")
-_PLAIN_NAME: Final = re.compile(r"[\w.,()+=@ -]+")
+_STEP: Final = lazy_regex(r"\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:'([^'\\]*)'|\"([^\"\\]*)\")\]")
+_PLAIN_NAME: Final = lazy_regex(r"[\w.,()+=@ -]+")
 
 type Fault = Callable[[Place, str, str], Impossible]
 

@@ -5,10 +5,10 @@ calls is noted in `faults`, with its code.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import (
     Access,
     Array,

@@ -37,10 +37,11 @@ from guardrails.files.bicep_syntax import (
     Using,
     Var,
 )
+from guardrails.lazy_regex import lazy_regex
 
 _ENDS_LINE: Final = frozenset({LINE})
 _NOTHING: Final[frozenset[str]] = frozenset()
-_BLOCK_LINE: Final = re.compile(
+_BLOCK_LINE: Final = lazy_regex(
     rf"(resource|module) ([A-Za-z_][A-Za-z0-9_]{{0,200}}) '([^'\\$\r\n]*+)' = \{{{NEXT}"
 ).match
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}

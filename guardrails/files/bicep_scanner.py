@@ -9,6 +9,7 @@ from typing import Final
 
 from guardrails.evaluation.template import Diagnostic
 from guardrails.evaluation.values import Place
+from guardrails.lazy_regex import lazy_regex
 
 END: Final = ""
 """The token at the end of the text."""
@@ -19,7 +20,7 @@ NAME, TEXT, BREAK, PUNCTUATION, NUMBER, COMMENT, BLOCK, _END, OTHER = range(1, 1
 """The kinds of tokens: the groups of _TOKEN, in order. TEXT: one without escapes and expressions."""
 
 _PRAGMA: Final = r"#(?:disable-next-line|disable-diagnostics|restore-diagnostics)[ \t]+[^\r\n]+"
-_TOKEN: Final = re.compile(
+_TOKEN: Final = lazy_regex(
     r"[ \t]*+(?:"
     r"([A-Za-z_][A-Za-z0-9_]*+)"
     r"|('(?:[^'\\$\r\n]++'|'(?!')))"
@@ -32,14 +33,14 @@ _TOKEN: Final = re.compile(
     r"|(.))",
     re.DOTALL,
 ).match
-_START: Final = re.compile(rf"(?:[\r\n \t]++|//[^\r\n]*+|{_PRAGMA})*+").match
-_TRIVIA: Final = re.compile(r"(?:[ \t\r\n]++|//[^\r\n]*+|/\*.*?\*/)*+", re.DOTALL).match
-_DECLARATION: Final = re.compile(
+_START: Final = lazy_regex(rf"(?:[\r\n \t]++|//[^\r\n]*+|{_PRAGMA})*+").match
+_TRIVIA: Final = lazy_regex(r"(?:[ \t\r\n]++|//[^\r\n]*+|/\*.*?\*/)*+", re.DOTALL).match
+_DECLARATION: Final = lazy_regex(
     r"@[a-z]|targetScope[ \t]*=|import[ \t]"
     r"|(?:metadata|param|var|type|func|resource|module|output|assert)[ \t]+[A-Za-z_]"
 ).match
 _LINES: Final = r"'''.*?(?:'''+|\Z)"
-_STRAY_TEXT: Final = re.compile(rf"\$++(?:{_LINES})?|{_LINES}|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
+_STRAY_TEXT: Final = lazy_regex(rf"\$++(?:{_LINES})?|{_LINES}|'(?:[^'\\\r\n]|\\.)*+'?", re.DOTALL).match
 
 
 new_place: Final = tuple.__new__

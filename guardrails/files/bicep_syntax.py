@@ -4,7 +4,7 @@ Expressions are nodes of `evaluation`, not yet bound: every name is a `Local`, a
 functions is a `Call` whose name is no name of a function: an operator (`==`, `-` with one argument or two), `METHOD`
 before a name, `NESTED`, `GROUP`.
 
-The classes are plain ones: to make so many dataclasses costs as much time as to start Python.
+The classes are plain ones: to make so many dataclasses of the standard library costs as much time as to start Python.
 """
 
 from typing import Final

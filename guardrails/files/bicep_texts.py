@@ -1,20 +1,20 @@
 """Texts of Bicep: in quotes on one line, or of many lines, with expressions in them. Pure."""
 
-import re
 from typing import Final
 
 from guardrails.evaluation.expressions import Interpolation, Literal, Node, Opaque
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_scanner import Scanner
+from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 100
 """Levels of brackets, texts and conditions inside one another that are read: all that walk a tree use the stack."""
 
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", "$": "$"}
-_CHUNK: Final = re.compile(r"[^'\\$\r\n]++|\$(?!\{)").match
-_CODE_POINT: Final = re.compile(r"u\{([0-9A-Fa-f]++)\}").match
-_QUOTES: Final = re.compile("'''+").search
-_DOLLARS: Final = re.compile(r"(\$++)\{|'''+").search
+_CHUNK: Final = lazy_regex(r"[^'\\$\r\n]++|\$(?!\{)").match
+_CODE_POINT: Final = lazy_regex(r"u\{([0-9A-Fa-f]++)\}").match
+_QUOTES: Final = lazy_regex("'''+").search
+_DOLLARS: Final = lazy_regex(r"(\$++)\{|'''+").search
 
 
 class TextParser(Scanner):

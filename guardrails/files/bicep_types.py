@@ -1,9 +1,9 @@
 """Types of a Bicep file: what is written -> `TypeOf`, as far as values are held against it. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from typing import Any, Final
 
+from guardrails.dataclass import fields, replace
 from guardrails.evaluation.expressions import Array, Literal, Node
 from guardrails.evaluation.template import TypeOf
 from guardrails.evaluation.values import Place

@@ -10,14 +10,15 @@ from typing import Any, Final
 import yaml
 
 from guardrails.evaluation.values import Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 60
 MOST: Final = 200_000
 """Values of one file that are read: aliases can make few lines many."""
 
 _WORDS: Final[dict[str, Value]] = {"": None, "~": None, "null": None, "true": True, "false": False}
-_INTEGER: Final = re.compile(r"([+-]?)(?:0[xX]([0-9A-Fa-f]+)|0[oO]([0-7]+)|0[bB]([01]+)|([0-9]+))")
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_INTEGER: Final = lazy_regex(r"([+-]?)(?:0[xX]([0-9A-Fa-f]+)|0[oO]([0-7]+)|0[bB]([01]+)|([0-9]+))")
+_DECIMAL: Final = lazy_regex(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _UNSURE: Final = frozenset({"nan", "infinity", ".inf", ".nan", "∞"})
 _TEXT: Final = "tag:yaml.org,2002:str"
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from guardrails.evaluation.template import Diagnostic, Language, Level, ParameterFile, Stage, Template
 from guardrails.evaluation.values import Place, Unknown
-from guardrails.files.arm_template import is_parameter_file, is_template, parameter_file_of, template_of
 from guardrails.files.walk import Found, Kind, Unreadable, kind_of
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ class Code:
             from guardrails.files.bicep_parameters import read_parameters  # noqa: PLC0415 - many folders have none
 
             return read_parameters(path, data, self._library)
+        from guardrails.files.arm_template import is_parameter_file, parameter_file_of  # noqa: PLC0415 - as above
         from guardrails.files.json_places import Fault, decoded, read  # noqa: PLC0415
 
         text = decoded(data, path)
@@ -74,6 +74,7 @@ class Code:
         return self._names[folder]
 
     def _arm(self, path: str, data: bytes, *, named: bool) -> Template | None:
+        from guardrails.files.arm_template import is_template, template_of  # noqa: PLC0415 - Bicep alone needs it not
         from guardrails.files.json_places import Fault, decoded, read  # noqa: PLC0415
 
         text = decoded(data, path)

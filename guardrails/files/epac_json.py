@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from guardrails.epac.instants import NetDate
 from guardrails.epac.uncertain import Uncertain
+from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 100
 """Levels of nesting that PowerShell reads for EPAC."""
@@ -20,16 +21,16 @@ _ENTRIES: Final = 2
 """The level of the list of entries."""
 
 _CUT_SHORT: Final = "the text ends too early: a bracket or brace is not closed"
-_SKIP: Final = re.compile(r"(?:[ \t\r\n\x0b\x0c\xa0]|//[^\r\n]*|/\*.*?\*/)*", re.S)
-_PLAIN: Final = re.compile(r'"([^"\\]*)"')
-_TEXT: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.S)
-_KEY: Final = re.compile(r"[^\W]([\w$])*|\$[\w$]*")
-_WORD: Final = re.compile(r"[^\s,\]\}/]+")
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.S)
+_SKIP: Final = lazy_regex(r"(?:[ \t\r\n\x0b\x0c\xa0]|//[^\r\n]*|/\*.*?\*/)*", re.S)
+_PLAIN: Final = lazy_regex(r'"([^"\\]*)"')
+_TEXT: Final = lazy_regex(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.S)
+_KEY: Final = lazy_regex(r"[^\W]([\w$])*|\$[\w$]*")
+_WORD: Final = lazy_regex(r"[^\s,\]\}/]+")
+_NUMBER: Final = lazy_regex(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
+_ESCAPE: Final = lazy_regex(r"\\(u[0-9a-fA-F]{4}|.)", re.S)
 _ESCAPES: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
-_STRANGE: Final = re.compile(r"NaN|-?Infinity|undefined|new|-?0[xX0-9].*|-?[\d.][\d.eE+-]*")
+_STRANGE: Final = lazy_regex(r"NaN|-?Infinity|undefined|new|-?0[xX0-9].*|-?[\d.][\d.eE+-]*")
 
 
 class BrokenJson(ValueError):

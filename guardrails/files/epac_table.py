@@ -6,9 +6,9 @@ dropped; a record of one empty cell, which a blank line is, is skipped.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from guardrails.dataclass import dataclass
 from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
 from guardrails.files.json_places import Lines

@@ -10,9 +10,9 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.errors import Permanent
 from guardrails.exemption import sources
 from guardrails.exemption.model import Exemption

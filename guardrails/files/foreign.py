@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Final
 
+from guardrails.lazy_regex import lazy_regex
+
 THIS_IS: Final = "this is "
 """What all that is said here begins with."""
 
@@ -40,31 +42,31 @@ _ENDINGS: Final = {
     ".tf": _TERRAFORM, ".tfvars": _TERRAFORM, ".hcl": _TERRAFORM, ".bicep": _BICEP, ".bicepparam": _BICEP,
 }  # fmt: skip
 _TEXTS: Final = {
-    _PAGE: re.compile(r"\A\s*<(?:!doctype|html)\b", re.IGNORECASE),
-    _BICEP: re.compile(
+    _PAGE: lazy_regex(r"\A\s*<(?:!doctype|html)\b", re.IGNORECASE),
+    _BICEP: lazy_regex(
         r"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
     ),
-    _TERRAFORM: re.compile(
+    _TERRAFORM: lazy_regex(
         r'^[ \t]*(?:(?:resource|data|variable|output|module|provider)\s+"[^"\n]*"(?:\s+"[^"\n]*")?'
         r"|locals|terraform|moved|import|removed)\s*\{",
         re.MULTILINE,
     ),
-    _EPAC: re.compile(r'"exemptions"\s*:\s*\['),
+    _EPAC: lazy_regex(r'"exemptions"\s*:\s*\['),
 }
 _READ: Final = 100_000
 """Characters of a text that is no JSON in which its kind is looked for."""
 
 _PROVIDERS: Final = ("azurerm_", "azapi_")
 
-_COMMENTS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
-_COMMAS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=\s*[}\]])')
+_COMMENTS: Final = lazy_regex(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_COMMAS: Final = lazy_regex(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=\s*[}\]])')
 
 _RESOURCES: Final = {
     "policyassignments": "a policy assignment, not an exemption; pass it with --assignments",
     "policysetdefinitions": "an initiative, not an exemption; pass it with --assignments",
     "policydefinitions": "a policy definition, not an exemption; pass it with --assignments",
 }
-_RESOURCE: Final = re.compile(rf"/({'|'.join(_RESOURCES)}|policyexemptions)/", re.IGNORECASE)
+_RESOURCE: Final = lazy_regex(rf"/({'|'.join(_RESOURCES)}|policyexemptions)/", re.IGNORECASE)
 _TARGETS: Final = frozenset({
     "scope", "scopes", "assignmentreferenceid", "policydefinitionname", "policydefinitionid", "policysetdefinitionname",
     "policysetdefinitionid",

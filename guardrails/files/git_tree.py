@@ -3,10 +3,10 @@
 import errno
 import os
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from guardrails.dataclass import dataclass
 from guardrails.files.git import Git, GitError
 from guardrails.files.tree import Unreadable, begins_as_json
 

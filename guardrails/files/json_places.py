@@ -10,12 +10,13 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object, Opaque
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 150
 """Levels of nesting that are read."""
@@ -25,7 +26,7 @@ MOST_FAULTS: Final = 20
 _MOST_SUFFERED: Final = 1000
 """Faults after which nothing more is read, those included that are not reported."""
 
-_TOKEN: Final = re.compile(
+_TOKEN: Final = lazy_regex(
     r"""[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|(-?(?:0|[1-9]\d*)(?![\w.])|true\b|false\b|null\b)
     |(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(//[^\n]*|/\*.*?\*/))""",
     re.X | re.S,
@@ -34,15 +35,15 @@ _STRING, _MARK, _PLAIN, _DECIMAL, _COMMENT = range(1, 6)
 _SCALAR: Final = (
     r"""(?:"([^"\\\x00-\x1f]*+)"|(-?(?:0|[1-9]\d{0,17}+)(?![\w.])|true\b|false\b|null\b)|([{\[]))[ \t\r\n]*+(,?)"""
 )
-_ITEM: Final = re.compile(r"[ \t\r\n]*+" + _SCALAR)
+_ITEM: Final = lazy_regex(r"[ \t\r\n]*+" + _SCALAR)
 """One item of a list, with its comma: the usual case, at once."""
-_MEMBER: Final = re.compile(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
+_MEMBER: Final = lazy_regex(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
 """One member of an object, with its comma: the usual case, at once."""
 _UNEXPECTED: Final = ("", None, None, None, "")
-_BEHIND: Final = re.compile(r"[ \t\r\n]*+([,}\]])")
-_JUNK: Final = re.compile(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
+_BEHIND: Final = lazy_regex(r"[ \t\r\n]*+([,}\]])")
+_JUNK: Final = lazy_regex(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
 _CONSTANTS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL: Final = lazy_regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _new: Final = tuple.__new__
 """Makes a Place in half the time of its own constructor."""
 

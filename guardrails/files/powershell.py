@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guardrails.exemption.times import spell_time
+from guardrails.lazy_regex import lazy_regex
 
 CUT_OFF: Final = (
     "PowerShell's ConvertTo-Json, at its default depth, turned a list or an object into text and lost its content;"
@@ -19,14 +20,14 @@ CUT_OFF: Final = (
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE: Final = re.compile(r"\\?/Date\((-?\d{1,18})(?:[+-]\d{4})?\)\\?/", re.ASCII)
-_TYPE: Final = re.compile(
+_DATE: Final = lazy_regex(r"\\?/Date\((-?\d{1,18})(?:[+-]\d{4})?\)\\?/", re.ASCII)
+_TYPE: Final = lazy_regex(
     r"System\.(?:Object|\w+\[\])|(?:System\.(?:Collections|Management\.Automation|Text\.Json)|Newtonsoft\.Json\.Linq"
     r"|Microsoft\.(?:Azure\.(?:PowerShell|Commands|Management)|PowerShell))\.[\w.+]+(?:`\d+)?(?:\[[\w.+,`\[\]]*\])?",
     re.ASCII,
 )
-_OBJECT: Final = re.compile(r"@\{.*\}", re.DOTALL)
-_NO_WORD: Final = re.compile(r"[\s,;|&{}]|\A[\W_]*\Z")
+_OBJECT: Final = lazy_regex(r"@\{.*\}", re.DOTALL)
+_NO_WORD: Final = lazy_regex(r"[\s,;|&{}]|\A[\W_]*\Z")
 
 _LISTS: Final = frozenset({"policydefinitionreferenceids", "policydefinitionreferenceid"})
 _SELECTORS: Final = frozenset({"resourceselectors", "resourceselector"})

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guardrails.files.tree import DISK, LARGEST, SPACE, Entry, Tree, Unreadable, plain_bytes
+from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -353,11 +354,11 @@ def holds_epac(ending: str, data: bytes) -> bool:
     return b'"exemptions"' in text and b'"exemptioncategory"' in text and b'"properties"' not in text
 
 
-_SCHEMA: Final = re.compile(rb"deployment(template|parameters)\.json")
+_SCHEMA: Final = lazy_regex(rb"deployment(template|parameters)\.json")
 _VERSION: Final = b'"contentversion"'
-_FACTORY: Final = re.compile(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""")
+_FACTORY: Final = lazy_regex(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""")
 _IS_SCHEMA: Final = b"//json-schema.org/"
-_BICEP_TEXT: Final = re.compile(
+_BICEP_TEXT: Final = lazy_regex(
     rb"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
 )
 

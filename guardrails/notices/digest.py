@@ -6,10 +6,10 @@ wait is never collected, and does not count. Reminders wait in a box of their ow
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time

@@ -1,11 +1,11 @@
 """A notice: one message for people or systems. Pure. Channels render it; its id never changes over retries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.stored_names import current_notice, stored_notice

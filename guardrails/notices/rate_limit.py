@@ -5,11 +5,11 @@ Teams documentation; "Rate limits" in Slack's). The limit holds over all instanc
 out one by one from a row that they share: a *slot*.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.notices.route_state import RateLimit
 
 GAPS: Final = {"teams": timedelta(milliseconds=270), "slack": timedelta(milliseconds=1050)}

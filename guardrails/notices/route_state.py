@@ -3,13 +3,13 @@
 Routes that name the same channel and the same address share a rate limit: it is the address that limits its callers.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.lazy_regex import lazy_regex
 
 DIGEST_LEASE: Final = timedelta(minutes=1)
 """How long a digest is left to the instance that began to hand it over: longer than an attempt takes."""
@@ -20,7 +20,7 @@ ALERT_LEASE: Final = timedelta(seconds=5)
 DISABLED: Final = "disabled-"
 """How the name of a trouble begins that is a disabled route."""
 
-_WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
+_WINDOW: Final = lazy_regex(r"[0-9]{8}T[0-9]{4}Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Who is notified of what: the routes of a ruleset, their filters, and the people who can be addressed. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.patterns import glob, modern, text_glob
 from guardrails.exemption.severity import Severity

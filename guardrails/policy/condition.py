@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.policy.globs import covers, may_meet, not_excluded, outside
 from guardrails.rules.base import Rule, is_as_strict
 from guardrails.rules.control import IS_EXEMPTION, TYPE, Condition, Form, Given, Parameter, alias, every, some

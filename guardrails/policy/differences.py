@@ -6,8 +6,9 @@ leave to the service. Of any other file it is said that it differs.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from guardrails.dataclass import dataclass, field
 
 _TEXTS: Final = ("displayName", "description", "mode", "policyType")
 _ABOUT: Final = ("version", "category", "ruleset", "rule")

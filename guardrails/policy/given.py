@@ -7,11 +7,12 @@ Known shapes: `{name, properties: {...}}`, as ARM answers and repositories keep 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
+from guardrails.lazy_regex import lazy_regex
 from guardrails.policy.limits import texts_in
 from guardrails.policy.tag_parameters import APPROVED, ID_TAG
 
@@ -26,9 +27,9 @@ MOST_PARAMETERS: Final = 20
 """Parameters of a policy definition: azure-docs, includes/azure-policy-limits.md."""
 
 _MODES: Final = ("all", "indexed")
-_FORBIDDEN: Final = re.compile(r"[<>*%&:\\?.+/#\x00-\x1f\x7f]")
-_PARAMETER: Final = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
-_ESCAPED: Final = re.compile(r"\[\[\s*\w+\(.*\)\s*\]", re.DOTALL)
+_FORBIDDEN: Final = lazy_regex(r"[<>*%&:\\?.+/#\x00-\x1f\x7f]")
+_PARAMETER: Final = lazy_regex(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]", re.IGNORECASE)
+_ESCAPED: Final = lazy_regex(r"\[\[\s*\w+\(.*\)\s*\]", re.DOTALL)
 _NOT_PROPERTIES: Final = frozenset(("name", "id", "type", "systemdata", "apiversion", "scope", "$schema"))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
+from guardrails.lazy_regex import lazy_regex
 from guardrails.rules.control import TYPE
 
 MOST_BYTES: Final = 1_048_576
@@ -19,9 +20,9 @@ MOST_VALUE_COUNTS: Final = 10
 MOST_COUNTED: Final = 100
 """Values in one count of values."""
 
-_CALL: Final = re.compile(r"\w+\(")
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'")
-_ALIAS: Final = re.compile(rf"{re.escape(TYPE)}/[\w.\[\]*]+", re.IGNORECASE)
+_CALL: Final = lazy_regex(r"\w+\(")
+_QUOTED: Final = lazy_regex(r"'(?:[^']|'')*'")
+_ALIAS: Final = lazy_regex(rf"{re.escape(TYPE)}/[\w.\[\]*]+", re.IGNORECASE)
 
 
 def refuse_too_large(made: Mapping[str, Mapping[str, Any]]) -> None:

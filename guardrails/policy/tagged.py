@@ -5,9 +5,9 @@ with the tag's name and the approved ids as shared parameters, and a companion t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import Misconfigured
 from guardrails.exemption.names import TagNames
 from guardrails.policy import given, inheritance

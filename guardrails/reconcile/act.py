@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions import notify
-from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Action, Delete, PutBack, Remove, refused_until
 from guardrails.decisions.fix import NOTHING, fix_for
 from guardrails.decisions.next_row import begun, entry_for, particulars, row_gone

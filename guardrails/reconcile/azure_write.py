@@ -1,9 +1,9 @@
 """A write to Azure: one action, with a re-read just before and a check just after."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.decide import Action, Delete, PutBack, Tag
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.body import fingerprint, put_body, with_marker

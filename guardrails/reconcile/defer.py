@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from guardrails.dataclass import replace
 from guardrails.decisions import notify
-from guardrails.decisions.copies import replace
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.next_row import entry_for, is_news, particulars
 from guardrails.decisions.row import Row, Stored

@@ -7,7 +7,7 @@ removed. What the operator saw is held: an edit ends the hold.
 from datetime import datetime
 from typing import Final
 
-from guardrails.decisions.copies import replace
+from guardrails.dataclass import replace
 from guardrails.decisions.next_row import entry_for, particulars
 from guardrails.decisions.row import Hold, Row, Status, Stored
 from guardrails.errors import Permanent, Retryable

@@ -5,11 +5,11 @@ The inventory finds what is to be looked at. It lags behind Azure, may lack newe
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import answers_found, next_change
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint

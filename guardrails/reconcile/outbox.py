@@ -8,10 +8,10 @@ first, and sends then, under the same ids. So there is one repetition for each c
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.history import Outgoing
 from guardrails.decisions.row import Row, Stored
 from guardrails.errors import Retryable

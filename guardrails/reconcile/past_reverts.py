@@ -5,11 +5,11 @@ that time, in enforce mode. Only what judges is today's: rules, ruleset, and the
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, cast
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Verdict
 from guardrails.decisions.decide import Plan, PutBack
 from guardrails.decisions.history import HistoryEntry

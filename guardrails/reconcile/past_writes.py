@@ -10,10 +10,10 @@ again are in no history.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Verdict
 from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.row import Row, Stored

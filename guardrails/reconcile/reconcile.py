@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions import notify
 from guardrails.decisions.bodies import is_due
-from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import DOES, Tag, retry_at
 from guardrails.decisions.next_row import entry_for, is_news, particulars, row_gone
 from guardrails.decisions.row import Intent, Row, Status, Stored

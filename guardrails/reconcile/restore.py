@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions import notify
-from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import PutBack
 from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.next_row import begun, entry_for, row_gone

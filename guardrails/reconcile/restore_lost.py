@@ -5,12 +5,11 @@ target there, is it put back under another name), and the write, whose answer sh
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions import notify
-from guardrails.decisions.copies import replace
 from guardrails.decisions.durability import (
     Accepted,
     Against,

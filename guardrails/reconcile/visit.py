@@ -1,17 +1,16 @@
 """One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and notify."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
 from guardrails.criteria.model import Weakened
 from guardrails.criteria.weakened import Criteria, own_criteria
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions import evasion, notify
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.assess import Assessment, assess
-from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until, unblocked
 from guardrails.decisions.facts import facts_of
 from guardrails.decisions.fix import fix_for

@@ -7,9 +7,9 @@ nobody gets what was read before they asked.
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 from typing import Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId

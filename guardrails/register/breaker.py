@@ -3,10 +3,10 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.errors import Retryable
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time

@@ -10,10 +10,10 @@ with `facts` and `row` exactly as they are in the table.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.history import Entry, HistoryEntry
 from guardrails.decisions.row import Row
 from guardrails.exemption.body import canonical_json

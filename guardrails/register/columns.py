@@ -8,9 +8,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.body import canonical_json
 
 type Value = str | int | bytes

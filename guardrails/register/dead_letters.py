@@ -1,9 +1,9 @@
 """Dead letters: what could not be processed, kept as text until somebody replays or drops it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions.history import DeadLetter
 from guardrails.errors import Retryable
 from guardrails.exemption.times import parse_time, spell_time

@@ -10,10 +10,10 @@ What an exemption used while it exempted from another assignment stays with that
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.grace import GraceUse, closed, read_grace_use, used_since
 from guardrails.decisions.row import Row
 from guardrails.exemption.body import canonical_json

@@ -7,9 +7,9 @@ rejected because of one member is done again one by one.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import GuardrailsError, Permanent
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Rejected, Table, Write, exceed
 

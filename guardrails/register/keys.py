@@ -27,13 +27,13 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
 """
 
 import hashlib
-import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
+from guardrails.lazy_regex import lazy_regex
 
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._()-]")
+_UNSAFE: Final = lazy_regex(r"[^A-Za-z0-9._()-]")
 _LONGEST: Final = 200
 
 BREAKER: Final = ("breaker", "breaker")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -13,6 +12,7 @@ from azure.data.tables import TableTransactionError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
+from guardrails.dataclass import dataclass
 from guardrails.register.account import ONCE, bad_connection_string, code_of, table_client, translated
 from guardrails.runtime.telemetry import DUE
 from guardrails.runtime.transport import Foreign, transport

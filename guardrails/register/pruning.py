@@ -5,12 +5,11 @@ too; columns that no hash covers say until when a body that was taken away is ke
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions import bodies
-from guardrails.decisions.copies import replace
 from guardrails.decisions.history import Entry, HistoryEntry
 from guardrails.decisions.row import Row, Stored
 from guardrails.errors import Permanent

@@ -17,10 +17,10 @@ import hashlib
 import logging
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions.heads import KeptHeads, Step
 from guardrails.decisions.heads import after as after_step
 from guardrails.decisions.record import (

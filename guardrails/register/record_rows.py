@@ -1,17 +1,17 @@
 """The rows of the record, as columns and back. Pure. What is in them: guardrails.register.record."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import fields, replace
 from guardrails.decisions.heads import BUCKETS, EMPTY, KeptHeads, digests_of
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, hash_of
 from guardrails.decisions.watch import Run
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.register.columns import Value, join_bytes, join_text, read_object, split_text
 
 CHAIN: Final = "chain"
@@ -21,7 +21,7 @@ _TIMES: Final = ("began", "begun", "used", "kept")
 _NUMBERS: Final = ("seq", "changes", "step", "cut_seq")
 _TEXTS: Final = ("newest", "hash", "run", "ruleset", "mode", "changed", "containers", "cut")
 _SECOND: Final = timedelta(seconds=1)
-_HEX: Final = re.compile("[0-9a-f]{64}")
+_HEX: Final = lazy_regex("[0-9a-f]{64}")
 _BUCKET_ROWS: Final = tuple(f"heads~{number:02x}" for number in range(BUCKETS))
 
 

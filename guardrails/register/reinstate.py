@@ -6,9 +6,9 @@ empty table, into a half-filled one, twice, or while the service runs.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.times import read_time
 from guardrails.register.backup import (
     Backup,

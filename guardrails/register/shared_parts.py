@@ -10,10 +10,10 @@ A claim is a time in a row, taken and held under its ETag, as the lease of the s
 import logging
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions.heads import SIZE
 from guardrails.decisions.parts import Part, Span
 from guardrails.exemption.body import canonical_json

@@ -12,12 +12,12 @@ The lease is a time in a row, taken and held under its ETag: of two that want it
 import logging
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from sys import intern
 from types import NoneType
 from typing import Any, Final
 
+from guardrails.dataclass import replace
 from guardrails.decisions.judged import Judgements
 from guardrails.decisions.parts import EVERYTHING, Span
 from guardrails.decisions.schedule import Tick

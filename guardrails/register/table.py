@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Literal
@@ -13,6 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
+from guardrails.dataclass import dataclass
 from guardrails.register.account import STATES, code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
 from guardrails.runtime.transport import Foreign

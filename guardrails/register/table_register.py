@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from sys import intern
@@ -12,9 +11,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
+from guardrails.dataclass import replace
 from guardrails.decisions import bodies
 from guardrails.decisions.adoption_notice import Adopted
-from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import GraceUse
 from guardrails.decisions.heads import head
 from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
@@ -25,6 +24,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.ports import BreakerState, Clock
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client, too_large
@@ -53,7 +53,7 @@ _ENTRY_BYTES: Final = 960 * 1024
 """The most that we let a history entry hold, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
 _DELETES: Final = 90
 _BODY: Final = "body~"
-_KEY: Final = re.compile("[0-9a-f]{40}")
+_KEY: Final = lazy_regex("[0-9a-f]{40}")
 _WATCHED: Final = ("watch", "status", "seq", "head")
 """What a sweep reads of every row."""
 _VERIFY_ROUNDS: Final = 5

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from azure.data.tables import UpdateMode
 
+from guardrails.lazy_regex import lazy_regex
 from guardrails.register.columns import Value
 
 type Operation = tuple[str, Mapping[str, Any], Mapping[str, Any]] | tuple[str, Mapping[str, Any]]
@@ -32,9 +33,9 @@ READING: Final = {"DataServiceVersion": "3.0", "Accept": _MINIMAL}
 WRITING: Final = {"DataServiceVersion": "3.0", "MaxDataServiceVersion": "3.0;NetFx", "Accept": _JSON}
 """Headers of a read and of a transaction, besides its Content-Type, x-ms-version, and those of the pipeline."""
 
-_MULTIPART: Final = re.compile(rb'Content-Type: *multipart/mixed; *boundary="?([\w.-]+)"?', re.IGNORECASE)
-_DONE: Final = re.compile(rb"HTTP/1\.1 2\d\d[ \r]")
-_ETAG: Final = re.compile(rb"\r\netag: *([\x21-\x7e]+) *(?=\r\n)", re.IGNORECASE)
+_MULTIPART: Final = lazy_regex(rb'Content-Type: *multipart/mixed; *boundary="?([\w.-]+)"?', re.IGNORECASE)
+_DONE: Final = lazy_regex(rb"HTTP/1\.1 2\d\d[ \r]")
+_ETAG: Final = lazy_regex(rb"\r\netag: *([\x21-\x7e]+) *(?=\r\n)", re.IGNORECASE)
 
 
 def _path(table: str, partition: str, row: str) -> str:

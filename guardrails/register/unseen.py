@@ -5,10 +5,10 @@ count is full: then they are counted anew, once a day. Azure never showed what h
 turns out not to exist remains, and counts.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
 from guardrails.exemption.times import parse_time, spell_time

@@ -6,16 +6,16 @@ of a history was left out since. Whoever may write to the table can replace all 
 not the hash of a sweep that somebody keeps elsewhere: an anchor.
 """
 
-import re
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.heads import NONE, digest_of, digests_of, head, read, undone
 from guardrails.decisions.record import RecordedSweep, Tip, is_alteration
 from guardrails.exemption.times import read_time
+from guardrails.lazy_regex import lazy_regex
 from guardrails.register.columns import BODY_LIMIT, join_bytes, unpack
 from guardrails.register.record_rows import CHAIN, read_heads, read_in_force, read_run, read_tip, run_row, step_of
 
@@ -23,8 +23,8 @@ type Rows = Mapping[str, Mapping[str, Any]]
 """Rows of the record's partition, by row key."""
 
 _NAMED: Final = 20
-_PAST: Final = re.compile(r"past~\d{10}")
-_CHANGE: Final = re.compile(r"in-force~\d{10}")
+_PAST: Final = lazy_regex(r"past~\d{10}")
+_CHANGE: Final = lazy_regex(r"in-force~\d{10}")
 
 
 @dataclass(slots=True)

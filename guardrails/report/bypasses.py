@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from guardrails.bypasses.model import BypassKind
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.severity import Severity
 
 

@@ -5,11 +5,11 @@ fixed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from guardrails.bypasses.model import Bypass, BypassKind
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Verdict
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId

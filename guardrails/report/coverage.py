@@ -5,10 +5,10 @@ Keys of subscriptions and management groups are those of ExemptionId.container: 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions.assess import Finding, Verdict
 
 GROUP: Final = "mg~"

@@ -1,9 +1,9 @@
 """The filter of a report: which exemptions and bypasses it is about. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.patterns import Glob
 
 

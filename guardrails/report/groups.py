@@ -1,10 +1,10 @@
 """A report by owner, subscription, assignment and initiative: how many of each, over all of its lines. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from guardrails.bypasses.model import container_of
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
 from guardrails.exemption.ids import folded

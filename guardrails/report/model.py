@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.channels.portal import PUBLIC
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.severity import Severity
 from guardrails.report.bypasses import WORDS, BypassCount

@@ -1,18 +1,18 @@
 """Subscriptions and management groups that a scan's arguments name; what is said where they cannot be seen. Pure."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.patterns import start_of
+from guardrails.lazy_regex import lazy_regex
 from guardrails.nearest import least_for, likeness
 from guardrails.report.coverage import GROUP, Identity, words_of
 
 _SHOWN: Final = 3
-_IN_SUBSCRIPTION: Final = re.compile(r"/?subscriptions/([^/]+)(/|$)")
-_IN_GROUP: Final = re.compile(r"/?providers/microsoft\.management/managementgroups/([^/]+)(/|$)")
+_IN_SUBSCRIPTION: Final = lazy_regex(r"/?subscriptions/([^/]+)(/|$)")
+_IN_GROUP: Final = lazy_regex(r"/?providers/microsoft\.management/managementgroups/([^/]+)(/|$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ The exemptions of a subscription are held until all of them are there; those at 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions import overlap
 from guardrails.exemption.applies import MARK, Chain, at_groups_above, outside
 from guardrails.exemption.expiry import is_expired

@@ -9,7 +9,6 @@ shows the others from one block of JSON (guardrails.report.page_rows), as text a
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from markupsafe import Markup
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.channels.text import plain
+from guardrails.dataclass import dataclass
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.expiry import State
 from guardrails.report.bypasses import WORDS, BypassCount, beyond

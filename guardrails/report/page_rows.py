@@ -6,13 +6,13 @@ a browser reads in a fraction of a second. It is ASCII, and no character in it c
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from guardrails.channels.portal import assignment_link, scope_link
 from guardrails.channels.text import plain
+from guardrails.dataclass import dataclass
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.exemption.expiry import State
 from guardrails.report.bypasses import WORDS

@@ -4,9 +4,9 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import replace
 from typing import Final, NamedTuple
 
+from guardrails.dataclass import replace
 from guardrails.report.bypasses import BypassCount
 from guardrails.report.groups import groupings
 from guardrails.report.line import Line

@@ -18,9 +18,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.exemption_id import ExemptionId

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.report.line import GRADES, UNREADABLE, Line
 
 MONTHS: Final = 24

@@ -9,13 +9,13 @@ I/O, reads no clock.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, cast
 
+from guardrails.dataclass import dataclass, field, fields
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
@@ -25,7 +25,10 @@ from guardrails.rules.control import Control
 
 
 class Stage(StrEnum):
-    """Who runs a rule: on an exemption that is in Azure, on one that code would deploy, or on both."""
+    """Who runs a rule: on an exemption that is in Azure, on one that code would deploy, or on both.
+
+    Each is a folder of rules, and the folder of a rule's file says which one it is.
+    """
 
     EVERYWHERE = "everywhere"
     AZURE = "azure"
@@ -173,7 +176,6 @@ class Rule(Declared):
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
         swept: whether it only says what a sweep or a scan found of the exemption (Facts.together): a look at the
             exemption alone shows no more.
-        stage: who runs it.
         no_tag: why our tag cannot be written into an exemption that breaks it, a phrase; "" where it can.
         no_revert: why the ruleset cannot have it revert, a phrase; "" where it can.
     """
@@ -187,9 +189,13 @@ class Rule(Declared):
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
     swept: bool = False
-    stage: Stage = Stage.EVERYWHERE
     no_tag: str = ""
     no_revert: str = ""
+
+    @property
+    def stage(self) -> Stage:
+        """Who runs it."""
+        return Stage(self.check.__module__.split(".")[-2])
 
     @property
     def doc(self) -> str:

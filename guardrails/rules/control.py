@@ -9,13 +9,13 @@ whatever the text, type or absence of a property, and whichever parts of a condi
 beyond the size that its functions take.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.names import Names, fold_name
 from guardrails.exemption.patterns import pieces
+from guardrails.lazy_regex import lazy_regex
 
 type Condition = Mapping[str, Any]
 """A condition of a policy rule, JSON-ready."""
@@ -27,7 +27,7 @@ FURTHEST: Final = 36_500
 """Days that a condition adds or takes away at most: where a date function fails, Azure refuses the write."""
 
 _BELOW: Final = f"/providers/{TYPE}/"
-_SAFE: Final = re.compile(r"[a-z0-9:]+")
+_SAFE: Final = lazy_regex(r"[a-z0-9:]+")
 
 NO_TIME: Final = "An expiry in any other form than 2027-06-30T00:00:00Z, with or without decimals of a second."
 ONLY_KEYS: Final = "A key that has no real value or is inside another value, and metadata that is a string."

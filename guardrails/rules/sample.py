@@ -1,10 +1,10 @@
 """The sample exemption that rule cases change: a compliant waiver, and the facts that go with it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from guardrails.dataclass import replace
 from guardrails.exemption.facts import Assignment, Author, Facts
 from guardrails.exemption.model import DEFAULT_NAMES, Exemption, Names
 from guardrails.rules.base import Case

@@ -6,8 +6,8 @@ The specification leaves their kinds open: what an undocumented one picks, peopl
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.sources import PRINCIPALS, SELECTORS

@@ -1,9 +1,10 @@
 """Texts that strangers wrote: whether they say anything, what goes into evidence of them. And numbers. Not a rule."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
+
+from guardrails.lazy_regex import lazy_regex
 
 LONGEST: Final = 200
 """Characters of one text in evidence."""
@@ -11,7 +12,7 @@ MOST: Final = 20
 """Items of one list in evidence."""
 
 _READ: Final = 2000
-_WORD: Final = re.compile(r"[^\W_]+")
+_WORD: Final = lazy_regex(r"[^\W_]+")
 
 _EMPTY: Final = """
     test tests tested testing tst temp temps temporary temporarily tmp tbd tba tbc todo na none null nil nothing

@@ -5,13 +5,13 @@ for some of the controls that an exemption exempts from. Where several hold for 
 field.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.facts import Assignment, Facts
@@ -19,7 +19,7 @@ from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.patterns import Scopes
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SELECTORS
-from guardrails.rules import all_rules
+from guardrails.rules import names_of, rules_of
 from guardrails.rules.base import Declared, NoOptions, Rule, Stage
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.overrides import Case, Graded, Override, cases_of
@@ -175,6 +175,7 @@ class Limits:
         self._ways: dict[tuple[str, tuple[int, ...]], BoundRule | None] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
         self._by_cases: dict[tuple[Stage, tuple[Case, ...]], Applied] = {}
+        self._by_stage: dict[Stage, Collection[Rule]] = {}
         self._applied_to = _Kinds[Applied]()
         self._applied_to_code = _Kinds[Applied]()
         self._holding = _Kinds[Holding]()
@@ -250,7 +251,8 @@ class Limits:
         """Return name -> rule, ordered by code, of what is on where these overrides hold and no others."""
         found = self._bound.get(numbers)
         if found is None:
-            each = (self._way(rule, self._saying(name, numbers)) for name, rule in all_rules().items())
+            named = {name for said in (self.rules, *(self.overrides[one].rules for one in numbers)) for name in said}
+            each = (self._way(rule, self._saying(name, numbers)) for name, rule in rules_of(named).items())
             found = self._bound[numbers] = {one.rule.name: one for one in each if one}
         return found
 
@@ -297,10 +299,15 @@ class Limits:
         if applied is None:
             if len(self._by_cases) >= _KEPT:
                 self._by_cases.clear()
-            run = (rule for rule in all_rules().values() if rule.stage in (stage, Stage.EVERYWHERE))
-            each = (self._one(rule, cases) for rule in run)
+            each = (self._one(rule, cases) for rule in self._run(stage))
             applied = self._by_cases[stage, cases] = tuple(one for one in each if one)
         return applied
+
+    def _run(self, stage: Stage) -> Collection[Rule]:
+        """Return the rules of a stage that are on anywhere, ordered by code. No other is imported."""
+        if stage not in self._by_stage:
+            self._by_stage[stage] = rules_of(filter(self.judges, names_of(stage))).values()
+        return self._by_stage[stage]
 
     def _one(self, rule: Rule, cases: tuple[Case, ...]) -> BoundRule | Alternatives | None:
         """Return how a rule applies to an exemption with these cases; None where it is off for all."""

@@ -5,11 +5,11 @@ floods stops nobody else. Pure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.exemption_id import ExemptionId
 
 WINDOW: Final = timedelta(hours=1)

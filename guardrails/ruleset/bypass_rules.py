@@ -4,9 +4,9 @@ They are on where a ruleset does not name them, and what follows is an alert or 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Declared
 

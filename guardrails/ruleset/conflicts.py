@@ -4,7 +4,7 @@ What has no form is passed over here, for the check against the schema names it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -154,6 +154,12 @@ def in_quotes(value: object) -> str:
     """Return a value in quotes, on one line, short."""
     text = repr(str(value))
     return text if len(text) <= 80 else text[:76] + "...'"
+
+
+def is_plain(node: yaml.Node, wanted: Mapping[str, Any]) -> bool:
+    """Whether a value is one that every property of an object takes: no property's own schema is asked then."""
+    text = isinstance(node, yaml.ScalarNode) and node.tag.rpartition(":")[2] in ("bool", "str")
+    return text and node.value in wanted.get("all_take", ())
 
 
 def place(node: yaml.Node) -> str:

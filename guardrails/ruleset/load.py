@@ -12,7 +12,7 @@ import yaml
 
 from guardrails.exemption.patterns import LONGEST, regex
 from guardrails.exemption.times import parse_time
-from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
+from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, is_plain, item_places, place, unmatchable
 from guardrails.ruleset.patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 from guardrails.ruleset.schema import JSON_TYPES, MATCHERS, RETIRED, schema
 
@@ -177,6 +177,8 @@ def _check_object(
         if key.value in seen:
             yield problem(key, f"{in_quotes(key.value)} occurs twice; keep one")
         seen.add(key.value)
+        if key.value in known and is_plain(value, wanted):
+            continue
         below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
         if below is None:
             now = wanted.get("renamed", {}).get(key.value)

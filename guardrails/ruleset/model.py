@@ -7,12 +7,12 @@ Misconfigured with every mistake and its line, and the caller then acts on nothi
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, fields
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import DAYS, REVIEW_DAYS, duration
@@ -22,7 +22,7 @@ from guardrails.exemption.patterns import Glob, Scopes, exact_glob, glob, id_glo
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.notices.routing import Person, Route, read_route
-from guardrails.rules import all_rules
+from guardrails.rules import rule_of
 from guardrails.ruleset.bound_rules import Limits, Settings
 from guardrails.ruleset.budgets import Budget, Fights
 from guardrails.ruleset.conflicts import KindFacts
@@ -473,7 +473,7 @@ def _settings(rules: Mapping[str, Any], version: int) -> Settings:
     for name, said in layer.items():
         if "options" not in said:
             continue
-        globs = {one.name for one in fields(all_rules()[name].options) if one.metadata.get("glob")}
+        globs = {one.name for one in fields(rule_of(name).options) if one.metadata.get("glob")}
         options = said["options"]
         modernized = {key: [modern(one, version) for one in options[key]] for key in globs & options.keys()}
         if modernized:

@@ -6,10 +6,10 @@ reference id, the policy's category and severity). What cannot be read leaves it
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.facts import Assignment, Facts, Gone, Policy, Unread
 from guardrails.exemption.initiatives import base_of
 from guardrails.exemption.model import Exemption

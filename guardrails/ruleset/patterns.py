@@ -17,7 +17,7 @@ from guardrails.exemption.patterns import (
     narrows,
     text_glob,
 )
-from guardrails.ruleset.conflicts import in_quotes, place
+from guardrails.ruleset.conflicts import in_quotes, is_plain, place
 
 NEWEST: Final = 2
 """The newest version of a ruleset's form."""
@@ -76,6 +76,8 @@ def written(node: yaml.Node, wanted: Mapping[str, Any], path: str = "") -> Itera
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
                 yield from written(key, wanted.get("propertyNames", {}), path)
+                if is_plain(value, wanted):
+                    continue
                 if below := known.get(key.value, rest if isinstance(rest, Mapping) else None):
                     yield from written(value, below, f"{path}.{key.value}")
 

@@ -1,10 +1,10 @@
 """What a rule says of itself: its docstring, or its text, taken apart. Pure."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from guardrails.dataclass import dataclass
+from guardrails.lazy_regex import lazy_regex
 from guardrails.rules import all_rules
 from guardrails.rules.base import Declared, Rule, paragraphs_of, title_of
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
@@ -12,7 +12,7 @@ from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 ADVICE: Final = "Instead"
 """The heading of what to do besides the remediation; pages show both together, as how to fix it."""
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", ADVICE)
-_HEADING: Final = re.compile(rf"({'|'.join(HEADINGS)}|References):\s*")
+_HEADING: Final = lazy_regex(rf"({'|'.join(HEADINGS)}|References):\s*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,16 @@ what the loader checks with, so the two cannot differ.
 """
 
 import types
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, get_args, get_origin, get_type_hints
 
+from guardrails.dataclass import MISSING, fields
 from guardrails.exemption.model import ROLES
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.severity import Severity
 from guardrails.notices.routing import CHATS
-from guardrails.rules import all_rules
+from guardrails.rules import all_rules, rule_of, stages
 from guardrails.rules.base import Rule
 from guardrails.ruleset.budgets import REMEMBERED
 from guardrails.ruleset.bypass_rules import FORMER, BypassRule, bypass_rules
@@ -70,7 +71,9 @@ _SCOPE = {
 
 _OWNERS = {"type": "array", "items": {**_TEXT, "glob": "owner"}, "minItems": 1}
 
-_OURS = frozenset({"because", "enum_scalar", "glob", "narrow", "renamed"})
+_OFF = (False, "off")
+
+_OURS = frozenset({"all_take", "because", "enum_scalar", "glob", "narrow", "renamed"})
 """Our extensions of JSON Schema, as `published` leaves them out."""
 
 _GUID = {
@@ -109,11 +112,9 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a ruleset file. `kinds` are the notices that a route may ask for."""
     kind = {"type": "string", "enum": names} if (names := [str(kind) for kind in kinds]) else _TEXT
     rules = {
-        **_object(
-            {name: _rule_schema(rule) for name, rule in all_rules().items()}
-            | {name: _bypass_rule_schema(rule) for name, rule in bypass_rules().items()},
-            "Rules by name. Without an entry, a rule about bypasses alerts, and any other is off.",
-        ),
+        **_object({}, "Rules by name. Without an entry, a rule about bypasses alerts, and any other is off."),
+        "properties": _RuleSchemas(),
+        "all_take": (*_OFF, "alert"),
         "renamed": FORMER,
     }
     return {
@@ -197,6 +198,28 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
             required=("version", "mode", "rules"),
         ),
     }  # fmt: skip
+
+
+class _RuleSchemas(Mapping[str, Any]):
+    """Name of a rule -> the schema of what a ruleset says of it. It is made, and the rule imported, when asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self._made:
+            bypass = bypass_rules().get(name)
+            self._made[name] = _bypass_rule_schema(bypass) if bypass else _rule_schema(rule_of(name))
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in stages() or name in bypass_rules()
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(all_rules(), bypass_rules())
+
+    def __len__(self) -> int:
+        return len(stages()) + len(bypass_rules())
 
 
 def _breaker() -> dict[str, Any]:
@@ -328,7 +351,7 @@ def _route_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
             "type": "boolean",
             "description": "This route also gets notices that match no route. Default: the first route.",
         },
-        "digest": {**digest, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off"]},
+        "digest": {**digest, "type": ["object", "string", "boolean"], "enum_scalar": [*_OFF]},
     }
 
 
@@ -381,7 +404,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
         },
         f"{rule.code}: {rule.remediation}",
     )
-    return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", *responses]}
+    return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [*_OFF, *responses]}
 
 
 def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
@@ -394,7 +417,7 @@ def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
         },
         f"{rule.code}: {rule.remediation}",
     )
-    return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", "alert"]}
+    return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [*_OFF, "alert"]}
 
 
 def published(kinds: Iterable[str] = ()) -> dict[str, Any]:

@@ -6,8 +6,8 @@ more may follow is Unknown.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from guardrails.dataclass import dataclass
 from guardrails.rules.base import PASS, Unknown, Violation, strictness
 from guardrails.ruleset.bound_rules import RANKS, Alternatives, BoundRule, Response
 

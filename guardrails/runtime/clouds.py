@@ -3,9 +3,10 @@
 Sources: Microsoft Learn, "Microsoft Graph national cloud deployments" and "Compare Azure Government and global Azure".
 """
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from guardrails.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

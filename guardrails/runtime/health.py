@@ -8,10 +8,10 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from guardrails.dataclass import dataclass
 from guardrails.errors import GuardrailsError, defect
 
 log = logging.getLogger("guardrails")

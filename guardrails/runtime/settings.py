@@ -3,11 +3,11 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from guardrails.dataclass import MISSING, dataclass, field, fields
 from guardrails.decisions.schedule import longest_gap
 from guardrails.errors import Misconfigured
 from guardrails.runtime.clouds import PUBLIC, cloud_of
@@ -291,7 +291,7 @@ def is_reference(value: str) -> bool:
     return value.strip().lower().startswith("@microsoft.keyvault")
 
 
-def _default(item: "Field[Any]") -> str:
+def _default(item: Any) -> str:
     return "" if item.default is MISSING else str(item.default)
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions.next_row import entry_for, particulars
 from guardrails.errors import Permanent
 from guardrails.exemption.expiry import is_expired

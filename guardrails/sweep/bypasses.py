@@ -7,7 +7,6 @@ gone only where all was read that could show it.
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ from guardrails.bypasses.model import TOKEN, Bypass, BypassKind, container_of, j
 from guardrails.bypasses.notice import bypass_found
 from guardrails.bypasses.row import Kept, Known, codes_of, holder_of
 from guardrails.criteria.weakened import Criteria, own_criteria
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.notices.notice import Notice
 from guardrails.ports import Arm, Bypasses, Inventory, Surroundings
 from guardrails.reconcile.inventory import NO_ASSIGNMENT

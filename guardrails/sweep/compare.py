@@ -5,11 +5,11 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import sample
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.heads import Scanned
 from guardrails.decisions.judged import Judgements

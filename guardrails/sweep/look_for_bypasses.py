@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from guardrails.bypasses.enrolled import Enrolled, Mode, counts
 from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.read import ENROLL, bypasses_of, enrolled_of, mode_of, tagged_of
 from guardrails.criteria.weakened import Criteria
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.errors import Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.ports import Inventory, Surroundings

@@ -5,10 +5,10 @@ What matches none may be a slip, and people believe that it does something; or i
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
+from guardrails.dataclass import dataclass
 from guardrails.decisions.judged import Found
 from guardrails.decisions.watch import Run
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread

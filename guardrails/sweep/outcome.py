@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.judged import Found
 from guardrails.decisions.overlap import Result
 from guardrails.exemption.facts import Earlier, Overlap, Unread

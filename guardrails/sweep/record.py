@@ -5,11 +5,11 @@ What could not be recorded is in the log, and in what the next sweep records.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from guardrails import __version__
+from guardrails.dataclass import replace
 from guardrails.decisions.heads import KeptHeads, Scanned, Step, change
 from guardrails.decisions.notify import record_digest
 from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset, is_alteration

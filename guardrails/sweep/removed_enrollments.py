@@ -8,7 +8,6 @@ it does not show before what was enrolled in it is forgotten. What Azure does no
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import batched
@@ -18,6 +17,7 @@ from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode, Parts, bypass_
 from guardrails.bypasses.model import Bypass, BypassKind, container_of
 from guardrails.bypasses.read import enrolled_of
 from guardrails.bypasses.row import Known, holder_of
+from guardrails.dataclass import dataclass, field
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.ids import folded

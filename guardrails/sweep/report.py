@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.watch import Run
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.sweep.matches import Matches

@@ -10,10 +10,10 @@ times and never ended is given up: the sweep says so, and is not whole.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from guardrails.dataclass import replace
 from guardrails.decisions.heads import SIZE, Scanned
 from guardrails.decisions.parts import Part, Span
 from guardrails.errors import GuardrailsError, Retryable, defect

@@ -9,12 +9,12 @@ sweep of an unchanged tenant reads nothing for this.
 import asyncio
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
+from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions import overlap
 from guardrails.decisions.facts import facts_of
 from guardrails.decisions.next_row import row_of_same

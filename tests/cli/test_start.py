@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from guardrails.cli.program import MODULE, SCRIPT, named, program
+from guardrails.rules import names_of, stages
+from guardrails.rules.base import Stage
+from tests.bench_check import bicep as small
 
 from .conftest import Save, body
 from .test_output import ROOT
 
 MOST_OF_HELP = 66
-MOST_OF_JUDGE = 227
+MOST_OF_JUDGE = 186
+MOST_OF_CHECK = 246
 """Modules: what there are, and some room."""
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
 
@@ -83,13 +87,55 @@ def test_help_starts_with_little() -> None:
     assert len(found) <= MOST_OF_HELP, sorted(found)
     assert found.isdisjoint({"dataclasses", "inspect", "logging", "shutil", "traceback", "yaml"})
     assert {name for name in found if name.startswith("guardrails.") and not name.startswith("guardrails.cli")} <= {
-        "guardrails.channels", "guardrails.channels.text", "guardrails.errors", "guardrails.__main__",
+        "guardrails.channels", "guardrails.channels.text", "guardrails.errors", "guardrails.lazy_regex",
+        "guardrails.__main__",
         "guardrails.notices", "guardrails.notices.renames", "guardrails.notices.stored_names",
     }  # fmt: skip
 
 
+SLOW = {"asyncio", "azure", "dataclasses", "difflib", "inspect", "logging", "pkgutil", "rich", "shtab", "traceback"}
+
+
 def test_judge_starts_with_little(save: Save) -> None:
-    """As for help: `judge_ratio` is to be 12 at most."""
+    """As for help: `judge_ratio` is to be 7 at most."""
     found = modules("judge", save("one.json", body()))
     assert len(found) <= MOST_OF_JUDGE, sorted(found)
-    assert found.isdisjoint({"difflib", "logging", "pkgutil", "traceback", "asyncio", "rich", "azure", "shtab"})
+    assert found.isdisjoint(SLOW)
+
+
+def test_check_starts_with_little(bicep: str) -> None:
+    """As for help: `check_start` is to be 8 at most."""
+    found = modules("check", bicep)
+    assert len(found) <= MOST_OF_CHECK, sorted(found)
+    assert found.isdisjoint(SLOW | {"zoneinfo", "guardrails.epac.plan", "guardrails.files.arm_template"})
+
+
+def rules_in(found: set[str]) -> set[str]:
+    """The names of the rules among modules."""
+    return {name.rpartition(".")[2].replace("_", "-") for name in found if name.count(".") == 3} & stages().keys()
+
+
+def test_judge_imports_only_rules_about_what_is_in_azure(save: Save) -> None:
+    found = rules_in(modules("judge", save("one.json", body())))
+    assert found
+    assert found <= names_of(Stage.AZURE)
+
+
+def test_check_imports_other_rules_only_to_read_what_the_ruleset_says_of_them(bicep: str, save: Save) -> None:
+    words = "expiry-missing: alert, kept-alive: off, expiry-lost: alert, date-shifted: off"
+    more = f"{words}, recreated-often: {{options: {{times: 9}}}}"
+    short, longer = (
+        save(f"{number}.yaml", f"version: 2\nmode: audit\nrules: {{{said}}}")
+        for number, said in enumerate((words, more))
+    )
+    assert rules_in(modules("check", bicep, "--ruleset", short)) == {"expiry-missing"}
+    assert rules_in(modules("check", bicep, "--ruleset", longer)) == {"expiry-missing", "recreated-often"}
+
+
+@pytest.fixture
+def bicep(tmp_path: Path) -> str:
+    """A small file of a repository of its own."""
+    (tmp_path / ".git").mkdir()
+    file = tmp_path / "main.bicep"
+    file.write_text(small(1, 1), "utf-8")
+    return str(file)

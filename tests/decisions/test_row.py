@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from guardrails.decisions import copies
+from guardrails import dataclass
 from guardrails.decisions.baseline import Baseline, Former
 from guardrails.decisions.grace import Period
 from guardrails.decisions.row import Hold, Intent, Row, Status
@@ -93,13 +93,13 @@ def test_a_row_survives_json(known: Row) -> None:
 @given(ROWS)
 def test_a_copy_is_what_dataclasses_would_make_of_it(known: Row) -> None:
     before = vars(known).copy()
-    assert copies.replace(known, owner="anna", due=None) == replace(known, owner="anna", due=None)
+    assert dataclass.replace(known, owner="anna", due=None) == replace(known, owner="anna", due=None)
     assert vars(known) == before
 
 
 def test_a_copy_with_a_field_that_a_row_does_not_have_is_refused() -> None:
     with pytest.raises(TypeError, match="invented"):
-        copies.replace(row(), invented=1)  # type: ignore[call-arg]
+        dataclass.replace(row(), invented=1)  # type: ignore[call-arg]
 
 
 def test_what_is_left_out_is_the_default() -> None:

@@ -12,7 +12,7 @@ import pytest
 from guardrails.exemption.facts import Author
 from guardrails.exemption.model import Exemption
 from guardrails.policy.build import build
-from guardrails.rules.author_not_approved import check
+from guardrails.rules.azure.author_not_approved import check
 from guardrails.rules.base import NoOptions, Violation
 from guardrails.rules.sample import BODY, FACTS, SUBSCRIPTION
 from guardrails.ruleset.model import Ruleset

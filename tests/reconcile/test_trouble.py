@@ -9,7 +9,7 @@ import pytest
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
 from guardrails.reconcile.outbox import LEASE
-from guardrails.rules import expiry_missing
+from guardrails.rules.everywhere import expiry_missing
 from sandbox import tenant
 from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE_ID, World, in_days, rules
 

@@ -3,13 +3,13 @@
 import ast
 import json
 import re
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
 import guardrails.rules
+from guardrails.dataclass import MISSING, fields
 from guardrails.exemption.severity import Severity
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule, Unknown, Violation
@@ -86,7 +86,7 @@ def test_options_are_typed_and_documented(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_docstring_has_the_fixed_headings(rule: Rule) -> None:
-    text = ast.get_docstring(ast.parse((FOLDER / f"{_module(rule)}.py").read_text("utf-8")))
+    text = ast.get_docstring(ast.parse((FOLDER / rule.stage / f"{_module(rule)}.py").read_text("utf-8")))
     assert text
     assert text.splitlines()[0].endswith(".")
     headings = re.findall(r"^([A-Z][A-Za-z ]+):(?= |$)", text, re.MULTILINE)
@@ -105,14 +105,16 @@ def test_codes_and_names_are_unique_and_ordered() -> None:
 
 
 def test_each_file_is_one_rule_of_its_name() -> None:
-    files = {path.stem for path in FOLDER.glob("*.py")} - HELPERS - {"__init__"}
-    assert files == {_module(rule) for rule in RULES}
+    files = [path for path in FOLDER.rglob("*.py") if path.stem != "__init__"]
+    assert {path.stem for path in files if path.parent == FOLDER} == HELPERS
+    names = {(path.parent.name, path.stem) for path in files if path.parent != FOLDER}
+    assert names == {(rule.stage, _module(rule)) for rule in RULES}
 
 
 def test_rules_do_not_import_one_another() -> None:
-    rules = {f"guardrails.rules.{_module(rule)}" for rule in RULES}
+    rules = {f"guardrails.rules.{rule.stage}.{_module(rule)}" for rule in RULES}
     for rule in RULES:
-        tree = ast.parse((FOLDER / f"{_module(rule)}.py").read_text("utf-8"))
+        tree = ast.parse((FOLDER / rule.stage / f"{_module(rule)}.py").read_text("utf-8"))
         for node in ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

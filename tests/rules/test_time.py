@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.exemption.facts import Before
-from guardrails.rules.expiry_too_far import latest
+from guardrails.rules.everywhere.expiry_too_far import latest
 from tests.rules.looks import METADATA, kind, look, violation
 
 WRITTEN = datetime(2026, 11, 20, 9, tzinfo=UTC)

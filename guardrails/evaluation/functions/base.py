@@ -5,9 +5,9 @@ refuses the call, and returns `unsure(...)` where what the engine does is not kn
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeGuard
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.values import EngineError, Unknown, Value
 
 MANY: Final = 1000

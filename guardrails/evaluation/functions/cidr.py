@@ -1,13 +1,13 @@
 """Functions of ranges of IPv4 addresses. Pure. Ranges of IPv6 are Unknown."""
 
 import ipaddress
-import re
 from typing import Final
 
 from guardrails.evaluation.functions.base import function, integer, text, unsure
 from guardrails.evaluation.values import EngineError, Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
-_RANGE: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
+_RANGE: Final = lazy_regex(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
 
 
 def _network(given: str, name: str) -> ipaddress.IPv4Network | Unknown:

@@ -8,6 +8,7 @@ from typing import Final
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.functions.date_texts import Moment
 from guardrails.evaluation.values import EngineError, Unknown
+from guardrails.lazy_regex import lazy_regex
 
 DEFAULT: Final = "yyyy-MM-ddTHH:mm:ssZ"
 _STANDARD: Final = {
@@ -37,12 +38,12 @@ _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-_TOKEN: Final = re.compile(
+_TOKEN: Final = lazy_regex(
     r"""'(?P<single>[^'\\]*)'|"(?P<double>[^"\\]*)"|\\(?P<escaped>.)|(?P<unpaired>['"\\])|(?P<percent>%)
     |(?P<characters>d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+)|(?P<other>.)""",
     re.X | re.S,
 )
-WITH_OFFSET: Final = re.compile("[Kz]")
+WITH_OFFSET: Final = lazy_regex("[Kz]")
 
 
 def write(moment: Moment, pattern: str) -> str | Unknown:

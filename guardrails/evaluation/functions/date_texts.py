@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.functions.characters import BLANKS
 from guardrails.evaluation.values import EngineError, Unknown
+from guardrails.lazy_regex import lazy_regex
 
 
 class Moment(NamedTuple):
@@ -38,12 +39,12 @@ _FORMS: Final = (
     (rf"(?P<day>\d{{1,2}})-{_NAME}-(?P<year>\d{{4}})", r"\ +"),
     (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?{_NAME}\ (?P<day>\d{{1,2}}),?\ (?P<year>\d{{4}})", r"\ +"),
 )
-_COMPACT: Final = re.compile(
+_COMPACT: Final = lazy_regex(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})(?P<zone>Z)"
 )
-_REFUSED: Final = re.compile(r"\d+|[^\d]*")
+_REFUSED: Final = lazy_regex(r"\d+|[^\d]*")
 """Digits alone, or none at all: no date."""
-_TIME_ALONE: Final = re.compile(_CLOCK + _ZONE, re.X)
+_TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.X)
 
 
 @cache

@@ -4,7 +4,6 @@ A month is 30 days and a year 365, as XML Schema's durations become spans of tim
 keeps the offset of its input, but the usual formats do not show it.
 """
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,8 +11,9 @@ from guardrails.evaluation.functions import date_formats
 from guardrails.evaluation.functions.base import function, integer, kind, text, unsure
 from guardrails.evaluation.functions.date_texts import Moment, parse
 from guardrails.evaluation.values import NOWHERE, Cause, EngineError, Mark, MarkedText, Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
-_DURATION: Final = re.compile(
+_DURATION: Final = lazy_regex(
     r"(?P<sign>-)?P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<days>\d+)D)?"
     r"(?P<time>T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:\.(?P<fraction>\d*))?S)?)?"
 )

@@ -1,9 +1,9 @@
 """Functions that read the deployment: its scope, time and name, resource ids at its scope, and Azure. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from guardrails.dataclass import dataclass
 from guardrails.evaluation.frames import Env, Frame, Handle, TenantScope
 from guardrails.evaluation.functions.base import MANY, unsure
 from guardrails.evaluation.functions.dates import UTC_NOW_DEFAULT, utc_now

@@ -9,12 +9,13 @@ from guardrails.evaluation.functions.base import function, kind, text, unsure
 from guardrails.evaluation.functions.characters import BLANKS
 from guardrails.evaluation.functions.json_text import parse
 from guardrails.evaluation.values import EngineError, Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
-_DATA_URI: Final = re.compile(
+_DATA_URI: Final = lazy_regex(
     r"data:(?:text/plain;charset=utf-?8|application/json)?;base64,([A-Za-z0-9+/]*={0,2})", re.I
 )
-_BASE_URI: Final = re.compile(r"(https?)://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(/[A-Za-z0-9._~/-]*)?")
-_RELATIVE_URI: Final = re.compile(r"/?(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)*(?:\?[A-Za-z0-9._~=&/-]*)?")
+_BASE_URI: Final = lazy_regex(r"(https?)://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(/[A-Za-z0-9._~/-]*)?")
+_RELATIVE_URI: Final = lazy_regex(r"/?(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)*(?:\?[A-Za-z0-9._~=&/-]*)?")
 
 
 @function("base64", 1)

@@ -5,9 +5,10 @@ from typing import Final
 
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.values import EngineError, Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
-_NAME: Final = re.compile(r"[^/]+")
+_GUID: Final = lazy_regex(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+_NAME: Final = lazy_regex(r"[^/]+")
 
 
 def typed_path(type_: str, names: list[str]) -> str:

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.values import EngineError, Value
+from guardrails.lazy_regex import lazy_regex
 
 _DEEPEST: Final = 60
-_TOKEN: Final = re.compile(
+_TOKEN: Final = lazy_regex(
     r"""\s+|//[^\n\r]*|/\*.*?\*/|(?P<mark>[{}\[\]:,])
     |(?P<double>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")|(?P<single>'[^'"\\\x00-\x1f]*')
     |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])|(?P<word>[A-Za-z_$][\w$]*)""",

@@ -1,15 +1,15 @@
 """Functions of numbers and truth values. Pure."""
 
-import re
 from collections.abc import Callable
 from typing import Final
 
 from guardrails.evaluation.functions import characters
 from guardrails.evaluation.functions.base import MANY, function, integer, is_int, kind, unsure
 from guardrails.evaluation.values import EngineError, Value
+from guardrails.lazy_regex import lazy_regex
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
-_DECIMAL: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_INTEGER: Final = lazy_regex(r"[+-]?[0-9]+")
+_DECIMAL: Final = lazy_regex(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def _bounded(number: int, name: str) -> Value:

@@ -1,0 +1,49 @@
+"""What a deployer does must not depend on where it runs.
+
+What it does: finds dates that EPAC reads by the culture of its runner, and ends with an offset, which EPAC compares
+in the time zone of its runner. Each is a violation. Only `exg check` runs this rule.
+
+Why: the exemption ends on one day if the pipeline runs here, and on another if it runs there.
+
+Example: `12/3/2099` is 3 December in `en-US` and 12 March in `de-DE`.
+
+Instead: write the date in UTC: `2099-12-03T00:00:00Z`.
+
+References:
+- https://learn.microsoft.com/dotnet/api/system.datetime.parse
+"""
+
+from guardrails.exemption.facts import Facts, Planned
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, never
+from guardrails.rules.risks import NO_CONTROL, NO_REVERT, report, sample
+
+NAME = "depends-on-runner"
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
+
+
+RULE = Rule(
+    code="EXG613",
+    name=NAME,
+    severity=Severity.MEDIUM,
+    soc2=("CC8.1",),
+    remediation="Write the date in UTC, with Z at its end.",
+    check=check,
+    next_change=never,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    bad=(
+        sample(
+            "the order of day and month",
+            NAME,
+            "the culture of the runner says which number is the month",
+            "2099-12-03T00:00:00Z",
+        ),
+    ),
+    no_revert=NO_REVERT,
+)

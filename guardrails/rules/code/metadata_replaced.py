@@ -1,0 +1,51 @@
+"""Metadata in a file of AzPolicyFactory must not have keys that its template writes.
+
+What it does: a violation is `createdBy`, `hidden_vml_name` or `hidden_vml_version` in the metadata, in any letter case.
+Only `exg check` runs this rule.
+
+Why: AzPolicyFactory's template writes its own value there, and says nothing (seen with commit a0362fe). What somebody
+wanted to record is lost.
+
+Example: `"createdBy": "web team"` arrives as the name of the pipeline.
+
+Instead: use another key, such as `owner`.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+"""
+
+from guardrails.exemption.facts import Facts, Planned
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, never
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
+
+NAME = "metadata-replaced"
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
+
+
+RULE = Rule(
+    code="EXG648",
+    name=NAME,
+    severity=Severity.LOW,
+    soc2=("CC8.1",),
+    remediation="Use another key of the metadata.",
+    check=check,
+    next_change=never,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    bad=(
+        sample(
+            "createdBy",
+            NAME,
+            "AzPolicyFactory's template writes its own value for createdBy of the metadata",
+            "another key",
+            AZPOLICYFACTORY,
+        ),
+    ),
+    no_revert=NO_REVERT,
+)

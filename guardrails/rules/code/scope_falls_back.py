@@ -1,0 +1,53 @@
+"""A file of AzPolicyFactory must name the scope of its exemption.
+
+What it does: a file must have `subscriptionId`, `subscriptionId` with `resourceGroupName`, or `managementGroupId`,
+beside `policyExemption`, with a value. A violation is a file without them, or with one that is misspelt, empty, or
+inside `policyExemption`; also `scope` and `resourceId`, which AzPolicyFactory does not know. Only `exg check` runs this
+rule.
+
+Why: AzPolicyFactory then exempts the management group that it deploys to, with everything below it. All its checks pass
+(seen with commit a0362fe).
+
+Example: `"subscriptonId": "1111…"` exempts the whole company.
+
+Instead: write the key as above. To exempt the management group of the deployment, name it in `managementGroupId`.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+"""
+
+from guardrails.exemption.facts import Facts, Planned
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import Case, NoOptions, Outcome, Rule, never
+from guardrails.rules.risks import AZPOLICYFACTORY, NO_CONTROL, NO_REVERT, report, sample
+
+NAME = "scope-falls-back"
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where its deployer does so."""
+    return report(facts, NAME)
+
+
+RULE = Rule(
+    code="EXG640",
+    name=NAME,
+    severity=Severity.HIGH,
+    soc2=("CC8.1",),
+    remediation="Name a subscription, a resource group with its subscription, or a management group.",
+    check=check,
+    next_change=never,
+    control=NO_CONTROL,
+    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    bad=(
+        sample(
+            "no key names a scope",
+            NAME,
+            "no key names a scope, so AzPolicyFactory exempts the whole management group that it deploys to",
+            "subscriptionId",
+            AZPOLICYFACTORY,
+        ),
+    ),
+    no_revert=NO_REVERT,
+)

@@ -563,6 +563,14 @@ def refusal_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"})
 
 
+def refusal_not_notified_while_a_write_is_begun(tale: Tale, wrong: bool) -> None:
+    """It complies, and a removal is refused in silence; then it breaks a rule, and a put-back is begun, or ended so."""
+    notify_of_a_refusal(tale, 1)
+    tale.add(status=Status.COMPLIANT, outbox=("x-2-compliant-audit",))
+    tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"})
+    tale.add("intent", content="b", findings={"EXG101": START}, intent=None if wrong else intent("put-back", 1))
+
+
 def notify_of_a_refusal(tale: Tale, number: int, **row: Any) -> None:
     why, outbox = {"why": f"{min(REFUSALS)}: no"}, (f"x-{number}-cannot-act-audit",)
     tale.add("cannot-act", status=Status.CANNOT_ACT, blocked="a lock", facts=why, outbox=outbox, **row)
@@ -768,6 +776,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
         untagging_refused_anew,
         broken_anew_and_refused,
         refusal_not_notified,
+        refusal_not_notified_while_a_write_is_begun,
     ),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
     "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),

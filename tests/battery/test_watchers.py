@@ -190,6 +190,13 @@ def approved_anew_with_our_tag(tale: Tale, wrong: bool) -> None:
     tale.add("intent", facts={"plan": {"status": status}}, content="b", lost=None, compliant=2, intent=intent("untag"))
 
 
+def approved_anew_as_a_restore_saw_it(tale: Tale, wrong: bool) -> None:
+    """It is made anew, and a restore is the first to look at it: it keeps every rule, or breaks one."""
+    tale.add("lost", content="", status=Status.LOST, lost=START, compliant=1)
+    findings = {"EXG101": START} if wrong else {}
+    tale.add("intent", content="b", lost=None, findings=findings, compliant=2, intent=intent("restore", 1))
+
+
 # Clocks
 
 GRACE: Final = {"rules": {"expiry-missing": {"response": "revert", "grace": "1d"}}}
@@ -727,7 +734,11 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_notified": (claim_not_notified, toggling_not_notified, flood_not_notified),
     "evasion_is_notified_once_and_alone": (notified_twice,),
     "forged_ids_are_notified": (forged_not_notified,),
-    "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag),
+    "what_was_approved_stays_so": (
+        approved_anew,
+        approved_anew_with_our_tag,
+        approved_anew_as_a_restore_saw_it,
+    ),
     "the_grace_is_given_once": (
         grace_given_again,
         grace_given_again_with_overrides,

@@ -235,6 +235,19 @@ def grace_given_again_with_a_milder_override(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
+def grace_given_again_after_an_override_for_a_policy(tale: Tale, wrong: bool) -> None:
+    """In between an override is in force for the policy that it exempts from; or for another."""
+    mild = {"reference": "denyPublicNetwork" if wrong else "requireTls", "rules": {"expiry-missing": "alert"}}
+    plain, loosened = ruled(**GRACE), ruled(**GRACE, overrides=[mild])
+    tale.ruleset, tale.earlier = plain, (loosened,)
+    tale.keep()["properties"]["policyDefinitionReferenceIds"] = ["requireTls"]
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION, snapshot=1)
+    tale.add(facts=found("expiry-missing"), ruleset=loosened.digest)
+    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to fix it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
+    tale.add("edited", after=10, facts=facts, content="c", ruleset=plain.digest)
+
+
 def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
     """A rule is Unknown after a look that found it kept, so it breaks none; or after one that found it broken."""
     tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": "revert"})
@@ -734,15 +747,12 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_notified": (claim_not_notified, toggling_not_notified, flood_not_notified),
     "evasion_is_notified_once_and_alone": (notified_twice,),
     "forged_ids_are_notified": (forged_not_notified,),
-    "what_was_approved_stays_so": (
-        approved_anew,
-        approved_anew_with_our_tag,
-        approved_anew_as_a_restore_saw_it,
-    ),
+    "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag, approved_anew_as_a_restore_saw_it),
     "the_grace_is_given_once": (
         grace_given_again,
         grace_given_again_with_overrides,
         grace_given_again_with_a_milder_override,
+        grace_given_again_after_an_override_for_a_policy,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
         grace_given_again_after_a_put_back,

@@ -272,6 +272,21 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
 
 
+def grace_given_again_by_half_a_register(tale: Tale, wrong: bool) -> None:
+    """Another used the grace of the assignment, the register was lost, and its import broke off; or was run again."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(one=TWO, facts=found("expiry-missing"), status=Status.VIOLATION)
+    tale.add(one=TWO, after=20, facts=found("expiry-missing"))
+    tale.add("reverted", TWO, after=4, content="")
+    tale.wiped.append(tale.at)
+    tale.operated.append(Operated(tale.at, "wipe", problem="storage-busy"))
+    tale.hours += 1
+    if wrong:
+        tale.operated.append(Operated(tale.at, "import"))
+    reason = f"not reverted before {read_time(tale.at + HOUR + DAY)}, to give time to fix it"
+    tale.add("written", facts=found("expiry-missing", plan={"reasons": [reason]}), status=Status.VIOLATION)
+
+
 def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
     """A rule is Unknown when we put it back, so what its author used ends there; all of that counts when he goes on."""
     tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": GRACE["rules"]["expiry-missing"]})
@@ -755,6 +770,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
         grace_given_again_after_an_override_for_a_policy,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
+        grace_given_again_by_half_a_register,
         grace_given_again_after_a_put_back,
     ),
     "nothing_is_reverted_within_its_first_grace": (

@@ -156,7 +156,8 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
-    What we write back, and what is allowed, is another state: no rule that is Unknown then goes on from before.
+    What we write back, and what is allowed, is another state: no rule that is Unknown then goes on from before. Where
+    the register was lost and its import broke off, nobody knows what was used in others.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
     longest = max(
@@ -197,7 +198,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
                 if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run.controls)
-                and each.authors.get(author, at) <= at - _MOMENT
+                and each.authors.get(author, at) <= at - _MOMENT and not book.is_half(at)
             ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
         until = parse_time(f"{match[1]}T{match[2]}Z") if match else None

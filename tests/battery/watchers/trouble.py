@@ -140,7 +140,10 @@ def _notified_again(book: Book) -> list[str]:
 
 
 def _not_notified(book: Book) -> list[str]:
-    """Return where something breaks rules and cannot be changed, and the last notice of this was that it complies."""
+    """Return where something breaks rules and cannot be changed, and the last notice of this was that it complies.
+
+    A write that was begun has not been refused: until it has ended, the row has the status of before.
+    """
     found = []
     for steps in book.steps.values():
         complies = None
@@ -149,7 +152,7 @@ def _not_notified(book: Book) -> list[str]:
                 complies = step
             elif step.says("cannot-act"):
                 complies = None
-            if complies and step.row.status is Status.CANNOT_ACT and step.row.running:
+            if complies and step.row.status is Status.CANNOT_ACT and step.row.running and step.row.intent is None:
                 found.append(f"{step}: not notified that Azure does not allow it, since entry {complies.entry.seq}")
     return found
 

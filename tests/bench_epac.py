@@ -71,8 +71,8 @@ def _azure(ids: list[str]) -> Iterator[dict[str, Any]]:
             yield {"id": identity, "name": name}
         else:
             chain = [{"name": f"unit-{1 + int(name[-12:]) % 9}"}, {"name": "corp"}]
-            told = {"managementGroupAncestorsChain": chain}
-            yield {"id": identity, "name": f"prod-{int(name[-12:])}", "properties": told}
+            said = {"managementGroupAncestorsChain": chain}
+            yield {"id": identity, "name": f"prod-{int(name[-12:])}", "properties": said}
     for number in range(_ASSIGNMENTS):
         policy = f"{_AT_ROOT}/policyDefinitions/policy-{number}"
         yield {"id": policy, "properties": {"displayName": f"Policy {number}"}}

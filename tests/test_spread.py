@@ -21,15 +21,15 @@ TESTS = [
 
 
 class Process:
-    """A process that runs tests: it is told their numbers."""
+    """A process that runs tests: it gets their numbers."""
 
     def __init__(self) -> None:
-        self.told: list[int] = []
+        self.given: list[int] = []
         self.shutting_down = False
         self.gateway = SimpleNamespace(id="gw")
 
     def send_runtest_some(self, numbers: list[int]) -> None:
-        self.told += numbers
+        self.given += numbers
 
     def shutdown(self) -> None:
         self.shutting_down = True
@@ -37,7 +37,7 @@ class Process:
 
 @pytest.fixture
 def spread() -> list[list[int]]:
-    """Run all tests in two processes by turns; return the numbers that each was told."""
+    """Run all tests in two processes by turns; return the numbers that each was given."""
     config: Any = SimpleNamespace(getvalue=lambda _: ["popen"] * 2, option=SimpleNamespace(loadscopereorder=True))
     plan, processes = ByFile(config), [Process(), Process()]
     for one in processes:
@@ -46,10 +46,10 @@ def spread() -> list[list[int]]:
     plan.schedule()
     for at in range(len(TESTS)):
         for one in processes:
-            if at < len(one.told):
-                plan.mark_test_complete(one, one.told[at])
+            if at < len(one.given):
+                plan.mark_test_complete(one, one.given[at])
     assert not plan.has_pending
-    return [one.told for one in processes]
+    return [one.given for one in processes]
 
 
 def test_each_test_runs_once(spread: list[list[int]]) -> None:
@@ -58,12 +58,12 @@ def test_each_test_runs_once(spread: list[list[int]]) -> None:
 
 @pytest.mark.parametrize("unit", [{0}, {1, 2, 3}, {4}, {5}, {6}, {7, 8}])
 def test_a_file_or_group_runs_in_one_process_without_a_break(spread: list[list[int]], unit: set[int]) -> None:
-    (told,) = [told for told in spread if unit & set(told)]
-    first = min(told.index(one) for one in unit)
-    assert set(told[first : first + len(unit)]) == unit
+    (given,) = [given for given in spread if unit & set(given)]
+    first = min(given.index(one) for one in unit)
+    assert set(given[first : first + len(unit)]) == unit
 
 
 def test_the_long_ones_come_first(spread: list[list[int]]) -> None:
     """The few tests of these files may take as long as all the others."""
-    assert {told[0] for told in spread} == {4, 5}
-    assert 6 in {told[1] for told in spread}
+    assert {given[0] for given in spread} == {4, 5}
+    assert 6 in {given[1] for given in spread}

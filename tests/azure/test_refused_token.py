@@ -392,6 +392,4 @@ async def test_the_log_says_once_for_each_time_that_a_token_is_not_renewed(caplo
             given = [(await identity.get_token("a/.default")).token for _ in range(20)]
     assert given == ["t0ken"] * 20
     (line,) = [one.getMessage() for one in caplog.records]
-    assert line.startswith(
-        "the current token is valid for 59 minutes more: the managed identity endpoint http://here"
-    )
+    assert line.startswith("the current token is valid for 59 minutes more: the managed identity endpoint http://here")

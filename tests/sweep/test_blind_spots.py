@@ -308,10 +308,12 @@ async def test_storage_that_fails_in_the_middle_is_no_unhandled_error_and_frees_
     world.clock.advance(days=1)
 
     async def fails() -> None:
+        world.watch.before["register.commit"] = fails  # each time
         raise error
 
     world.watch.before["register.commit"] = fails
     assert await tenant.intake.sweep() is None
+    del world.watch.before["register.commit"]
     last = await tenant.sweeps.last()
     assert last is not None
     assert last.until is None

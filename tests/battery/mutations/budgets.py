@@ -58,9 +58,11 @@ async def _notified_once(old: Any, sweeper: Any, run: Any, report: Any) -> bool:
     return found
 
 
-async def _without_due(old: Any, visit: Any, stored: Any, row: Row, entry: Entry, *args: Any) -> Stored | None:
+async def _without_due(
+    old: Any, visit: Any, stored: Any, row: Row, entry: Entry, *args: Any, **more: Any
+) -> Stored | None:
     row = replace(row, due=None) if entry.event == "held" else row
-    found: Stored | None = await old(visit, stored, row, entry, *args)
+    found: Stored | None = await old(visit, stored, row, entry, *args, **more)
     return found
 
 

@@ -30,17 +30,19 @@ def _raises(_: Any, value: object) -> tuple[datetime | None, str]:
     return parse_time(value), ""
 
 
-async def _left_to_do(old: Any, visit: Any, stored: Any, row: Row, entry: Entry, *args: Any) -> Stored | None:
+async def _left_to_do(
+    old: Any, visit: Any, stored: Any, row: Row, entry: Entry, *args: Any, **more: Any
+) -> Stored | None:
     row = replace(row, due=None) if entry.event in _DONE and row.due == entry.at else row
-    found: Stored | None = await old(visit, stored, row, entry, *args)
+    found: Stored | None = await old(visit, stored, row, entry, *args, **more)
     return found
 
 
-async def _with_all_bodies(old: Any, register: Any, exemption: ExemptionId, seq: int) -> HistoryEntry:
+async def _with_all_bodies(old: Any, register: Any, exemption: ExemptionId, seq: int) -> tuple[HistoryEntry, Any]:
     place = address(exemption)
     async for _ in register._rows(place, f"history~{place.key}~"):
         pass
-    found: HistoryEntry = await old(register, exemption, seq)
+    found: tuple[HistoryEntry, Any] = await old(register, exemption, seq)
     return found
 
 
@@ -93,7 +95,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "put-back-reads-all-bodies",
         "A put-back reads two bodies at most, however long the history.",
         _BODIES + "test_a_put_back_reads_one_body_however_long_the_history",
-        around("guardrails.register.table_register.TableRegister.entry", _with_all_bodies),
+        around("guardrails.register.table_register.TableRegister.kept", _with_all_bodies),
     ),
     mutation(
         "bodies-never-pruned",

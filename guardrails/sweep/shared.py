@@ -26,6 +26,7 @@ log = logging.getLogger("guardrails")
 KEY: Final = "part"
 """What the body of such a message has, and no other of its queue: the number of the part."""
 
+_SINCE: Final = "heads"
 _TRIES: Final = 5
 _BUDGET: Final = 900.0
 _LONGEST: Final = 780.0
@@ -76,9 +77,9 @@ class Worker:
         self._clock = clock
         self._lease = lease
 
-    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
-        """Write the parts, and invite others to do them."""
-        await self._parts.hand_out(holder, spans)
+    async def hand_out(self, holder: str, spans: Sequence[Span], since: int | None) -> None:
+        """Write the parts, and invite others to do them; `since`: Scanned.since, for whoever ends the sweep."""
+        await self._parts.hand_out(holder, spans, {_SINCE: since})
         for number in range(1, len(spans)):  # the first is ours
             await self.invite(Invitation(holder, number, last=False))
         await self.invite(Invitation(holder, len(spans), last=True), LAST)
@@ -131,6 +132,8 @@ class Worker:
             if claimed is None:
                 return False
             if _all_ended(parts):
+                since = claimed.outcome.get(_SINCE)
+                one.heads.since = since if type(since) is int else None
                 await self._take_over(one, holder, parts[:-1])
                 return True
             await self._do(one, holder, claimed)

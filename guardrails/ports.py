@@ -373,8 +373,11 @@ class Sweeps(Protocol):
 class SharedParts(Protocol):
     """The parts of the sweep under way. `holder`: Run.holder. Raises Retryable."""
 
-    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
-        """Write the parts of a sweep, and the one that ends it, in the place of any others."""
+    async def hand_out(self, holder: str, spans: Sequence[Span], last: Mapping[str, Any]) -> None:
+        """Write the parts of a sweep, and the one that ends it, in the place of any others.
+
+        `last`: what whoever ends the sweep is to know, JSON-ready: the outcome of that part.
+        """
 
     async def all(self, holder: str) -> list[Part]:
         """Return the parts of a sweep, in their order; [] where they are another's."""

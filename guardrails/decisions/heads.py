@@ -60,12 +60,14 @@ class Scanned:
     Attributes:
         whole: whether the scan came to its end.
         unread: exemptions whose row does not say its head.
+        since: the newest step of the kept heads before the scan began (KeptHeads.step); None where that is not known.
     """
 
     def __init__(self) -> None:
         self._buckets = [bytearray() for _ in range(BUCKETS)]
         self.unread: set[bytes] = set()
         self.whole = False
+        self.since: int | None = None
 
     def add(self, key: bytes, value: bytes) -> None:
         """Take the head of one exemption; b"" where it could not be read."""

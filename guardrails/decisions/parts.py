@@ -52,7 +52,8 @@ class Part:
         until: until when a claim holds, UTC; None where nobody claimed it.
         ended: whether it is done, or given up.
         why: why it was given up; "" where it was not.
-        outcome: what came of it, as JSON; see guardrails.sweep.outcome.
+        outcome: what came of it, as JSON; see guardrails.sweep.outcome. Of the last one: what whoever ends the sweep is
+            to know.
         etag: the guard for the next change.
     """
 

@@ -9,9 +9,9 @@ A claim is a time in a row, taken and held under its ETag, as the lease of the s
 
 import logging
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from guardrails.dataclass import replace
 from guardrails.decisions.heads import SIZE
@@ -33,10 +33,11 @@ class SharedParts:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
-        """Write the parts of a sweep, and the one that ends it, in the place of any others."""
+    async def hand_out(self, holder: str, spans: Sequence[Span], last: Mapping[str, Any]) -> None:
+        """Write the parts of a sweep, and the one that ends it, in the place of any others; see the port."""
         await self._delete()
-        parts = [Part(number, span) for number, span in enumerate([*spans, Span()])]
+        parts = [Part(number, span) for number, span in enumerate(spans)]
+        parts.append(Part(len(spans), Span(), outcome=last))
         for at in range(0, len(parts), MOST_OPERATIONS):
             writes = [Write("put", _row(one.number), _columns(holder, one)) for one in parts[at : at + MOST_OPERATIONS]]
             await self._table.transact(SWEEP[0], writes, "sweep")

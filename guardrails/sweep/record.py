@@ -25,6 +25,7 @@ log = logging.getLogger("guardrails")
 
 _AGAIN: Final = timedelta(minutes=1)
 _UNRECORDED: Final = "the ruleset in force could not be recorded"
+_OVERTAKEN: Final = "another sweep recorded them at the same time"
 
 
 class Recording:
@@ -76,18 +77,31 @@ class Recording:
         await _unstopped("the start of the sweep could not be recorded", work)
         return self._tip is not None
 
+    @property
+    def step(self) -> int | None:
+        """The newest step of the heads when they were read at the begin; None where they could not be read."""
+        return None if self._kept is None else self._kept.step
+
     async def heads(self, scanned: Scanned, report: Report) -> None:
-        """Record the heads of all histories, as this sweep has read them; report what is missing among them."""
+        """Record the heads of all histories, as this sweep has read them; report what is missing among them.
+
+        Where other instances began this sweep, another sweep may have recorded newer ones since: then nothing is
+        missing, and what it recorded stays.
+        """
         self._heads = "the sweep could not record them; the log says why"
 
         async def work() -> None:
             if self._kept is None:
                 return
             found = change(self._kept, scanned.buckets(), scanned.unread)
+            lacking = found.lost > self._kept.lost or found.back > 0
+            if lacking and self._kept.step != scanned.since:
+                self._heads = _OVERTAKEN
+                return
             if self._kept.damaged:
                 text = "heads in the record were changed from outside: they were written again. Run exg register verify"
                 report.altered.append(text)
-            if found.lost > self._kept.lost or found.back:
+            if lacking:
                 lacks = f"exemptions missing: {found.lost}; with fewer or other history entries: {found.back}"
                 report.altered.append(f"the register lacks what the record has: {lacks}. Run exg register verify")
             kept: KeptHeads | None = self._kept
@@ -95,7 +109,7 @@ class Recording:
             for step in (*found.steps, *marks):
                 kept = await self._record.keep_heads(kept, step, found.lost, self._clock.now()) if kept else None
             if kept is None:
-                self._heads = "another sweep recorded them at the same time"
+                self._heads = _OVERTAKEN
                 return
             counts = {"exemptions": kept.count, "lost": found.lost, "back": found.back}
             self._heads = {"step": kept.step, "digest": kept.digest, **counts}

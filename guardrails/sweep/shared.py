@@ -26,6 +26,7 @@ log = logging.getLogger("guardrails")
 KEY: Final = "part"
 """What the body of such a message has, and no other of its queue: the number of the part."""
 
+_SINCE: Final = "heads"
 _TRIES: Final = 5
 _BUDGET: Final = 900.0
 _LONGEST: Final = 780.0
@@ -76,12 +77,12 @@ class Worker:
         self._clock = clock
         self._lease = lease
 
-    async def hand_out(self, holder: str, spans: Sequence[Span]) -> None:
+    async def hand_out(self, holder: str, spans: Sequence[Span], since: int | None) -> None:
         """Write the parts, and send the message that ends the sweep where this process dies.
 
-        Raises Retryable or Misconfigured. Nobody else has heard of the sweep then: it is the caller's to end.
+        `since`: Scanned.since, for whoever ends the sweep. Raises Retryable or Misconfigured. Nobody else has heard of the sweep then: it is the caller's to end.
         """
-        await self._parts.hand_out(holder, spans)
+        await self._parts.hand_out(holder, spans, {_SINCE: since})
         await self.invite(Invitation(holder, len(spans), last=True), LAST)
 
     async def invite_all(self, holder: str, spans: Sequence[Span]) -> None:
@@ -143,6 +144,8 @@ class Worker:
             if claimed is None:
                 return False
             if _all_ended(parts):
+                since = claimed.outcome.get(_SINCE)
+                one.heads.since = since if type(since) is int else None
                 await self._take_over(one, holder, parts[:-1])
                 return True
             await self._do(one, holder, claimed)

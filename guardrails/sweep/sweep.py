@@ -148,6 +148,7 @@ class Sweeper:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
             if invitation is None and await recording.begin(report):  # else who began the sweep recorded that
                 self._note.recorded(ruleset, mode)
+            one.heads.since = recording.step
             try:
                 await self._note.used(ruleset, mode)
                 await self._notify_late(run, by, report, say=invitation is None)
@@ -196,7 +197,7 @@ class Sweeper:
             one.complete = True
             return
         if not one.shared:
-            await self._worker.hand_out(run.holder, spans)
+            await self._worker.hand_out(run.holder, spans, one.heads.since)
             one.shared = True
             await self._worker.invite_all(run.holder, spans)
         one.complete = await self._worker.work(one, run.holder, invitation.number if invitation else 0)

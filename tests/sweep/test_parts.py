@@ -346,6 +346,50 @@ async def test_the_record_has_one_whole_sweep_though_several_instances_did_it(
     assert "found: the row `chain` of the record was changed from outside" in problem
 
 
+async def test_what_another_sweep_recorded_meanwhile_is_not_missing(large: Tenant, instances: list[Instance]) -> None:
+    """Who began a sweep died; who ends it is slow, and another sweep records what came since the parts were read."""
+    world, real = large.world, shared.Worker._take_over
+    await instances[0].sweeper.sweep()
+    await large.work()
+    world.clock.advance(hours=1)
+    await instances[0].sweeper.sweep()
+    world.clock.advance(hours=1)
+    invitations(world)
+    await die_in(world, instances[0], instances, part=2, in_="_ended")
+    world.clock.advance(seconds=LEASE.total_seconds() + 1)
+    slow, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def taking(self: shared.Worker, one: Pass, *more: Any) -> None:
+        await real(self, one, *more)
+        if one.inventory is instances[1].graph:
+            slow.set()
+            await goes_on.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared.Worker, "_take_over", taking)
+        last = asyncio.create_task(instances[1].sweeper.part(next(one for one in invitations(world) if not one.last)))
+        await slow.wait()
+        await write(world, at(world, 1, 1), "b", displayName="changed")
+        await write(world, at(world, 1, EACH), "c")
+        for number in (1, EACH):
+            await world.look(at(world, 1, number))
+        world.clock.advance(seconds=LEASE.total_seconds() + 1)
+        assert await instances[2].sweeper.sweep() is not None
+        goes_on.set()
+        report = await last
+    assert report is not None
+    assert [kind for one in instances for kind in one.said].count("register-altered") == 0
+    *_, slower, faster = await runs(large)
+    assert (slower.seq, faster.seq) == (4, 3)
+    assert slower.said["heads"] == "another sweep recorded them at the same time"
+    assert (faster.said["heads"]["exemptions"], faster.said["heads"]["back"]) == (ALL + 1, 0)
+    world.clock.advance(hours=1)
+    assert await instances[0].sweeper.sweep() is not None
+    *_, newest = await runs(large)
+    assert newest.said["heads"] == faster.said["heads"]
+    assert check_record(await world.register.backup.record()).problems == []
+
+
 async def test_what_a_part_matches_by_another_ruleset_is_not_counted_by_this_one(
     large: Tenant, instances: list[Instance]
 ) -> None:

@@ -9,7 +9,7 @@ from guardrails.check.config import NAME
 from guardrails.cli.check_probes import ARM, BICEP, Probe, functions, tried
 from guardrails.files.walk import LARGEST
 from guardrails.rules import all_rules
-from guardrails.rules.base import Stage, title_of
+from guardrails.rules.base import Stage
 
 _INTRO: Final = """\
 # Check ARM and Bicep files before they are deployed
@@ -44,8 +44,8 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
   once, as if it were deployed.
 - For the files of EPAC (Enterprise Azure Policy as Code), `check` computes EPAC's plan.
-- AzPolicyFactory is a tool that deploys policy objects from JSON files. An exemption file has one exemption, in
-  `policyExemption`. The files of a folder are deployed together, if the folder is beside
+- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each exemption file has one
+  exemption, in `policyExemption`. The files of a folder are deployed together. Such a folder is beside
   `policyExemption.schema.json`, is in a folder `policyExemptions`, or is one that you name. A file that you name is
   checked alone. `check` repeats the tool's checks, build step and template (commit a0362fe, 2026-08). Tests compare
   the results with recorded answers of the tool. Give the management group of the deployment with `--deploy-to`.
@@ -56,8 +56,8 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 
 ## Rules
 
-[Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds of rules behave
-differently in `check`:"""
+[Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds of
+rules behave differently in `check`:"""
 
 _DIFF: Final = """\
 ## What a change does
@@ -81,7 +81,7 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 | word | the exemption |
 | --- | --- |
-| added, removed | is, or is no longer, made by a deployment; for a removed one, `check` says what happens to it in Azure |
+| added, removed | is now deployed, or no longer; for a removed one, `check` says what happens to it in Azure |
 | retargeted | exempts from another assignment, or its assignment assigns something else |
 | moved | has another scope or name |
 | extended, shortened | ends later or never; ends earlier |
@@ -99,14 +99,14 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 - A value that is unknown on both sides counts as the same only if it comes from the same expression, with the same
   options. Otherwise it may differ.
 - An end that is computed at deployment is compared as if both sides were deployed now.
-- What could not be read on either side is named. An exemption that such a file may hold is unknown, not added.
+- Files that could not be read on either side are named. An exemption that such a file may have is unknown, not added.
 
-The exit codes keep their meanings, but only what the change brings counts:
+The exit codes keep their meanings, but only what the change causes counts:
 
 | exit code | with `--diff` |
 | --- | --- |
 | 0 | none of the cases below |
-| 1 | a violation that is new, or that has other evidence than before and no better one |
+| 1 | a violation that is new, or whose evidence changed, unless the change only narrows or shortens the exemption |
 | 2 | a file could not be read, or a deployment would be refused, unless this was so before and the file did not change |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
@@ -195,13 +195,13 @@ The last step fails the job if it finds a violation. The first `exg check` fails
 ## Pull requests from strangers
 
 `check` executes and fetches nothing. It opens no file outside the repository's root, whatever a link or a path says,
-and none of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. The output contains nothing that
-a terminal, a workflow, a Markdown page or code scanning would read as a command or as markup.
+and none of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. The output contains nothing
+that a terminal, a workflow, a Markdown page or code scanning would read as a command or as markup.
 
-`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. Its result gives
-the values that `check` does not know. If both know a value and differ, that is an error. Findings keep the
-file and line that `check` found. Warning: the compiler can read files outside the repository, if a Bicep file loads
-them. This option was tested with recorded answers of Bicep 0.49.2, not with a compiler.
+`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. Its result gives the
+values that `check` does not know. If both know a value and differ, that is an error. Findings keep the file and line
+that `check` found. Warning: the compiler can read files outside the repository, if a Bicep file loads them. This option
+was tested with recorded answers of Bicep 0.49.2, not with a compiler.
 
 ## What is understood
 
@@ -217,15 +217,11 @@ _FUNCTIONS: Final = (
 def page(made_from: str) -> str:
     """Return the page. `made_from`: its first line."""
     history = ", ".join(f"`{one.name}`" for one in all_rules().values() if one.stage is Stage.AZURE)
-    code = "\n".join(
-        f"  - [`{one.name}`](rules/{one.name}.md): {title_of(one)}"
-        for one in all_rules().values()
-        if one.stage is Stage.CODE
-    )
     rules = (
         f"- Rules that need the history or the author do not run. The output names them once: {history}.\n"
         "- Rules that need the assignment are unknown without it.\n"
-        f"- These rules run only in `check`. The ruleset sets their severity, and `off` switches one off:\n{code}"
+        "- The [rules on code](rules/README.md#exemptions-in-code) run only in `check`. The ruleset sets their severity,"
+        " and `off` switches one off."
     )
     names = ", ".join(f"`{name}`" for name in functions())
     parts = (

@@ -147,7 +147,7 @@ excluded.
 
 Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 
-Instead: remove the tag, the excluded scope or the override.
+Instead: to remove it, delete the tag, the excluded scope or the override.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure

@@ -1,4 +1,4 @@
-"""A file of AzPolicyFactory must name an approver other than the requester, and an approval date that has come.
+"""A file of AzPolicyFactory must show an earlier approval by another person.
 
 What it does: it is a violation if `approvedBy` and `requestedBy` name the same person (letter case and blanks do not
 matter), or if `approvedOn` is not today (UTC) or an earlier day. Only `exg check` runs this rule.

@@ -4,7 +4,7 @@ What it does: finds two kinds of values: dates that depend on the culture (the l
 machine that runs EPAC, and expiries with an offset, which EPAC compares in the time zone of that machine. Each is a
 violation. Only `exg check` runs this rule.
 
-Why: the exemption ends on one day if one machine runs the pipeline, and on another day if another machine does.
+Why: the exemption ends on one day on one machine, and on another day on another machine.
 
 Example: `12/3/2099` is 3 December in `en-US` and 12 March in `de-DE`.
 

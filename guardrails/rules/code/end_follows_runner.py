@@ -3,9 +3,9 @@
 What it does: it is a violation if the expiry has an offset and its key is not spelled exactly `expiresOn`.
 AzPolicyFactory's schema does not check other spellings, such as `ExpiresOn`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory compares such an expiry with the clock of the runner, the machine that runs the pipeline. If this
-clock is not in UTC, AzPolicyFactory stops deploying the exemption hours too early, or deploys it hours too long (seen
-with commit a0362fe).
+Why: AzPolicyFactory compares such an expiry with the clock of the machine that runs the pipeline. If this clock is not
+in UTC, AzPolicyFactory stops deploying the exemption hours too early, or deploys it hours too long (seen with commit
+a0362fe).
 
 Example: `"ExpiresOn": "2027-03-31T22:00:00+10:00"`.
 

@@ -1,9 +1,9 @@
-"""A file of AzPolicyFactory must not have a past expiry, because AzPolicyFactory skips such a file.
+"""A file of AzPolicyFactory must not have a past expiry.
 
 What it does: it is a violation if `expiresOn` is in the past. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory never deletes an exemption. The deployed exemption keeps its expiry in Azure, which may be later
-(seen with commit a0362fe).
+Why: AzPolicyFactory skips such a file, and never deletes an exemption. The deployed exemption keeps its expiry in
+Azure, which may be later (seen with commit a0362fe).
 
 Example: to end an exemption early, somebody writes yesterday as its expiry. The exemption stays in Azure until the old
 expiry.

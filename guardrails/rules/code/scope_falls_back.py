@@ -1,9 +1,8 @@
 """A file of AzPolicyFactory must name the scope of its exemption.
 
-What it does: beside `policyExemption`, a file must have one of these, with a value: `subscriptionId` alone,
-`subscriptionId` with `resourceGroupName`, or `managementGroupId`. It is a violation if all of them are missing, empty,
-misspelt or inside `policyExemption`. The keys `scope` and `resourceId` do not count: AzPolicyFactory does not know
-them. Only `exg check` runs this rule.
+What it does: beside `policyExemption`, a file must have `managementGroupId`, or `subscriptionId` (alone or with
+`resourceGroupName`). It is a violation if both ids are missing, empty, misspelt or inside `policyExemption`.
+AzPolicyFactory does not know the keys `scope` and `resourceId`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory then exempts the management group to which it deploys, with everything below it. All its checks
 pass (seen with commit a0362fe).

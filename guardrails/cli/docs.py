@@ -171,8 +171,8 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
         f" Services Criteria]({_CRITERIA}) of 2017.",
         "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
-        " break the rule or are unknown. All cases start from the same compliant exemption of a storage account: written"
-        f" at {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
+        " break the rule or are unknown. All cases start from the same compliant exemption of a storage account:"
+        f" written at {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
         f" {spell_time(FACTS.now)}.",
         "## Exemptions",
         '<a id="where-each-rule-runs"></a>\nSweeps and scans run all of these rules. Events run them too, except'

@@ -158,13 +158,13 @@ def _end(one: FileAnswer, _: FolderAnswer) -> Found | None:
     at = f"/{EXEMPTION}/{spelled(one.file.exemption, 'expiresOn')}"
     moment = "a time in UTC that exists, such as 2027-03-31T22:00:00Z, as expiresOn"
     if one.own_build is Build.EXPIRED:
-        text = "AzPolicyFactory leaves it out, for its end is past: what is deployed stays, with its own end"
+        text = "AzPolicyFactory skips it, because its expiry is past: the deployed exemption stays, with its own expiry"
         return _found("past-end-not-sent", at, text, "delete the exemption in Azure, then the file", expiresOn=end)
     if shifted(end):
-        text = "AzPolicyFactory compares its end in the runner's time zone: elsewhere it expires hours earlier or later"
+        text = "AzPolicyFactory compares its expiry in the runner's time zone, which may be hours too early or too late"
         return _found("end-follows-runner", at, text, moment, expiresOn=end)
     if one.own_build is Build.KEPT and end and not has_moment(end):
-        text = "AzPolicyFactory compares its end as a text: it keeps sending it, past or not, as it is written"
+        text = "AzPolicyFactory compares its expiry as text: it deploys it unchanged in each run, past or not"
         return _found("end-not-a-time", at, text, moment, expiresOn=end)
     return None
 
@@ -191,21 +191,22 @@ def _same_name(one: FileAnswer, folder: FolderAnswer) -> Found | None:
             return None
         if isinstance(other.effect, Sent) and other.effect.name.lower() == name:
             break
-    text = f"{other.file.name} has this name, too: their deployments get one name, and Azure should refuse all files"
+    text = f"{other.file.name} has this name too: both deployments get one name"
+    text += ", and Azure will probably refuse all files"
     return _found("deployment-names-collide", f"/{EXEMPTION}/name", text, "a name of its own", name=one.effect.name)
 
 
 def _approval(one: FileAnswer, _: FolderAnswer) -> Found | None:
     if one.checks is None or one.checks.schema is not True:
         return None
-    said = ["its approvedBy is its requestedBy"] if one.checks.two_people is False else []
-    said += ["its approvedOn is no day in the past"] if one.checks.approved_before is False else []
+    said = ["its approvedBy and requestedBy are the same person"] if one.checks.two_people is False else []
+    said += ["its approvedOn is not today or an earlier day"] if one.checks.approved_before is False else []
     if not said:
         return None
-    text = f"{', and '.join(said)}: AzPolicyFactory checks that in its workflow for GitHub alone, not in Azure DevOps"
+    text = f"{', and '.join(said)}: AzPolicyFactory checks this only in its workflow for GitHub, not in Azure DevOps"
     key = "approvedBy" if one.checks.two_people is False else "approvedOn"
     metadata = member(one.file.exemption, "metadata")
-    correction = "another person" if key == "approvedBy" else "a day in the past"
+    correction = "another person" if key == "approvedBy" else "today or an earlier day"
     at = f"/{EXEMPTION}/metadata/{spelled(metadata, key)}"
     return _found("approval-not-checked", at, text, correction, **{key: str(member(metadata, key))})
 

@@ -109,7 +109,7 @@ class _Risks:
                     and nearest(key, ["exemptions"])
                 ):
                     self._lost = True
-                    text = "EPAC reads no entry of this file, for letter case and spelling of its key count"
+                    text = "EPAC reads no entry of this file, because its key is not spelled exactly exemptions"
                     yield Found(_risk(_NOT_MADE, text, "exemptions, in lower case", {"key": key}), top)
         for name, place in file.columns.items():
             if name and name.lower() not in (one.lower() for one in _UNION):
@@ -119,10 +119,10 @@ class _Risks:
         for item in items:
             if item.action is Action.LEFT_OUT and item.reason not in _EXPIRED:
                 fix = _CORRECTIONS.get(item.reason, "an entry that EPAC can plan")
-                text = f"EPAC leaves the entry out with no more than a warning: {item.reason}"
+                text = f"EPAC skips the entry with only a warning: {item.reason}"
                 yield _about(entry, item, _risk(_NOT_MADE, text, fix))
             if item.action is Action.REFUSED and self._entries > 1:
-                text = f"for this entry EPAC refuses the plan of all files: {item.reason}"
+                text = f"because of this entry, EPAC refuses the plan of all files: {item.reason}"
                 yield _about(entry, item, _risk(_STOPS, text, "an entry without this fault"))
             if item.skipped and any(name.startswith("expiresOn") for name in item.skipped):
                 text = "its end has passed, so EPAC skips the update, and the deployed exemption keeps its own end"
@@ -130,7 +130,7 @@ class _Risks:
             yield from _wider(entry, item)
             yield from _narrowing(entry, item)
         if not items and not self._plan.errors and self._plan.outcome is Outcome.DEPLOYS:
-            text = "the pattern of its scope matches nothing, and EPAC does not say so"
+            text = "the pattern of its scope matches nothing, and EPAC does not report this"
             fix = "a pattern that matches, or the scopes one by one"
             yield Found(_risk(_NOT_MADE, text, fix), _scope_place(entry), entry=entry.number)
 
@@ -173,14 +173,14 @@ class _Risks:
         owners = self._plan.owners
         for identity in self._plan.deletes:
             name = identity.rpartition("/")[2].lower()
-            why, fix = "", "an entry that EPAC can plan, or none if the exemption has to go"
+            why, fix = "", "an entry that EPAC can plan, or none if the exemption must go"
             if name in left or name in names:
-                why = "an entry of this name is there, and makes no exemption with this id"
+                why = "an entry has this name, but results in no exemption with this id"
             elif not self._entries:
-                why = "no entry is read of any file"
+                why = "EPAC reads no entry of any file"
                 fix = "the entries in the form that EPAC reads, or no folder for what EPAC is not to manage"
             elif self._lost:
-                why = "a file is there of which EPAC reads no entry"
+                why = "EPAC reads no entry of one of the files"
             elif owners.get(identity.lower()) is Owner.NOBODY:
                 why, fix = "nobody's owner id is on it, and the strategy is full", "the strategy ownedOnly"
             if why:
@@ -214,7 +214,7 @@ def _unknown_column(name: str, place: Place, file: EpacFile) -> Iterator[Found]:
     missing = meant and meant.lower() not in (one.lower() for one in file.columns)
     rule = _END if missing and meant == "expiresOn" else _IGNORED
     fix = f"the column {meant}" if missing else "a key in the column metadata"
-    yield Found(_risk(rule, "EPAC passes over this column", fix, {"column": name}), place)
+    yield Found(_risk(rule, "EPAC ignores this column", fix, {"column": name}), place)
 
 
 def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
@@ -227,14 +227,14 @@ def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
             rule = _END if missing and meant == "expiresOn" else _IGNORED
             fix = f"the key {meant}; letter case counts" if missing else "a key in metadata"
             yield Found(
-                _risk(rule, "EPAC passes over this key", fix, {"key": name}), entry.place_of(name), item, entry.number
+                _risk(rule, "EPAC ignores this key", fix, {"key": name}), entry.place_of(name), item, entry.number
             )
     if entry.extra:
-        text = "EPAC passes over cells that no column is for; the cells before them may be shifted"
+        text = "EPAC ignores cells without a column; the cells before them may be shifted"
         yield Found(_risk(_IGNORED, text, "as many cells as columns"), entry.extra, item, entry.number)
     selectors = _get(entry, "resourceSelectors")
     if entry.is_table and isinstance(selectors, str) and selectors.strip() and not selectors.strip().startswith("["):
-        text = "EPAC passes over a resourceSelectors cell that does not begin with [, so all resources are exempted"
+        text = "EPAC ignores a resourceSelectors cell that does not begin with [, so all resources are exempted"
         place = entry.place_of("resourceSelectors")
         yield Found(_risk(_IGNORED, text, "a JSON list of selectors"), place, item, entry.number)
     yield from _ends(entry, item)

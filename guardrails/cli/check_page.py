@@ -9,7 +9,7 @@ from guardrails.check.config import NAME
 from guardrails.cli.check_probes import ARM, BICEP, Probe, functions, tried
 from guardrails.files.walk import LARGEST
 from guardrails.rules import all_rules
-from guardrails.rules.base import Stage, title_of
+from guardrails.rules.base import Stage
 
 _INTRO: Final = """\
 # Check ARM and Bicep files before they are deployed
@@ -37,22 +37,27 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 ## What is checked
 
 - `check` walks folders and honours `.gitignore`. It finds templates and parameter files by their content.
-- A template that another checked file uses as a module is checked through that file, once for each call.
+- If another checked file uses a template as a module, `check` checks the template only there: once for each use, with
+  the values of that use.
 - A template is checked once for each parameter file: each `.bicepparam` file that uses it, or `X.parameters.json`
   beside `X.json`. `--parameters FILE` names others.
-- An exemption whose condition is false is listed and not judged. If the condition is unknown, it is judged as if it
-  were deployed, once.
-- A file of AzPolicyFactory has one exemption in `policyExemption`. The files of a folder are deployed together: the
-  folders next to `policyExemption.schema.json`, those in a folder `policyExemptions`, or the folder that you name. A
-  file that you name is checked alone. Checks, build step and template are those of AzPolicyFactory (commit a0362fe,
-  2026-08); they were compared with recorded answers. Use `--deploy-to` for the management group of the deployment, and
-  `--time-zone` for the runner: it decides about an end with an offset.
-- Exemptions that were saved from Azure are no code: `check` names `exg judge`, which takes them.
+- An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
+  once, as if it were deployed.
+- For the files of EPAC (Enterprise Azure Policy as Code), `check` computes EPAC's plan.
+- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each exemption file has one
+  exemption, in `policyExemption`. The files of a folder are deployed together. Such a folder is beside
+  `policyExemption.schema.json`, is in a folder `policyExemptions`, or is one that you name. A file that you name is
+  checked alone. `check` repeats the tool's checks, build step and template (commit a0362fe, 2026-08). Tests compare
+  the results with recorded answers of the tool. Give the management group of the deployment with `--deploy-to`.
+- EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give it
+  with `--time-zone`.
+- Exemptions that were saved from Azure are not code. Use `exg judge` for them.
 - `duplicate` compares the exemptions of all checked files, and those in the files of `--azure`.
 
 ## Rules
 
-[Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds differ in `check`:"""
+[Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds of
+rules behave differently in `check`:"""
 
 _DIFF: Final = """\
 ## What a change does
@@ -76,12 +81,12 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 | word | the exemption |
 | --- | --- |
-| added, removed | is, or is no longer, made by a deployment; for removed ones, what becomes of them in Azure is said |
+| added, removed | is now deployed, or no longer; for a removed one, `check` says what happens to it in Azure |
 | retargeted | exempts from another assignment, or its assignment assigns something else |
 | moved | has another scope or name |
 | extended, shortened | ends later or never; ends earlier |
 | widened, narrowed | exempts from more or fewer policies, resources or scopes; `Mitigated` that becomes `Waiver` widens |
-| unknown | may differ, which cannot be known: the reason is said |
+| unknown | may differ; the output says why this cannot be known |
 | changed | differs in something else, such as its owner |
 | kept | was about to be deleted by EPAC, and is not now |
 
@@ -91,18 +96,18 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
   comes, if that is not the exemption's own file.
 - For EPAC and AzPolicyFactory, the plans of both sides are compared: an entry that EPAC drops, a key that it ignores
   and what it deletes in Azure count.
-- A value that is unknown on both sides is the same only if it comes of the same expression, with the same options. Else
-  it may differ.
+- A value that is unknown on both sides counts as the same only if it comes from the same expression, with the same
+  options. Otherwise it may differ.
 - An end that is computed at deployment is compared as if both sides were deployed now.
-- What could not be read on either side is named. An exemption that such a file may hold is unknown, not added.
+- Files that could not be read on either side are named. An exemption that such a file may have is unknown, not added.
 
-The exit codes keep their meanings, but only what the change brings counts:
+The exit codes keep their meanings, but only what the change causes counts:
 
 | exit code | with `--diff` |
 | --- | --- |
-| 0 | nothing below |
-| 1 | a violation that is new, or that has other evidence than before and no better one |
-| 2 | a file could not be read, or a deployment would be refused, unless the same was so before and the file did not change |
+| 0 | none of the cases below |
+| 1 | a violation that is new, or whose evidence changed, unless the change only narrows or shortens the exemption |
+| 2 | a file could not be read, or a deployment would be refused, unless this was so before and the file did not change |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 Findings that were there before are counted, not shown. `--format json` adds `diff`, SARIF keeps all findings and marks
@@ -117,20 +122,20 @@ be used with `--diff`.
 _WORLD: Final = f"""\
 ## Where and when it is deployed
 
-| option | says | without it, unknown is |
+| option | meaning | unknown without it |
 | --- | --- | --- |
-| `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Repeat it for templates of several kinds; a resource group also gives its subscription | ids, and names made of them |
+| `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Give one for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | the tenant, the region, `deployment().name` | what depends on them |
 | `--now TIME` | the time of the deployment | `utcNow()`; the rules then judge as of the present |
 | `--next-run 7d` | when the code is deployed again | nothing; `ends-before-next-run` passes |
-| `--azure FILE` | objects of Azure as Resource Graph, `az` or ARM give them: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments` is the same | the rules that need the assignment |
-| `--azure-complete` | what these files do not hold does not exist | |
+| `--azure FILE` | objects of Azure as Resource Graph, `az` or ARM give them: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
+| `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |
 | `--online` | asks Azure for the assignments, with your own login; it only reads | |
 | `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | the nearest `global-settings.jsonc`; the name of the folder |
-| `--time-zone NAME`, `--culture NAME` | the runner of EPAC or AzPolicyFactory | what depends on them |
+| `--time-zone NAME`, `--culture NAME` | time zone and culture (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | what depends on them |
 
-These may also be in a file `{NAME}` ([schema](check-config.schema.json)). The nearest one above a file counts.
-An option of the command line goes before it.
+These may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked
+file, the nearest one counts, in its own folder or in a folder above. An option on the command line overrides it.
 
 ```yaml
 version: 1
@@ -140,26 +145,27 @@ paths:
   "test/**": {{deploy_to: [/subscriptions/ID/resourceGroups/test]}}
 ```
 
-The file cannot choose the ruleset, what fails, or a program to run: it comes with the code that is checked.
+This file cannot set the ruleset, what counts as a failure, or a program to run, because the author of the checked code
+can change it.
 
 ## Results
 
 | exit code | meaning |
 | --- | --- |
-| 0 | nothing below |
+| 0 | none of the cases below |
 | 1 | a violation; with `--fail-on high`, of this severity or a worse one |
 | 2 | a file could not be read, or a deployment would be refused |
 | 3 | with `--strict`: something is unknown |
 
-One broken file hides neither the others nor the good entries of the same file. `--explain` shows where each value comes
-from. `--format` takes:
+If one file is broken, `check` still judges the other files, and the good entries of the broken file. `--explain` shows
+where each value comes from. `--format` takes:
 
 | format | for |
 | --- | --- |
 | `text` | people |
-| `json` | programs: [check/1](check.schema.json). Every unknown place holds null and is named in `unknown` |
-| `sarif` | code scanning. Exemptions that the ruleset excludes are left out; with `--strict`, unknown findings are in |
-| `markdown` | a comment at a pull request, or the summary of a job |
+| `json` | programs: [check/1](check.schema.json). An unknown value is null, and `unknown` names it |
+| `sarif` | code scanning. Exemptions that the ruleset excludes are left out. With `--strict`, unknown findings are included |
+| `markdown` | a comment on a pull request, or the summary of a job |
 
 ## GitHub Actions
 
@@ -182,42 +188,40 @@ jobs:
       - run: exg check infra --format markdown >> "$GITHUB_STEP_SUMMARY"
 ```
 
-For what the pull request changes only, check out with `fetch-depth: 2`, and add `--diff HEAD^1`.
+To see only what the pull request changes, check out with `fetch-depth: 2`, and add `--diff HEAD^1`.
 
-The last step fails the job by its exit code; the first run fails it only if something could not be read.
+The last step fails the job if it finds a violation. The first `exg check` fails it only with exit code 2 or higher.
 
-## Strangers' pull requests
+## Pull requests from strangers
 
 `check` executes and fetches nothing. It opens no file outside the repository's root, whatever a link or a path says,
-and none of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. The output holds nothing that a
-terminal, a workflow, Markdown or code scanning obeys.
+and none of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. The output contains nothing
+that a terminal, a workflow, a Markdown page or code scanning would read as a command or as markup.
 
-`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. It fills what is unknown. Each
-disagreement is an error, and places stay those of `check`. The compiler may read what a file loads from outside the
-repository. It was tested with recorded answers of Bicep 0.49.2, not with a compiler itself.
+`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. Its result gives the
+values that `check` does not know. If both know a value and differ, that is an error. Findings keep the file and line
+that `check` found. Warning: the compiler can read files outside the repository, if a Bicep file loads them. This option
+was tested with recorded answers of Bicep 0.49.2, not with a compiler.
 
 ## What is understood
 
-`exg docs` makes these tables: it reads and computes a small file for each row.
+`exg docs` makes these tables: for each row, it computes the values of a small file.
 """
 
 _FUNCTIONS: Final = (
-    "Both languages use one table. A call of any other function is unknown. Those that ask Azure are unknown, too:"
+    "Both languages use one table of functions. The result of a function that is not in it is unknown, and so is a result"
+    " that only Azure knows, such as that of `reference`. The table has:"
 )
 
 
 def page(made_from: str) -> str:
     """Return the page. `made_from`: its first line."""
     history = ", ".join(f"`{one.name}`" for one in all_rules().values() if one.stage is Stage.AZURE)
-    code = "\n".join(
-        f"- [`{one.name}`](rules/{one.name}.md): {title_of(one)[:1].lower()}{title_of(one)[1:]}"
-        for one in all_rules().values()
-        if one.stage is Stage.CODE
-    )
     rules = (
-        f"Rules that need history or an author are not run, and are named once: {history}.\n\n"
-        "Rules that need the assignment are unknown without it.\n\n"
-        f"Rules that only `check` runs. The ruleset sets their severity, and `off` switches one off:\n\n{code}"
+        f"- Rules that need the history or the author do not run. The output names them once: {history}.\n"
+        "- Rules that need the assignment are unknown without it.\n"
+        "- The [rules on code](rules/README.md#exemptions-in-code) run only in `check`. The ruleset sets their severity,"
+        " and `off` switches one off."
     )
     names = ", ".join(f"`{name}`" for name in functions())
     parts = (

@@ -137,7 +137,7 @@ def _definitions() -> dict[str, Any]:
                 "faults": array(_FAULT, "What the schema refuses; `key` where one is missing."),
                 "checks": {
                     "anyOf": [closed(dict.fromkeys(_CHECKS, _PASSED), ""), {"type": "null"}],
-                    "description": "The deployer's own checks; null: they never run for this file.",
+                    "description": "AzPolicyFactory's own checks; null: they never run for this file.",
                 },
                 "build": {"enum": [*map(str, Build), None], "description": "AzPolicyFactory's build step."},
             },

@@ -48,6 +48,8 @@ _POLICIES: Final = "../../infra/policies/README.md#rules"
 _CRITERIA: Final = (
     "https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022"
 )
+_TOOLS: Final = {tool: f"[{tool}](../glossary.md#policy)" for tool in ("EPAC", "AzPolicyFactory")}
+"""Tool that deploys exemptions from files of its own -> its name, linked to what it is."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,8 +171,8 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
         f" Services Criteria]({_CRITERIA}) of 2017.",
         "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
-        " break the rule or are unknown. Each case changes a compliant exemption of a storage account, written at"
-        f" {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
+        " break the rule or are unknown. All cases start from the same compliant exemption of a storage account:"
+        f" written at {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
         f" {spell_time(FACTS.now)}.",
         "## Exemptions",
         '<a id="where-each-rule-runs"></a>\nSweeps and scans run all of these rules. Events run them too, except'
@@ -181,7 +183,8 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         " assignment. `no` means that the rule needs history or an author.",
         _listed(azure, bound, ("policy", "check"), {rule.name: _where(rule, ruleset) for rule in azure}),
         "## Exemptions in code",
-        "Only [`exg check`](../check.md) runs these rules. It judges code before it is deployed.",
+        "Only [`exg check`](../check.md) runs these rules. It judges code before it is deployed. Some are about"
+        f" files of {_TOOLS['EPAC']} (Enterprise Azure Policy as Code) or {_TOOLS['AzPolicyFactory']}.",
         _listed((one for one in all_rules().values() if one.stage is Stage.CODE), bound),
         "## Bypasses",
         "The service reports [bypasses](../bypasses.md) and never changes them. These rules are on unless the ruleset"
@@ -258,9 +261,11 @@ def _notices() -> str:
 
 
 def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
-    """Return what Azure Policy can do about a rule, by the shipped ruleset."""
+    """Return what Azure Policy can do about a rule, by the shipped ruleset; "" where only a check of code runs it."""
     if isinstance(rule, BypassRule):
         return f"Azure Policy: cannot check this rule. {rule.control}"
+    if rule.stage is Stage.CODE:
+        return ""
     found = refusal_of(rule, ruleset)
     if isinstance(rule.control, str) or isinstance(found, str):
         return f"Azure Policy: [none]({_POLICIES})."
@@ -275,10 +280,16 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
     if isinstance(rule, Rule):
         source = f"{rule.check.__module__.replace('.', '/')}.py"
         facts += f" Needs a [source](../sources.md) that returns {_names(rule.needs)}." if rule.needs else ""
+        facts += "".join(f" About files of {linked}." for tool, linked in _TOOLS.items() if tool in text.title)
     else:
         source = "guardrails/ruleset/bypass_rules.py"
         facts += " About [bypasses](../bypasses.md)."
-    parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, f"{facts} {_control(rule, ruleset)}"]
+    parts = [
+        _made_from(source),
+        f"# {rule.code} {rule.name}",
+        text.title,
+        f"{facts} {_control(rule, ruleset)}".rstrip(),
+    ]
     for heading, paragraphs in text.sections.items():
         if heading != ADVICE:
             parts += [f"**{heading}.** {paragraphs[0]}", *paragraphs[1:]]

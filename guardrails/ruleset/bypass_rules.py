@@ -147,7 +147,7 @@ excluded.
 
 Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 
-Instead: remove the tag, the excluded scope or the override.
+Instead: to remove it, delete the tag, the excluded scope or the override.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
@@ -189,9 +189,9 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     text="""An enrolled scope must stay enrolled.
 
 What it does: each sweep records the enrollments of assignments with the mode `Enroll`, which apply only at enrolled
-scopes. If an enrollment, or a part of it (policies, resource selectors), is gone, Azure Resource Manager confirms it,
-and no enrollment above covers it, that is a violation. The rule finds nothing if the assignment, its mode, the scope or
-the policy is gone, or if Azure does not list the enrollments. A scan cannot find it.
+scopes. It is a violation if all of this is true: an enrollment, or a part of it (policies, resource selectors), is
+gone; Azure Resource Manager confirms this; and no enrollment above covers it. The rule finds nothing if the assignment,
+its mode, the scope or the policy is gone, or if Azure does not list the enrollments. A scan cannot find it.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment.
 

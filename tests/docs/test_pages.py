@@ -12,7 +12,7 @@ from guardrails.cli.main import main
 from guardrails.cli.rule_text import changes_of, options_of
 from guardrails.rules.base import Rule
 from guardrails.ruleset.model import load_ruleset
-from guardrails.ruleset.rule_pages import HEADINGS, every_rule, text_of
+from guardrails.ruleset.rule_pages import ADVICE, HEADINGS, every_rule, text_of
 from guardrails.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +65,19 @@ def test_a_rule_page_says_all_that_the_rule_declares(name: str, capsys: pytest.C
     index = (ROOT / "docs/rules/README.md").read_text(encoding="utf-8")
     assert "`exg rules CODE`" in index
     assert f"[{declared.code}]({declared.name}.md)" in index
+
+
+@pytest.mark.parametrize("name", list(every_rule()))
+def test_how_to_fix_a_violation_is_said_once(name: str) -> None:
+    """The page shows the remediation and the advice as one paragraph: the advice adds something to it."""
+    declared = every_rule()[name]
+    said = words(declared.remediation)
+    for sentence in re.split(r"(?<=\.) ", " ".join(text_of(declared).sections[ADVICE])):
+        assert len(words(sentence) - said) >= len(words(sentence)) / 2, sentence
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -1,4 +1,4 @@
-"""An approved pipeline must write each exemption.
+"""Each exemption must be written by an approved pipeline.
 
 What it does: compares the last writer in systemData with the approved identities in the ruleset. If the service's own
 tag was the last write, the rule takes the writer before it. If the ruleset approves no identity, the result is unknown.

@@ -10,8 +10,8 @@ turn an approval for a month into an exemption for a year.
 
 Example: an exemption was approved until March, and somebody edits it in February to end in October.
 
-Instead: for a later date, get a new approval. Write its ticket into the metadata together with the new date. The other
-rules judge the new date as they judged the first.
+Instead: write the ticket and the later date in one edit, after a new approval. The other rules judge the new date as
+they judged the first.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration

@@ -7,7 +7,7 @@ Why: an exemption that was never compliant has no accepted expiry, so no other r
 
 Example: a waiver without a ticket, made in the portal, ends in March. In February, somebody saves it with a blank date.
 
-Instead: `exg history` shows the expiry.
+Instead: run `exg history ID` to read it.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration

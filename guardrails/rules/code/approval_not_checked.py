@@ -1,14 +1,14 @@
-"""A file of AzPolicyFactory must show an approval by another person, in the past.
+"""A file of AzPolicyFactory must show an earlier approval by another person.
 
-What it does: a violation is a file whose `approvedBy` is its `requestedBy`, whatever letter case and blanks, or whose
-`approvedOn` is no day before now. Only `exg check` runs this rule.
+What it does: it is a violation if `approvedBy` and `requestedBy` name the same person (letter case and blanks do not
+matter), or if `approvedOn` is not today (UTC) or an earlier day. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory has a check for both, but its pipeline for Azure DevOps leaves them out: there, all checks pass.
-Its workflow for GitHub runs them (seen with commit a0362fe).
+Why: AzPolicyFactory has a check for each. Its workflow for GitHub runs both, but its pipeline for Azure DevOps runs
+neither (seen with commit a0362fe). There, all checks pass.
 
 Example: `requestedBy` and `approvedBy` are both `Mara Lindqvist`.
 
-Instead: let another person approve, and write the day of the approval.
+Instead: write the approver's name as `approvedBy`, and the day as `approvedOn`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -33,16 +33,16 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Let another person approve, and write the day of the approval.",
+    remediation="Let another person approve the exemption, and record the approval.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "one person",
             NAME,
-            "its approvedBy is its requestedBy: AzPolicyFactory checks that for GitHub alone",
+            "its approvedBy and requestedBy are the same person: AzPolicyFactory checks this only for GitHub",
             "another person",
             AZPOLICYFACTORY,
         ),

@@ -7,7 +7,7 @@ Why: the exemption ends some hours before or after the time that was approved.
 
 Example: `dateTimeAdd('2027-01-31T22:00:00-05:00', 'P1D')` is `2027-02-01T22:00:00Z`, five hours too early.
 
-Instead: give `dateTimeAdd` a time in UTC, with `Z` at its end.
+Instead: in the example, write `dateTimeAdd('2027-02-01T03:00:00Z', 'P1D')`.
 
 References:
 - https://learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions-date#datetimeadd

@@ -1,16 +1,16 @@
-"""A deployer must not delete an exemption that nobody means to remove.
+"""EPAC must not delete an exemption that nobody means to remove.
 
-What it does: compares the deployed exemptions of `--azure` with EPAC's plan. It is a violation if EPAC deletes one
-although an entry for it is there, although its file is there and is not read, or although EPAC did not make it. Only
-`exg check` runs this rule.
+What it does: compares the deployed exemptions of `--azure` with EPAC's plan. It is a violation if EPAC would delete an
+exemption in one of these cases: the files have an entry for it; EPAC does not read its file; no EPAC owns it. Only `exg
+check` runs this rule.
 
-Why: EPAC deletes what it owns and finds no entry for, without a question. With the strategy `full` it also deletes
-what nobody owns.
+Why: if EPAC finds no entry for an exemption that it owns, it deletes the exemption without asking. With the strategy
+`full`, it also deletes exemptions that nobody owns.
 
-Example: the assignment of an entry is misspelt. EPAC leaves out the entry with a warning, and deletes its deployed
+Example: the assignment in an entry is misspelt. EPAC skips the entry with a warning, and deletes the deployed
 exemption.
 
-Instead: correct the entry, or remove it on purpose. To keep exemptions of others, use the strategy `ownedOnly`.
+Instead: to keep exemptions that EPAC does not own, use the strategy `ownedOnly`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/policy-as-code
@@ -35,16 +35,16 @@ RULE = Rule(
     name=NAME,
     severity=Severity.HIGH,
     soc2=("CC8.1",),
-    remediation="Correct the entry, or remove it if the exemption has to go.",
+    remediation="Correct the entry, or remove it if the exemption must go.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
-            "its entry is left out",
+            "its entry is skipped",
             NAME,
-            "EPAC deletes it, for its entry is left out",
+            "EPAC deletes it, because it skips its entry",
             "the id of an assignment that exists",
         ),
     ),

@@ -1,13 +1,14 @@
-"""What a deployer does must not depend on where it runs.
+"""What EPAC does must not depend on where it runs.
 
-What it does: finds dates that EPAC reads by the culture of its runner, and ends with an offset, which EPAC compares
-in the time zone of its runner. Each is a violation. Only `exg check` runs this rule.
+What it does: finds two kinds of values: dates that depend on the culture (the language and region settings) of the
+machine that runs EPAC, and expiries with an offset, which EPAC compares in the time zone of that machine. Each is a
+violation. Only `exg check` runs this rule.
 
-Why: the exemption ends on one day if the pipeline runs here, and on another if it runs there.
+Why: the exemption ends on one day on one machine, and on another day on another machine.
 
 Example: `12/3/2099` is 3 December in `en-US` and 12 March in `de-DE`.
 
-Instead: write the date in UTC: `2099-12-03T00:00:00Z`.
+Instead: for example, `2099-12-03T00:00:00Z`.
 
 References:
 - https://learn.microsoft.com/dotnet/api/system.datetime.parse
@@ -36,7 +37,7 @@ RULE = Rule(
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "the order of day and month",

@@ -1,10 +1,11 @@
-"""Files of AzPolicyFactory must have different names of exemptions.
+"""Two files of AzPolicyFactory must not use the same exemption name.
 
-What it does: compares the names in all files of an environment, whatever their letter case, also where their scopes
-differ. Only `exg check` runs this rule.
+What it does: compares the exemption names in all files of an environment (a folder that is deployed together), in any
+letter case. Equal names are a violation even if the scopes differ. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory names the deployment of each exemption after the exemption. Two with one name pass all its checks
-(seen with commit a0362fe); Azure should refuse the template, and then nothing of the environment is deployed.
+Why: AzPolicyFactory names the deployment of each exemption after the exemption. Two exemptions with the same name pass
+all its checks (seen with commit a0362fe). Azure will probably refuse the template, and then nothing in the environment
+is deployed.
 
 Example: the exemption `pex-web` for two subscriptions, in two files.
 
@@ -34,16 +35,16 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Give each exemption of the environment a name of its own.",
+    remediation="Give each exemption of the environment its own name.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "two files with one name",
             NAME,
-            "b.json has this name, too: their deployments get one name, which stops all of them in Azure",
+            "b.json has this name too: both deployments get one name, and Azure will probably refuse all files",
             "a name of its own",
             AZPOLICYFACTORY,
         ),

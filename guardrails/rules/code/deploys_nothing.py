@@ -3,12 +3,12 @@
 What it does: a file with `resourceGroupName` must have `subscriptionId`. `managementGroupId` does not replace it. Only
 `exg check` runs this rule.
 
-Why: AzPolicyFactory deploys nothing for such a file. All its checks pass, and no error says it (seen with commit
+Why: AzPolicyFactory deploys nothing for such a file. All its checks pass, and no error reports this (seen with commit
 a0362fe).
 
 Example: `"resourceGroupName": "rg-web"` as the only key of the scope.
 
-Instead: add the id of the subscription.
+Instead: write the subscription's GUID, not its name.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -37,7 +37,7 @@ RULE = Rule(
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a group without a subscription",

@@ -1,14 +1,15 @@
-"""An end in a file of AzPolicyFactory must be in UTC.
+"""An expiry in a file of AzPolicyFactory must be in UTC.
 
-What it does: a violation is an end with an offset that AzPolicyFactory's schema does not see, because the key is
-spelled in another letter case, as `ExpiresOn`. Only `exg check` runs this rule.
+What it does: it is a violation if the expiry has an offset and its key is not spelled exactly `expiresOn`.
+AzPolicyFactory's schema does not check other spellings, such as `ExpiresOn`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory compares such an end by the clock of the runner. Where that is not in UTC, it leaves the exemption
-out hours too early, or keeps it hours too long (seen with commit a0362fe).
+Why: AzPolicyFactory compares such an expiry with the clock of the machine that runs the pipeline. If this clock is not
+in UTC, AzPolicyFactory stops deploying the exemption hours too early, or deploys it hours too long (seen with commit
+a0362fe).
 
 Example: `"ExpiresOn": "2027-03-31T22:00:00+10:00"`.
 
-Instead: write the end in UTC, with a Z, and the key as `expiresOn`.
+Instead: spell the key `expiresOn`, so that the schema checks it.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -33,16 +34,16 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Write the end in UTC, with a Z.",
+    remediation="Write the expiry in UTC, with Z at its end.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "an offset",
             NAME,
-            "AzPolicyFactory compares its end in the runner's time zone: elsewhere it expires hours earlier or later",
+            "AzPolicyFactory compares its expiry in the runner's time zone, which may be hours too early or too late",
             "a time in UTC",
             AZPOLICYFACTORY,
         ),

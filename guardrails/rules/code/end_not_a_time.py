@@ -1,15 +1,15 @@
-"""An end in a file of AzPolicyFactory must be a time that exists.
+"""An expiry in a file of AzPolicyFactory must be a time that exists.
 
-What it does: `expiresOn` must be a time such as `2027-03-31T22:00:00Z`. A violation is a text that AzPolicyFactory's
-schema lets pass and that is no time, or whose key has another letter case, so that the schema does not look.
-Only `exg check` runs this rule.
+What it does: `expiresOn` must be a time such as `2027-03-31T22:00:00Z`. It is a violation if AzPolicyFactory's schema
+accepts a text that is not a time. It does so if the text only looks like a time, or if the key is not spelled exactly
+`expiresOn`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory compares such an end with the present as a text. It keeps sending it, past or not, as it is written
-(seen with commit a0362fe).
+Why: AzPolicyFactory compares such a text with the current time character by character. So it deploys the exemption with
+this text in each run, past or not (seen with commit a0362fe).
 
 Example: `2026-02-30T00:00:00Z` passes all checks of AzPolicyFactory, and never counts as past.
 
-Instead: write a day that the month has, and the key as `expiresOn`.
+Instead: spell the key `expiresOn`, so that the schema checks it.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -34,16 +34,16 @@ RULE = Rule(
     name=NAME,
     severity=Severity.HIGH,
     soc2=("CC8.1",),
-    remediation="Write a time in UTC that exists.",
+    remediation="Write a time that exists, in UTC.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a day that the month does not have",
             NAME,
-            "AzPolicyFactory compares its end as a text: it keeps sending it, past or not, as it is written",
+            "AzPolicyFactory compares its expiry as text: it deploys it unchanged in each run, past or not",
             "a time in UTC",
             AZPOLICYFACTORY,
         ),

@@ -1,13 +1,13 @@
-"""A deployer must take over the end that its file says.
+"""EPAC must deploy the expiry exactly as its file states it.
 
-What it does: compares the end in the file with what its deployer makes of it. If it is dropped, read as another day,
-or not deployed, that is a violation. Only `exg check` runs this rule.
+What it does: compares the expiry in the file with the expiry that EPAC would deploy. If EPAC drops it, reads another
+day, or does not deploy it, that is a violation. Only `exg check` runs this rule.
 
-Why: the exemption lasts longer than approved, in the worst case for ever.
+Why: the exemption lasts longer than approved, in the worst case forever.
 
-Example: an entry says `expireson`. EPAC passes over the key, and deploys the exemption without an end.
+Example: an entry has the key `expireson`. EPAC ignores this key, and deploys an exemption that never ends.
 
-Instead: write `expiresOn`, in UTC with `Z` at its end.
+Instead: for example, `"expiresOn": "2027-06-30T00:00:00Z"`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -32,14 +32,14 @@ RULE = Rule(
     name=NAME,
     severity=Severity.HIGH,
     soc2=("CC8.1",),
-    remediation="Write the end as expiresOn, in UTC with Z at its end.",
+    remediation="Write the expiry under the key expiresOn, in UTC, with Z at its end.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
-            "the key is misspelt", NAME, "EPAC passes over the key expireson, so the exemption has no end", "expiresOn"
+            "the key is misspelt", NAME, "EPAC ignores the key expireson, so the exemption has no expiry", "expiresOn"
         ),
     ),
     no_revert=NO_REVERT,

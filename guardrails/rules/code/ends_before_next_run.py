@@ -1,15 +1,15 @@
 """An exemption in code must last until the next deployment.
 
-What it does: if somebody gives `--next-run`, the time until the code is deployed again, and the exemption ends before
-that, it is a violation. Without `--next-run`, the exemption passes. If it has ended already, `expired` reports it, and
-this rule passes. Only `exg check` runs this rule.
+What it does: `--next-run` gives the time until the code is deployed again. If the exemption ends before then, that is a
+violation. Without `--next-run`, the exemption passes. If it has already ended, `expired` reports it, and this rule
+passes. Only `exg check` runs this rule.
 
 Why: between the end and the next deployment, the policy denies the resource or reports it, and the code still says that
 it is exempt. The owner gets no chance to renew it in time.
 
 Example: the pipeline runs every Monday, and a waiver ends on Thursday.
 
-Instead: remove the entry, or renew it, with the next change.
+Instead: if you renew it, choose an end after the next deployment.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
@@ -55,7 +55,7 @@ RULE = Rule(
     name="ends-before-next-run",
     severity=Severity.LOW,
     soc2=("CC7.1",),
-    remediation="Remove the entry before it ends, or renew it.",
+    remediation="Renew the exemption before it ends, or remove it from the code.",
     check=check,
     next_change=next_change,
     control="A policy does not know when the code is deployed again.",

@@ -1,16 +1,15 @@
-"""An entry of a deployer's file must make an exemption.
+"""Each entry in a file of EPAC must result in an exemption.
 
-What it does: compares the entries of a file with what its deployer makes of them. If the deployer reads an entry not
-at all, or leaves it out with no more than a warning, that is a violation. Only `exg check` runs this rule.
+What it does: compares the entries of a file with EPAC's plan. If EPAC does not read an entry, or skips it with only a
+warning, that is a violation. Only `exg check` runs this rule.
 
-Why: the file says that something is exempted, and it is not. If the exemption is deployed already, EPAC may delete
-it.
+Why: the file says that something is exempt, but it is not. If the exemption is already deployed, EPAC may delete it.
 
-Example: EPAC reads no entry of a JSON file whose root is a list, and none below the key `Exemptions`, for letter case
-counts. It leaves out an entry whose assignment is misspelt, whose `scope` has a prefix, or whose pattern matches
-nothing.
+Example: EPAC ignores all entries of a JSON file whose root is a list. It also ignores entries below the key
+`Exemptions`: only `exemptions` in lower case counts. It skips an entry whose assignment is misspelt, whose `scope` has
+a prefix, or whose pattern matches nothing.
 
-Instead: write the form that the finding names, for example `{"exemptions": [...]}`.
+Instead: a JSON file, for example, must be `{"exemptions": [...]}`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -35,11 +34,11 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Write the entry in the form that its deployer reads.",
+    remediation="Write the entry in the form that the finding names.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "the root of the file is a list",

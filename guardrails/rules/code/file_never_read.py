@@ -8,7 +8,7 @@ a0362fe).
 
 Example: `web.jsonc` with an exemption that somebody approved.
 
-Instead: name the file `web.json`, and delete what is no longer meant.
+Instead: in the example, name it `web.json`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -33,11 +33,11 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Rename the file so that it ends in .json, or delete it.",
+    remediation="Give the file a name that AzPolicyFactory reads, or delete the file.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "another ending",

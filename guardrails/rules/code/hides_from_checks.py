@@ -1,14 +1,14 @@
 """A file of AzPolicyFactory must be JSON that PowerShell can read.
 
-What it does: a file must be complete, with nothing behind its end, with no two keys that differ in letter case alone,
-and no key without a name. Only `exg check` runs this rule.
+What it does: a file must be complete JSON, with nothing after its last bracket. It must have no two keys that differ
+only in letter case, and no empty key. Only `exg check` runs this rule.
 
-Why: where PowerShell cannot read a file, AzPolicyFactory checks neither that file nor any later one. The report counts
-no failure, and the test script ends without an error (seen with commit a0362fe). The build step then deploys nothing.
+Why: if PowerShell cannot read a file, AzPolicyFactory checks neither that file nor any later one. The report counts no
+failure, and the test script ends without an error (seen with commit a0362fe). The build step then deploys nothing.
 
-Example: `a.json` is cut off, and nobody learns that the category in `c.json` is wrong.
+Example: `a.json` is cut off, so nobody learns that the category in `c.json` is wrong.
 
-Instead: let a linter for JSON look at the folder before the tests.
+Instead: run a JSON linter on the folder before the tests.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -33,11 +33,11 @@ RULE = Rule(
     name=NAME,
     severity=Severity.HIGH,
     soc2=("CC8.1",),
-    remediation="Correct the JSON at the place that is named.",
+    remediation="Correct the JSON at the place that the finding names.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a file that is cut off",

@@ -1,15 +1,15 @@
 """A file of AzPolicyFactory must have only keys that AzPolicyFactory knows.
 
-What it does: compares the keys of a file, and of its `policyExemption`, with those that AzPolicyFactory knows, whatever
-their letter case. Keys of the metadata, and keys that begin with `_`, `$`, `/` or `#`, may be any. Only `exg check`
-runs this rule.
+What it does: compares the keys of a file, and of its `policyExemption`, with the keys that AzPolicyFactory knows.
+Letter case does not matter. Any key is allowed in the metadata, and so is any key that begins with `_`, `$`, `/` or
+`#`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory drops other keys, and its schema refuses none, so all its checks pass (seen with commit a0362fe).
-Without its end an exemption never ends; without its selectors or reference ids it covers more.
+Why: AzPolicyFactory drops other keys. Its schema does not refuse them, so all its checks pass (seen with commit
+a0362fe). Without its expiry, an exemption never ends. Without its selectors or reference ids, it covers more.
 
 Example: `"expireOn": "2027-03-31T00:00:00Z"` deploys an exemption that never ends.
 
-Instead: write `expiresOn`, `resourceSelectors`, `policyDefinitionReferenceIds`, in `policyExemption`.
+Instead: keys such as `expiresOn`, `resourceSelectors` and `policyDefinitionReferenceIds` belong in `policyExemption`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -38,7 +38,7 @@ RULE = Rule(
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a misspelt end",

@@ -1,14 +1,14 @@
-"""Metadata in a file of AzPolicyFactory must not have keys that its template writes.
+"""Metadata in a file of AzPolicyFactory must not have keys that AzPolicyFactory overwrites.
 
-What it does: a violation is `createdBy`, `hidden_vml_name` or `hidden_vml_version` in the metadata, in any letter case.
-Only `exg check` runs this rule.
+What it does: it is a violation if the metadata has the key `createdBy`, `hidden_vml_name` or `hidden_vml_version`, in
+any letter case. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory's template writes its own value there, and says nothing (seen with commit a0362fe). What somebody
+Why: AzPolicyFactory's template writes its own value there, without a warning (seen with commit a0362fe). What somebody
 wanted to record is lost.
 
 Example: `"createdBy": "web team"` arrives as the name of the pipeline.
 
-Instead: use another key, such as `owner`.
+Instead: for example, write the team as `owner`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -33,11 +33,11 @@ RULE = Rule(
     name=NAME,
     severity=Severity.LOW,
     soc2=("CC8.1",),
-    remediation="Use another key of the metadata.",
+    remediation="Use another key in the metadata.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "createdBy",

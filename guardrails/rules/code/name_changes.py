@@ -3,8 +3,9 @@
 What it does: if the name is computed with `newGuid()`, `utcNow()` or `deployment().name`, directly or through
 parameters, variables and modules, that is a violation. Only `exg check` runs this rule.
 
-Why: a deployment with another name does not change the exemption of the deployment before. It adds one. The old one
-stays until its own end, even if the new one is stricter, and nobody removes it from code that no longer names it.
+Why: if the name differs from that of the last deployment, Azure adds an exemption and does not change the old one. The
+old one stays until its own expiry, even if the new one is stricter. Nobody removes it, because the code no longer names
+it.
 
 Example: `name: newGuid()`, so each run adds an exemption.
 
@@ -41,7 +42,7 @@ RULE = Rule(
     name="name-changes",
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Give it a name that does not depend on the run, and delete what earlier runs left.",
+    remediation="Give it a name that does not depend on the run, and delete the exemptions of earlier runs.",
     check=check,
     next_change=never,
     control="A policy sees the name that is sent, not how the code computes it.",

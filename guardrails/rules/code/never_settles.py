@@ -1,14 +1,14 @@
-"""A second run of a deployer must find nothing to do.
+"""A second run of EPAC must find nothing to do.
 
-What it does: computes what EPAC plans once more after its own plan is deployed. If it then writes the exemption
-again, that is a violation. Only `exg check` runs this rule.
+What it does: computes what EPAC would plan in a second run, after it deployed the plan of the first. If it would write
+the exemption again, that is a violation. Only `exg check` runs this rule.
 
-Why: each run writes the exemption again, so nobody sees a real change among them, and its history is full of writes
-that mean nothing.
+Why: each run writes the exemption again. Its history fills with meaningless writes, and nobody notices a real change
+among them.
 
 Example: a key in `metadata` has the value null. Azure drops it, so EPAC finds a difference at each run.
 
-Instead: take out what differs, which the finding names.
+Instead: the finding names it.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -33,11 +33,11 @@ RULE = Rule(
     name=NAME,
     severity=Severity.LOW,
     soc2=("CC8.1",),
-    remediation="Take out of the entry what differs at each run.",
+    remediation="Correct the value that differs at each run.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a null in the metadata",

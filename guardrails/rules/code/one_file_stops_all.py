@@ -1,13 +1,14 @@
-"""A mistake in one entry must not keep a deployer from all others.
+"""A mistake in one entry must not stop EPAC from deploying all others.
 
-What it does: finds the entries and files for which EPAC refuses its whole plan, or by which its deploy step cannot
-read the plan. Each is a violation if there are other entries. Only `exg check` runs this rule.
+What it does: finds entries and files that make EPAC refuse its whole plan. Each is a violation if it stops other
+entries or files. Also finds entries that make the plan unreadable for EPAC's deploy step. Only `exg check` runs this
+rule.
 
-Why: nothing of any file is deployed, also no new end and no deletion, until somebody corrects the entry.
+Why: until somebody corrects the mistake, EPAC deploys nothing from any file: no new expiry, and no deletion either.
 
-Example: a row of empty cells at the end of a CSV is refused with five errors, and no other row is deployed.
+Example: a CSV file ends with a row of empty cells. EPAC refuses it with five errors, and deploys no other row.
 
-Instead: correct the entry, which the finding names.
+Instead: in the example, delete the empty row.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -32,11 +33,15 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Correct the entry.",
+    remediation="Correct the entry or file that the finding names.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
-    bad=(sample("a row of empty cells", NAME, "for this entry EPAC refuses the plan of all files", "no such row"),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
+    bad=(
+        sample(
+            "a row of empty cells", NAME, "because of this entry, EPAC refuses the plan of all files", "no such row"
+        ),
+    ),
     no_revert=NO_REVERT,
 )

@@ -1,14 +1,14 @@
-"""An exemption must not be ended by a past date in a file of AzPolicyFactory.
+"""A file of AzPolicyFactory must not have a past expiry.
 
-What it does: a violation is a file whose `expiresOn` is past. Only `exg check` runs this rule.
+What it does: it is a violation if `expiresOn` is in the past. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory leaves such a file out, and never deletes an exemption. What is deployed keeps the end that it has
-in Azure, which may be later (seen with commit a0362fe).
+Why: AzPolicyFactory skips such a file, and never deletes an exemption. The deployed exemption keeps its expiry in
+Azure, which may be later (seen with commit a0362fe).
 
-Example: to end an exemption early, somebody writes yesterday as its end. The exemption stays in Azure until the old
-end.
+Example: to end an exemption early, somebody writes yesterday as its expiry. The exemption stays in Azure until the old
+expiry.
 
-Instead: delete the exemption in Azure, and then the file.
+Instead: the command is `az policy exemption delete`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -37,12 +37,12 @@ RULE = Rule(
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "an end in the past",
             NAME,
-            "AzPolicyFactory leaves it out, for its end is past: what is deployed stays, with its own end",
+            "AzPolicyFactory skips it, because its expiry is past: the deployed exemption stays, with its own expiry",
             "delete the exemption in Azure",
             AZPOLICYFACTORY,
         ),

@@ -1,16 +1,15 @@
 """A file of AzPolicyFactory must name the scope of its exemption.
 
-What it does: a file must have `subscriptionId`, `subscriptionId` with `resourceGroupName`, or `managementGroupId`,
-beside `policyExemption`, with a value. A violation is a file without them, or with one that is misspelt, empty, or
-inside `policyExemption`; also `scope` and `resourceId`, which AzPolicyFactory does not know. Only `exg check` runs this
-rule.
+What it does: beside `policyExemption`, a file must have `managementGroupId`, or `subscriptionId` (alone or with
+`resourceGroupName`). It is a violation if both ids are missing, empty, misspelt or inside `policyExemption`.
+AzPolicyFactory does not know the keys `scope` and `resourceId`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory then exempts the management group that it deploys to, with everything below it. All its checks pass
-(seen with commit a0362fe).
+Why: AzPolicyFactory then exempts the management group to which it deploys, with everything below it. All its checks
+pass (seen with commit a0362fe).
 
 Example: `"subscriptonId": "1111…"` exempts the whole company.
 
-Instead: write the key as above. To exempt the management group of the deployment, name it in `managementGroupId`.
+Instead: to exempt the management group of the deployment, name it in `managementGroupId`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -39,7 +38,7 @@ RULE = Rule(
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "no key names a scope",

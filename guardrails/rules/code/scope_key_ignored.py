@@ -1,13 +1,13 @@
 """A file of AzPolicyFactory must name one scope.
 
-What it does: a violation is `managementGroupId` beside `subscriptionId`. Only `exg check` runs this rule.
+What it does: it is a violation if `managementGroupId` is beside `subscriptionId`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory exempts the subscription, or its resource group, and ignores the management group, without an error
 (seen with commit a0362fe).
 
 Example: somebody adds `managementGroupId` to widen an exemption, and nothing changes.
 
-Instead: delete the key that is not meant.
+Instead: to exempt the management group, delete `subscriptionId` and `resourceGroupName`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -32,11 +32,11 @@ RULE = Rule(
     name=NAME,
     severity=Severity.MEDIUM,
     soc2=("CC8.1",),
-    remediation="Delete the key of the scope that is not meant.",
+    remediation="Delete the key of the scope that you do not want to exempt.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a management group and a subscription",

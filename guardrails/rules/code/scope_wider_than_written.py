@@ -1,14 +1,15 @@
-"""A deployer must not exempt more than its file says.
+"""EPAC must not exempt more than its file says.
 
-What it does: compares the scopes that a pattern stands for with the pattern. If its deployer exempts a scope that the
-pattern does not seem to mean, that is a violation. Only `exg check` runs this rule.
+What it does: compares the scopes that EPAC exempts for a pattern with the scopes that the pattern seems to mean. If
+EPAC also exempts another scope, that is a violation. Only `exg check` runs this rule.
 
 Why: more resources are exempted than were approved.
 
-Example: EPAC uses only the last segment of `/subscriptions/subscriptionsPattern/prod*/resourceGroups/*`, on the names
-of subscriptions: each subscription is exempted as a whole. A `*` in another scope also matches slashes.
+Example: of `/subscriptions/subscriptionsPattern/prod*/resourceGroups/*`, EPAC uses only the last segment, `*`, and
+compares it with the names of subscriptions. So it exempts each subscription as a whole. A `*` in another scope also
+matches slashes.
 
-Instead: name the scopes one by one, or use a pattern for the resource groups of one subscription.
+Instead: for resource groups, write one pattern for each subscription: `/subscriptions/ID/resourceGroups/PATTERN`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -37,7 +38,7 @@ RULE = Rule(
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a star matches slashes",

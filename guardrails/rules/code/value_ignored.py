@@ -1,15 +1,14 @@
-"""A deployer must not pass over what its file says.
+"""EPAC must not ignore a value in its file.
 
-What it does: finds keys, columns and cells that a deployer reads not at all, and resource selectors and reference ids
-that it does not use. Each is a violation. Only `exg check` runs this rule.
+What it does: finds keys, columns and cells that EPAC does not read, and resource selectors and reference ids that it
+does not use. Each is a violation. Only `exg check` runs this rule.
 
-Why: selectors and reference ids make an exemption narrower: without them it covers all resources, or all policies.
-Other values are lost, such as a ticket outside of `metadata`.
+Why: selectors and reference ids make an exemption narrower: without them, it covers all resources or all policies.
+Other values, such as a ticket outside of `metadata`, are lost.
 
-Example: a cell of `resourceSelectors` that does not begin with `[` is passed over by EPAC, and the exemption covers
-all resources.
+Example: a cell of `resourceSelectors` does not begin with `[`. EPAC ignores it, and the exemption covers all resources.
 
-Instead: write the form that the finding names.
+Instead: put a value for which EPAC has no key into `metadata`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
@@ -34,16 +33,16 @@ RULE = Rule(
     name=NAME,
     severity=Severity.HIGH,
     soc2=("CC8.1",),
-    remediation="Write the value in the form that its deployer reads.",
+    remediation="Write the value in the form that the finding names.",
     check=check,
     next_change=never,
     control=NO_CONTROL,
-    good=(Case("its deployer does as the file says", facts={"planned": Planned()}),),
+    good=(Case("the tool does what the file says", facts={"planned": Planned()}),),
     bad=(
         sample(
             "a cell of selectors is no list",
             NAME,
-            "EPAC passes over a resourceSelectors cell that does not begin with [",
+            "EPAC ignores a resourceSelectors cell that does not begin with [",
             "a JSON list",
         ),
     ),

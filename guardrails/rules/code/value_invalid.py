@@ -1,8 +1,9 @@
-"""Values in code must be ones that Azure takes.
+"""Code must use values that Azure accepts.
 
-What it does: looks at what the Bicep compiler lets pass. A violation is: `exemptionCategory` is neither `Waiver` nor
-`Mitigated`; `expiresOn` is not a date; `assignmentScopeValidation` is neither `Default` nor `DoNotValidate`; a property
-that Azure does not have; a property that must be there and is not. Only `exg check` runs this rule.
+What it does: finds mistakes that the Bicep compiler does not reject. Each of these is a violation: an
+`exemptionCategory` other than `Waiver` or `Mitigated`; an `expiresOn` that is not a date; an
+`assignmentScopeValidation` other than `Default` or `DoNotValidate`; a property that Azure does not have; a missing
+required property. Only `exg check` runs this rule.
 
 Why: the deployment fails in Azure, often after other resources were deployed. A misspelt property is worse: Azure may
 ignore it, and the exemption then lacks its end or its reference ids.
@@ -67,7 +68,7 @@ RULE = Rule(
     name="value-invalid",
     severity=Severity.HIGH,
     soc2=("CC8.1",),
-    remediation="Write a value that Azure takes.",
+    remediation="Write a value that Azure accepts.",
     check=check,
     next_change=never,
     control="Azure itself refuses most of these writes; a policy does not see properties that Azure does not have.",

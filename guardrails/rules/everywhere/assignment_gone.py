@@ -3,8 +3,8 @@
 What it does: looks up the assignment. With `assignmentScopeValidation: DoNotValidate`, the exemption passes, because
 the assignment may come later.
 
-Why: the exemption does nothing now. If somebody creates an assignment with that name, it switches off a control that
-nobody has assessed.
+Why: the exemption does nothing now. If somebody creates an assignment with that name, the exemption switches off a
+control that nobody has assessed.
 
 Example: `storage-baseline-v2` replaced the assignment `storage-baseline`.
 

@@ -3,11 +3,11 @@
 What it does: at a sweep or in a scan, checks that the exemption's scope is the assignment's scope or below it, in the
 present hierarchy of management groups, and that the assignment's `notScopes` do not exclude it. If the hierarchy is
 needed and cannot be read, the result is unknown. With `assignmentScopeValidation: DoNotValidate`, or if the assignment
-is gone, the exemption passes. The result holds until the next sweep; before a revert the service asks Azure again. It
-cannot tag such an exemption: Azure refuses every write of it.
+is gone, the exemption passes. The result holds until the next sweep; before a revert the service asks Azure again. The
+service cannot tag such an exemption, because Azure refuses every write to it.
 
-Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, it switches off a control that
-nobody has assessed.
+Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, the exemption switches off a
+control that nobody has assessed.
 
 Example: a subscription moved from `landing-zones` to `sandboxes`, with its exemptions from assignments at
 `landing-zones`.

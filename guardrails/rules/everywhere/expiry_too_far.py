@@ -1,7 +1,8 @@
 """An exemption must end within a year.
 
-What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If that
-time is unknown, an exemption that ends too late even from now is a violation, and any other is unknown.
+What it does: compares `expiresOn` with the time of the write, in calendar months, with a tolerance of one day. If the
+time of the write is unknown, the rule counts from the present: an exemption that ends too late is a violation, and any
+other is unknown.
 
 Why: a risk is accepted for a period in which somebody still knows the reason. SOC 2 looks at periods of at most twelve
 months.

@@ -1,8 +1,8 @@
 """An exemption must have a justification.
 
 What it does: reads the description, and `justification` (or an alias) in the metadata. At least one must have
-`min_length` characters (a Chinese, Japanese or Korean character counts as two), say more than the display name, and
-contain more than empty words such as "test", "n/a" or "temporary exemption", in any script.
+`min_length` characters, say more than the display name, and contain more than empty words such as "test", "n/a" or
+"temporary exemption". Texts may be in any script. A Chinese, Japanese or Korean character counts as two.
 
 Why: without the reason for which the approver accepted the risk, nobody knows later whether it still holds.
 

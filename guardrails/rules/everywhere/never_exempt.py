@@ -1,7 +1,7 @@
 """Some policies must have no exemption.
 
-What it does: looks up the assignment in the list `assignments`, and the assigned policy or initiative, and each policy
-that the exemption switches off, in the list `definitions`. Both lists are empty by default.
+What it does: looks up the assignment in the list `assignments`. Looks up the assigned policy or initiative, and each
+policy that the exemption switches off, in the list `definitions`. Both lists are empty by default.
 
 Why: for a few controls, no risk is acceptable: audit logs, the key of the backups, the policies that guard exemptions.
 

@@ -127,7 +127,7 @@ class Explained:
                 if options.get("claims") or left < _FRESH:
                     raise
                 if quiet is None:
-                    log.warning("the token that there is does for %d minutes more: %s", left // 60, error)
+                    log.warning("the current token is valid for %d minutes more: %s", left // 60, error)
             return known[scopes]
 
     def _quiet(self, scopes: tuple[str, ...]) -> Retryable | None:

@@ -164,7 +164,7 @@ class Courier:
             await self._queues.send("notices", data, max(error.delay or 0.0, _STORE_DELAY))
         except Misconfigured as error:
             if error.code != "ruleset-broken":  # that is reported elsewhere
-                log.error("a notice waits until it may be looked up: %s", error)  # noqa: TRY400
+                log.error("a notice waits until the app has its right to read the table: %s", error)  # noqa: TRY400
             await self._queues.send("notices", data, _RULESET_DELAY)
         return False
 

@@ -1,6 +1,7 @@
 """One entry as EPAC reads it: its fields, and what is wrong with them whatever Azure has. Pure."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -70,12 +71,12 @@ class Row:
         self.faults.append((said, about))
 
 
-class Cells:
+class Cells(ABC):
     """Reads what a cell of a table holds as JSON. Given by whoever reads files."""
 
+    @abstractmethod
     def read(self, text: str) -> Any:
         """Return the value. Raises ValueError for what is no JSON, Uncertain."""
-        raise NotImplementedError
 
 
 def read_row(entry: Entry, runner: Runner, cells: Cells) -> Row:

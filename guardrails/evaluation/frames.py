@@ -1,5 +1,6 @@
 """Where an expression is computed: a template with its scope and parameters, and the loops around it. Pure."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.dataclass import dataclass, field, replace
@@ -101,31 +102,31 @@ class TenantScope(Partial):
     """What tenant() gives: as a scope, the tenant itself."""
 
 
-class Handle:
+class Handle(ABC):
     """A resource or module as a value: what `Access` reads of a `Symbol`. `deploy` gives the real ones."""
 
+    @abstractmethod
     def member(self, name: str, place: Place) -> Value:
         """Return a property, such as its id; Unknown for what only Azure knows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def item(self, number: Value, place: Place) -> Value:
         """Return the handle of one of a loop's resources."""
-        raise NotImplementedError
 
 
-class Resources:
+class Resources(ABC):
     """The resources and modules of a template that is deployed. `deploy` gives the real ones."""
 
+    @abstractmethod
     def symbol(self, name: str) -> Handle | Unknown:
         """Return the handle of a resource or module by its symbolic name. Raises EngineError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reference(self, name: str, function: str, place: Place) -> Value | None:
         """Return what `reference` or `resourceInfo` says of a resource by its name, symbolic name or id.
 
         None: nothing of it is known here.
         """
-        raise NotImplementedError
 
 
 class Closure:

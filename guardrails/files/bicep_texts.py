@@ -1,5 +1,6 @@
 """Texts of Bicep: in quotes on one line, or of many lines, with expressions in them. Pure."""
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 from guardrails.evaluation.expressions import Interpolation, Literal, Node, Opaque
@@ -17,7 +18,7 @@ _QUOTES: Final = lazy_regex("'''+").search
 _DOLLARS: Final = lazy_regex(r"(\$++)\{|'''+").search
 
 
-class TextParser(Scanner):
+class TextParser(Scanner, ABC):
     """Reads texts at the current token."""
 
     def __init__(self, text: str, path: str) -> None:
@@ -28,9 +29,9 @@ class TextParser(Scanner):
         """Whether there are lambdas, loops or spreads, which may not stand everywhere."""
         super().__init__(text, path)
 
+    @abstractmethod
     def expression(self) -> Node:
         """Read an expression. Raises SyntaxFault."""
-        raise NotImplementedError
 
     def _deeper(self) -> None:
         self.depth += 1

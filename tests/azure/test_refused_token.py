@@ -393,5 +393,5 @@ async def test_the_log_says_once_for_each_time_that_a_token_is_not_renewed(caplo
     assert given == ["t0ken"] * 20
     (line,) = [one.getMessage() for one in caplog.records]
     assert line.startswith(
-        "the token that there is does for 59 minutes more: the managed identity endpoint http://here"
+        "the current token is valid for 59 minutes more: the managed identity endpoint http://here"
     )

@@ -292,18 +292,31 @@ def _begun(notice: Notice) -> datetime:
 
 
 async def each_revert_is_announced(end: End) -> list[str]:
-    """Each revert, removal and restore is announced, at the latest with the history entry that records it."""
+    """Each revert, removal and restore is announced, at the latest with the history entry that records it.
+
+    A message of it was committed by then, or its intent has the notice: that arrived, is queued, or is a dead letter.
+    """
+    delivered = await _delivered(end) | end.people.ledger.sent_before
+    lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
     found = []
     for one, entries in end.history.items():
         announced: set[str] = set()
-        for entry in entries:
+        for before, entry in pairwise((None, *entries)):
+            assert entry is not None
             announced |= {str(name) for name in entry.row.get("outbox", ())}
             if kind := _ANNOUNCED.get(entry.event):
                 names = [name for name in announced if f"-{kind}-" in name]
-                if not names:
+                if not names and entry.at > lost and not _of_intent(before, kind) & delivered:
                     found.append(f"{one.key}: entry {entry.seq}, {entry.event}, is announced to nobody")
                 announced.difference_update(names)
     return found
+
+
+def _of_intent(entry: HistoryEntry | None, kind: Kind) -> set[str]:
+    """Return the messages, `NOTICE-ROUTE`, by which the intent of an entry may be announced."""
+    intent = entry.row.get("intent") if entry is not None and entry.event == "intent" else None
+    notice = (intent or {}).get("notice") or {}
+    return {f"{notice['id']}-{route}" for route in _ROUTES} if notice.get("kind") == kind else set()
 
 
 async def nobody_deletes_by_a_claim(end: End) -> list[str]:

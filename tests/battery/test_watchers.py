@@ -190,6 +190,13 @@ def approved_anew_with_our_tag(tale: Tale, wrong: bool) -> None:
     tale.add("intent", facts={"plan": {"status": status}}, content="b", lost=None, compliant=2, intent=intent("untag"))
 
 
+def approved_anew_as_a_restore_saw_it(tale: Tale, wrong: bool) -> None:
+    """It is made anew, and a restore is the first to look at it: it keeps every rule, or breaks one."""
+    tale.add("lost", content="", status=Status.LOST, lost=START, compliant=1)
+    findings = {"EXG101": START} if wrong else {}
+    tale.add("intent", content="b", lost=None, findings=findings, compliant=2, intent=intent("restore", 1))
+
+
 # Clocks
 
 GRACE: Final = {"rules": {"expiry-missing": {"response": "revert", "grace": "1d"}}}
@@ -228,6 +235,19 @@ def grace_given_again_with_a_milder_override(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
+def grace_given_again_after_an_override_for_a_policy(tale: Tale, wrong: bool) -> None:
+    """In between an override is in force for the policy that it exempts from; or for another."""
+    mild = {"reference": "denyPublicNetwork" if wrong else "requireTls", "rules": {"expiry-missing": "alert"}}
+    plain, loosened = ruled(**GRACE), ruled(**GRACE, overrides=[mild])
+    tale.ruleset, tale.earlier = plain, (loosened,)
+    tale.keep()["properties"]["policyDefinitionReferenceIds"] = ["requireTls"]
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION, snapshot=1)
+    tale.add(facts=found("expiry-missing"), ruleset=loosened.digest)
+    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to fix it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
+    tale.add("edited", after=10, facts=facts, content="c", ruleset=plain.digest)
+
+
 def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
     """A rule is Unknown after a look that found it kept, so it breaks none; or after one that found it broken."""
     tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": "revert"})
@@ -250,6 +270,21 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
     reason = f"not reverted before {read_time(tale.at + DAY)}, to give time to fix it"
     tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
+
+
+def grace_given_again_by_half_a_register(tale: Tale, wrong: bool) -> None:
+    """Another used the grace of the assignment, the register was lost, and its import broke off; or was run again."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(one=TWO, facts=found("expiry-missing"), status=Status.VIOLATION)
+    tale.add(one=TWO, after=20, facts=found("expiry-missing"))
+    tale.add("reverted", TWO, after=4, content="")
+    tale.wiped.append(tale.at)
+    tale.operated.append(Operated(tale.at, "wipe", problem="storage-busy"))
+    tale.hours += 1
+    if wrong:
+        tale.operated.append(Operated(tale.at, "import"))
+    reason = f"not reverted before {read_time(tale.at + HOUR + DAY)}, to give time to fix it"
+    tale.add("written", facts=found("expiry-missing", plan={"reasons": [reason]}), status=Status.VIOLATION)
 
 
 def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
@@ -563,6 +598,14 @@ def refusal_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"})
 
 
+def refusal_not_notified_while_a_write_is_begun(tale: Tale, wrong: bool) -> None:
+    """It complies, and a removal is refused in silence; then it breaks a rule, and a put-back is begun, or ended so."""
+    notify_of_a_refusal(tale, 1)
+    tale.add(status=Status.COMPLIANT, outbox=("x-2-compliant-audit",))
+    tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"})
+    tale.add("intent", content="b", findings={"EXG101": START}, intent=None if wrong else intent("put-back", 1))
+
+
 def notify_of_a_refusal(tale: Tale, number: int, **row: Any) -> None:
     why, outbox = {"why": f"{min(REFUSALS)}: no"}, (f"x-{number}-cannot-act-audit",)
     tale.add("cannot-act", status=Status.CANNOT_ACT, blocked="a lock", facts=why, outbox=outbox, **row)
@@ -719,13 +762,15 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_notified": (claim_not_notified, toggling_not_notified, flood_not_notified),
     "evasion_is_notified_once_and_alone": (notified_twice,),
     "forged_ids_are_notified": (forged_not_notified,),
-    "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag),
+    "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag, approved_anew_as_a_restore_saw_it),
     "the_grace_is_given_once": (
         grace_given_again,
         grace_given_again_with_overrides,
         grace_given_again_with_a_milder_override,
+        grace_given_again_after_an_override_for_a_policy,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
+        grace_given_again_by_half_a_register,
         grace_given_again_after_a_put_back,
     ),
     "nothing_is_reverted_within_its_first_grace": (
@@ -768,6 +813,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
         untagging_refused_anew,
         broken_anew_and_refused,
         refusal_not_notified,
+        refusal_not_notified_while_a_write_is_begun,
     ),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
     "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),

@@ -56,7 +56,7 @@ def _format(arguments: list[Value]) -> Value:
 
 
 def composite(pattern: str, values: list[Value]) -> Value:
-    """Fill a pattern as .NET's composite formatting does. Raises EngineError for a pattern that is none."""
+    """Fill a pattern as .NET's composite formatting does. Raises EngineError for an invalid pattern."""
     parts: list[str] = []
     for text_, number, width, specifier in _holes(pattern):
         parts.append(text_)
@@ -76,7 +76,7 @@ def composite(pattern: str, values: list[Value]) -> Value:
 def _holes(pattern: str) -> tuple[tuple[str, int | None, int, str], ...]:
     """Return a pattern's texts, each with the hole behind it: number, width and specifier; None for no hole.
 
-    Raises EngineError for a pattern that is none.
+    Raises EngineError for an invalid pattern.
     """
     holes: list[tuple[str, int | None, int, str]] = []
     end = 0

@@ -249,14 +249,19 @@ async def forged_ids_are_notified(book: Book) -> list[str]:
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:
-    """Somebody who deletes and recreates an approved exemption gains no more than by an edit."""
+    """Somebody who deletes and recreates an approved exemption gains no more than by an edit.
+
+    A compliant one is approved as it is. Where a restore is the first to look at it, its row says so by its findings.
+    """
     found = []
     for step in book:
         before, row = step.before, step.row
         if before is None or not before.wanted_back or not row.content or before.assignment != row.assignment:
             continue
         plan = step.entry.facts.get("plan") or {}  # the row of a write that was begun has the status of before
-        if plan.get("status", row.status) != Status.COMPLIANT and not row.theirs and row.compliant != before.compliant:
+        restored = row.intent is not None and row.intent.action == "restore" and not row.findings
+        status = plan.get("status", Status.COMPLIANT if restored else row.status)
+        if status != Status.COMPLIANT and not row.theirs and row.compliant != before.compliant:
             found.append(f"{step}: its approved state was entry {before.compliant}, and is {row.compliant}")
     return found
 

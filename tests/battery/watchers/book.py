@@ -103,6 +103,12 @@ class Book:
         """Return the rulesets that were in force at a time, as far as clocks show."""
         return model.in_force(self.end, at, at)
 
+    def is_half(self, at: datetime) -> bool:
+        """Whether the register was lost before a time, and the import of its copy broke off and was not run again."""
+        ledger = self.end.people.ledger
+        whole = [one.at for one in ledger.operated if one.what.startswith("import") and not one.problem]
+        return any(lost <= at and not any(lost <= done <= at for done in whole) for lost in ledger.wiped)
+
     def state(self, step: Step) -> dict[str, Any]:
         """Return what Azure had when a step saw it, as far as clocks show; {} where it never said what the step has.
 

@@ -47,14 +47,18 @@ class Run:
         """Whether it exempted from one of these."""
         return self.controls is None or controls is None or bool(self.controls & controls)
 
-    def ends_with(self, look: "Look") -> bool:
+    def ends_with(self, look: "Look", controls: frozenset[str] | None) -> bool:
         """Forget the rules that a look found kept; return whether it ends this: nothing asks for a revert any more.
+
+        `controls`: the reference ids that it exempts from at that look; None for all of them.
 
         What is Unknown goes on with it if that rule was broken, and no look since found it kept.
         """
         self.rules &= look.broken | look.unclear
         if look.loosened:
-            return not (look.broken | look.unclear) & look.asked
+            asking = (look.broken - look.milder(controls)) & look.asked
+            self.rules |= asking
+            return not asking and not look.unclear & self.rules
         if look.reverting:
             return look.step.row.kept == look.step.row.content  # it is allowed
         return not look.unclear & self.rules
@@ -64,16 +68,31 @@ class Run:
 class Look:
     """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them.
 
-    `loosened`: whether overrides say what follows, of which the model knows nothing; `asked`: the rules that ask for a
-    revert of something, or may by an override.
+    `overrides`: those that say what follows, of which the model knows nothing but what one asks for that is for a
+    single policy; `asked`: the rules that ask for a revert of something, or may by an override.
     """
 
     step: Step
     broken: frozenset[str] = frozenset()
     reverting: dict[str, timedelta] = field(default_factory=dict)
     unclear: frozenset[str] = frozenset()
-    loosened: bool = False
+    overrides: Sequence[Mapping[str, Any]] = ()
     asked: frozenset[str] = frozenset()
+
+    @property
+    def loosened(self) -> bool:
+        """Whether overrides say what follows."""
+        return bool(self.overrides)
+
+    def milder(self, controls: frozenset[str] | None) -> frozenset[str]:
+        """Return the rules that may ask for no revert, by overrides for one of the policies that are exempted."""
+        return frozenset(
+            rule
+            for override in self.overrides
+            if override.get("reference", "").lower() in (controls or ())
+            for rule, response in override["rules"].items()
+            if response != "revert"
+        )
 
 
 def _look_of(book: Book, step: Step) -> Look | None:
@@ -82,11 +101,11 @@ def _look_of(book: Book, step: Step) -> Look | None:
     if ruleset is None or found is None:
         return None
     broken, unclear = found
-    overrides = rulesets.said_by(ruleset).get("overrides", ())
+    overrides = tuple(rulesets.said_by(ruleset).get("overrides", ()))
     answers = book.answers(ruleset)
     asked = frozenset(answers).union(*(one["rules"] for one in overrides))
     reverting = {} if overrides else {rule: answers[rule] for rule in broken & answers.keys()}
-    return Look(step, broken, reverting, unclear, bool(overrides), asked)
+    return Look(step, broken, reverting, unclear, overrides, asked)
 
 
 def _found(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -137,7 +156,8 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
-    What we write back, and what is allowed, is another state: no rule that is Unknown then goes on from before.
+    What we write back, and what is allowed, is another state: no rule that is Unknown then goes on from before. Where
+    the register was lost and its import broke off, nobody knows what was used in others.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
     longest = max(
@@ -159,11 +179,11 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         look = _look_of(book, step)
         if look is None:
             continue
-        if run is not None and run.ends_with(look):
+        controls = await _controls(book, step)
+        if run is not None and run.ends_with(look, controls):
             lasting.pop(one)
         if not look.reverting or step.row.kept == step.row.content:
             continue
-        controls = await _controls(book, step)
         if run is None:
             run = lasting[one] = Run(at, at, {}, controls)
             runs.setdefault(one, []).append(run)
@@ -178,7 +198,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
                 if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run.controls)
-                and each.authors.get(author, at) <= at - _MOMENT
+                and each.authors.get(author, at) <= at - _MOMENT and not book.is_half(at)
             ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
         until = parse_time(f"{match[1]}T{match[2]}Z") if match else None

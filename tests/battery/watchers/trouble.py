@@ -81,7 +81,7 @@ async def dead_letters_are_limited(book: Book) -> list[str]:
 
 
 async def an_accepted_delete_is_kept(book: Book) -> list[str]:
-    """After an accepted delete, the service writes the exemption only if somebody creates it again or an operator asks."""
+    """An accepted delete stays, unless somebody creates the exemption again or an operator asks for a restore."""
     found = []
     for one, steps in book.steps.items():
         accepted = [step.entry.at for step in steps if step.entry.facts.get("accepted")]
@@ -140,7 +140,10 @@ def _notified_again(book: Book) -> list[str]:
 
 
 def _not_notified(book: Book) -> list[str]:
-    """Return where something breaks rules and cannot be changed, and the last notice of this was that it complies."""
+    """Return where something breaks rules and cannot be changed, and the last notice of this was that it complies.
+
+    A write that was begun has not been refused: until it has ended, the row has the status of before.
+    """
     found = []
     for steps in book.steps.values():
         complies = None
@@ -149,7 +152,7 @@ def _not_notified(book: Book) -> list[str]:
                 complies = step
             elif step.says("cannot-act"):
                 complies = None
-            if complies and step.row.status is Status.CANNOT_ACT and step.row.running:
+            if complies and step.row.status is Status.CANNOT_ACT and step.row.running and step.row.intent is None:
                 found.append(f"{step}: not notified that Azure does not allow it, since entry {complies.entry.seq}")
     return found
 
@@ -263,7 +266,7 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
 
 
 async def what_the_row_names_is_kept(book: Book) -> list[str]:
-    """The register keeps the current body, the last compliant one, and each body replaced or deleted within 400 days."""
+    """The register keeps the current body, the last compliant one, and each body replaced or deleted in 400 days."""
     found = []
     for one, row in book.end.rows.items():
         named = {"snapshot": row.snapshot if row.content else None, "compliant": row.compliant, "undo": row.undo}

@@ -14,7 +14,7 @@ NOTES: Final = """\
 - The service reads ARM with the api-version in the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. If your cloud has only
   older versions, the rules that need the missing fields stay unknown. Switch off the rules that you do not need.
 - Only `systemData` shows who wrote an exemption, and when. Without it, `expiry-too-far` counts from the present time.
-  An exemption that ends too late from now is a violation. Any other exemption is unknown.
+  If even the time from now to the expiry is too long, the rule is violated. Otherwise it is unknown.
 - A resource selector of an undocumented kind makes a rule unknown in every source: it may select people or policies.
 - A sweep finds exemptions with Resource Graph, and judges them from ARM."""
 

@@ -118,7 +118,7 @@ class Settings:
     record_months: str = _setting(
         "GUARDRAILS_RECORD_MONTHS",
         "25",
-        "Months that the record keeps sweeps; at least 13, so that an audit of a year finds all of it.",
+        "Months for which the record keeps sweeps; at least 13, so that an audit finds a whole year.",
     )
     doctor_at_start: str = _setting(
         "GUARDRAILS_DOCTOR_AT_START",

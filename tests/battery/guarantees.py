@@ -16,6 +16,13 @@ END: Final = "<!-- The end of what is made from tests/battery. -->"
 README: Final = record.ROOT / "tests" / "battery" / "README.md"
 LIST_BEGIN: Final = "<!-- invariants: written by `make battery` -->"
 LIST_END: Final = "<!-- end of invariants -->"
+_TEXTS: Final = {
+    "simulation": "{seeds} seeds (random histories) with {steps} steps, {crashes} crashes, {faults} faults (failed "
+    "requests) of {kinds} kinds and {notices} notices, in {cpu_seconds} seconds of CPU time. Broken seeds: {broken}.",
+    "matrix": "{flows} flows with {effects} effects, in {runs} runs. Broken runs and missing flows: {broken}.",
+    "mutations": "{mutations} mutations (deliberate mistakes). Seen: {seen}.",
+}
+"""The counts of each part; docs/guarantees.md explains the words above them."""
 
 
 def promises() -> str:
@@ -40,21 +47,13 @@ def listing() -> str:
 
 
 def _counts(name: str, part: Mapping[str, Any] | None) -> str:
+    """Return what was run of a part, and when, in sentences. Raises KeyError: the part lacks a count."""
     if part is None:
         return f"{name}: not part of it."
-    said = dict(part)
-    date, broken, faults = said.pop("date"), said.pop("broken", None), said.pop("faults", {})
-    said = {key: value for key, value in said.items() if isinstance(value, int | float | str)}
-    texts = [f"{_number(value)} {key.replace('_', ' ')}" for key, value in said.items()]
-    if broken is not None:
-        texts.append(f"{len(broken):,} broken")
-    if faults:
-        texts.append(f"{sum(faults.values()):,} faults of {len(faults)} kinds")
-    return f"{name}, {date} (UTC): {', '.join(texts)}."
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    faults, broken = part.get("faults", {}), part.get("broken", ())
+    counts = {**part, "faults": sum(faults.values()), "kinds": len(faults), "broken": len(broken)}
+    shown = {key: f"{count:,}" for key, count in counts.items() if isinstance(count, int | float)}
+    return f"{name}, {part['date']} (UTC): {_TEXTS[name].format(**shown)}"
 
 
 def written(page: str, made: str) -> str:

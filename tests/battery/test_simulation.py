@@ -129,12 +129,13 @@ def test_the_page_says_what_was_run_and_when(tmp_path: Any) -> None:
     path = tmp_path / "battery.json"
     tally = campaign.Tally(seeds=20_000, steps=1_200_000, crashes=7, seconds=12.34)
     tally.faults["storage: no answer"] = 1234
+    tally.broken[17] = "a notice is lost"
     record.keep("simulation", tally.json(), path)
-    record.keep("matrix", {"flows": 30, "effects": 18, "entries": 900}, path)
+    record.keep("matrix", {"flows": 30, "effects": 18, "runs": 1900, "broken": []}, path)
     made = guarantees.section(record.read(path))
-    assert "20,000 seeds, 1,200,000 steps, 7 crashes" in made
-    assert "1,234 faults of 1 kinds" in made
-    assert "30 flows, 18 effects, 900 entries" in made
+    assert "20,000 seeds (random histories) with 1,200,000 steps, 7 crashes, 1,234 faults (failed requests) " in made
+    assert "in 12.3 seconds of CPU time. Broken seeds: 1.\n" in made
+    assert "30 flows with 18 effects, in 1,900 runs. Broken runs and missing flows: 0.\n" in made
     assert "- mutations: not part of it." in made
     page = f"before\n{guarantees.BEGIN}\nold\n{guarantees.END}\nafter\n"
     assert guarantees.written(page, made) == f"before\n{made}after\n"

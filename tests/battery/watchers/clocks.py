@@ -357,7 +357,7 @@ class _Accepted:
 
 
 async def an_end_does_not_creep(book: Book) -> list[str]:
-    """If an expiry is past the accepted expiry by more than the tolerance, the service finds it.
+    """If an expiry is later than the accepted expiry by more than the tolerance, the service finds it.
 
     In small steps, by a ticket that was named before, by a delete, by way of another assignment, or without ever having
     been compliant. Only while one ruleset is in force that asks for it.

@@ -81,7 +81,7 @@ async def dead_letters_are_limited(book: Book) -> list[str]:
 
 
 async def an_accepted_delete_is_kept(book: Book) -> list[str]:
-    """The service does not undo an accepted delete, unless somebody writes the exemption again or an operator asks."""
+    """An accepted delete stays, unless somebody creates the exemption again or an operator asks for a restore."""
     found = []
     for one, steps in book.steps.items():
         accepted = [step.entry.at for step in steps if step.entry.facts.get("accepted")]
@@ -266,7 +266,7 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
 
 
 async def what_the_row_names_is_kept(book: Book) -> list[str]:
-    """The current body, the last compliant one, and the bodies taken away within 400 days are kept."""
+    """The register keeps the current body, the last compliant one, and each body replaced or deleted in 400 days."""
     found = []
     for one, row in book.end.rows.items():
         named = {"snapshot": row.snapshot if row.content else None, "compliant": row.compliant, "undo": row.undo}

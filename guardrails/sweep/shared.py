@@ -80,7 +80,8 @@ class Worker:
     async def hand_out(self, holder: str, spans: Sequence[Span], since: int | None) -> None:
         """Write the parts, and send the message that ends the sweep where this process dies.
 
-        `since`: Scanned.since, for whoever ends the sweep. Raises Retryable or Misconfigured. Nobody else has heard of the sweep then: it is the caller's to end.
+        `since`: Scanned.since, for whoever ends the sweep. Raises Retryable or Misconfigured. Nobody else has heard of
+        the sweep then: it is the caller's to end.
         """
         await self._parts.hand_out(holder, spans, {_SINCE: since})
         await self.invite(Invitation(holder, len(spans), last=True), LAST)

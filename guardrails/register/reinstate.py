@@ -107,19 +107,16 @@ class Reinstate:
         forward = False
         if name == RECORD:
             others, forward = _of_record(there, others, tally)
-            chain = others.get(CHAIN)
-            if chain is not None and not await write.other(chain, there.get(CHAIN), force=force, forward=forward):
+            left = await write.record(others, there, force=force, forward=forward)
+            if left is None:
                 return  # another process began a record meanwhile: rows of two must not mix
+            others = left
         await asyncio.gather(
             *(
                 write.exemption(name_of(copy, key), _plan(Address(name, key), before.get(key, {}), copy, force=force))
                 for key, copy in copies.items()
             ),
-            *(
-                write.other(row, there.get(key), force=force, forward=forward)
-                for key, row in others.items()
-                if (name, key) != (RECORD, CHAIN)
-            ),
+            *(write.other(row, there.get(key), force=force, forward=forward) for key, row in others.items()),
         )
         if not dry_run:
             now = by_exemption(await self._backup.partition(name))
@@ -144,22 +141,48 @@ class _Writing:
         if await self._write(plan.writes, subject):
             self._tally.count(plan.what, subject)
 
-    async def other(self, row: Entity, old: Entity | None, *, force: bool, forward: bool) -> bool:
-        """Put back a row of no exemption; `old` is what is there; `forward`: the copy goes on from that.
+    async def record(self, rows: Rows, there: Rows, *, force: bool, forward: bool) -> Rows | None:
+        """Put back the row `chain` of a record, in one transaction with as many others as that takes.
 
-        Return False where another process wrote that row meanwhile.
+        So most imports that break off leave none of the record, or all of it. Return the rows that are left; None where
+        another process wrote one of these meanwhile.
         """
+        first = self._wanted(rows[CHAIN], there.get(CHAIN), force=force, forward=forward) if CHAIN in rows else None
+        if first is None:
+            return rows
+        chosen = [first]
+        for name in sorted(rows.keys() - {CHAIN}):
+            write = self._wanted(rows[name], there.get(name), force=force, forward=forward)
+            more = [*chosen, write] if write else chosen
+            if len(more) > MOST_OPERATIONS or sum(one.size for one in more) > _CHUNK_BYTES:
+                break
+            chosen = more
+        if not await self._write(chosen, f"{self._partition}/{CHAIN}"):
+            return None
+        self._tally.rows += len(chosen)
+        done = {write.row for write in chosen}
+        return {name: row for name, row in rows.items() if name not in done}
+
+    async def other(self, row: Entity, old: Entity | None, *, force: bool, forward: bool) -> None:
+        """Put back a row of no exemption; `old` is what is there; `forward`: the copy goes on from that."""
         subject = f"{self._partition}/{row['RowKey']}"
-        newer = (self._partition in _OF_NOW and not forward) or row["RowKey"].startswith(GRACE)
-        if old is not None and (newer or same(old, row)):
-            return True
-        if old is not None and not force and not forward:
-            self._tally.rows_kept.append(subject)
-        elif await self._write([_over(_without_lease(row), old)], subject):
+        write = self._wanted(row, old, force=force, forward=forward)
+        if write is None:
+            if old is not None and not self._is_settled(row, old, forward=forward):
+                self._tally.rows_kept.append(subject)
+        elif await self._write([write], subject):
             self._tally.rows += 1
-        else:
-            return False
-        return True
+
+    def _wanted(self, row: Entity, old: Entity | None, *, force: bool, forward: bool) -> Write | None:
+        """Return how to put back a row of no exemption; None where what is there stays."""
+        if old is not None and (self._is_settled(row, old, forward=forward) or not (force or forward)):
+            return None
+        return _over(_without_lease(row), old)
+
+    def _is_settled(self, row: Entity, old: Entity, *, forward: bool) -> bool:
+        """Whether what is there is newer than the copy, or the same."""
+        newer = (self._partition in _OF_NOW and not forward) or row["RowKey"].startswith(GRACE)
+        return newer or same(old, row)
 
     async def _write(self, writes: Sequence[Write], subject: str) -> bool:
         """Return whether it was done, or would be."""

@@ -9,9 +9,11 @@ import pytest
 
 from guardrails.decisions.record import RecordedSweep, UsedRuleset
 from guardrails.decisions.watch import Run as Lease
+from guardrails.errors import Retryable
 from guardrails.register.backup import Backup
 from guardrails.register.keys import RECORD
 from guardrails.register.record import Record
+from guardrails.register.table import Table
 from guardrails.register.table_register import connect
 from tests.conftest import VirtualClock
 
@@ -222,6 +224,27 @@ def test_a_record_that_begins_during_the_import_does_not_mix_with_that_of_the_co
     assert "the table has a record of its own" in (again := run("register", "import", copy)).out + again.err
     ran = run("register", "verify", "--format", "json")
     assert (ran.code, ran.json["problems"], ran.json["sweeps"]) == (0, [], 1)
+
+
+def test_an_import_that_breaks_off_leaves_no_part_of_a_record(
+    run: Run, shelf: Shelf, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storage is away once the first rows of the record are written; nobody runs the import again."""
+    recorded(shelf, (5, RULES, FINE), (4, RULES, FINE))
+    copy = str(tmp_path / "copy.jsonl")
+    assert run("register", "export", "--full", "--out", copy).code == 0
+    monkeypatch.setenv("GUARDRAILS_TABLE", "another")
+    transact = Table.transact
+
+    async def unheard(table: Table, partition: str, writes: Any, subject: str = "") -> Any:
+        await transact(table, partition, writes, subject)
+        raise Retryable("storage is away", code="storage-unreachable")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "transact", unheard)
+        assert run("register", "import", copy).code != 0
+    ran = run("register", "verify", "--format", "json")
+    assert (ran.code, ran.json["problems"], ran.json["sweeps"]) == (0, [], 2)
 
 
 def test_a_later_copy_of_the_same_record_brings_it_forward(

@@ -255,10 +255,13 @@ class TableRegister:
 
         Raises Permanent: no-body where there is no such entry or it keeps none; register-altered where it is damaged.
         """
-        return (await self.kept(exemption, seq))[1]
+        return (await self._kept(exemption, seq))[1]
 
     async def kept(self, exemption: ExemptionId, seq: int) -> tuple[HistoryEntry, Mapping[str, Any]]:
         """Return entry `seq` and its ARM body: one request, unless that is long. Raises as `body` does."""
+        return await self._kept(exemption, seq)
+
+    async def _kept(self, exemption: ExemptionId, seq: int) -> tuple[HistoryEntry, Mapping[str, Any]]:
         place = address(exemption)
         entity = await self._table.get(place.partition, place.history(seq))
         if entity is None or not entity.get("body_digest"):

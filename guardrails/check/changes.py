@@ -3,7 +3,7 @@
 Three-valued: what is not known on either side may differ, unless it comes of the same expression in the same world.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from guardrails.check.answer import Judged
@@ -28,8 +28,10 @@ from guardrails.check.effects import (
     texts_of,
     unknown,
 )
+from guardrails.check.epac import FORMAT as EPAC
 from guardrails.check.moves import assignments, scopes
 from guardrails.check.partial import PROPERTIES
+from guardrails.epac.exemptions import WRITES
 from guardrails.evaluation.values import Unknown, Value, escaped
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import parse_time, read_time
@@ -57,7 +59,7 @@ def details(before: Judged, after: Judged, same: Same, azure: tuple[AzureObjects
         if name == ASSIGNMENT or (name not in (METADATA,) and is_equal(one, other) and is_known(one)):
             continue
         if name == METADATA and isinstance(one or {}, dict) and isinstance(other or {}, dict):
-            yield from _metadata(one or {}, other or {}, same)
+            yield from _metadata(one or {}, other or {}, same, _unsure(before, after))
         elif not (is_known(one) and is_known(other)):
             if not (is_equal(one, other) and same(at)):
                 yield not_known(name, at, one, other)
@@ -202,8 +204,19 @@ _COMPARED: Final[Mapping[str, Callable[[str, Value, Value], Iterator[Detail]]]] 
 }  # fmt: skip
 
 
-def _metadata(old: Mapping[str, Value], new: Mapping[str, Value], same: Same) -> Iterator[Detail]:
+def _unsure(before: Judged, after: Judged) -> Collection[str]:
+    """Return the metadata that EPAC writes by itself, where its plan is not known on one side alone."""
+    plans = [one.done.action if one.done else None for one in (before, after)]
+    return WRITES if before.format == after.format == EPAC and (plans[0] is None) != (plans[1] is None) else ()
+
+
+def _metadata(
+    old: Mapping[str, Value], new: Mapping[str, Value], same: Same, unsure: Collection[str]
+) -> Iterator[Detail]:
+    """Yield what differs of the metadata. `unsure`: the names of what one side alone may lack; see _unsure."""
     for name in dict.fromkeys((*old, *new)):
+        if name in unsure and (name in old) != (name in new):
+            continue
         one, other = old.get(name), new.get(name)
         at = f"/properties/metadata/{escaped(str(name))}"
         if is_equal(one, other) and (is_known(one) or same(at)):

@@ -4,15 +4,16 @@ An exemption counts as there if its deployment makes it. Where a deployment is r
 and that it is refused is said of the deployment.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from guardrails.check.answer import Answer, Deployment, Judged, Placed, Problem
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.changes import details
 from guardrails.check.effects import IMPROVES, ORDER, Detail, Effect
+from guardrails.check.epac import FORMAT as EPAC
 from guardrails.check.pairs import findings_only, pairs_of
+from guardrails.check.states import State, repeated, states_of
 from guardrails.check.trace import WHOLE, Trace
 from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Verdict
@@ -25,15 +26,6 @@ _NOT_MADE: Final = (Action.LEFT_OUT, Action.REFUSED)
 _NO_OBJECTS: Final = AzureObjects()
 
 
-class State(StrEnum):
-    """What a finding was before the change; the words are those of SARIF's baselineState."""
-
-    NEW = "new"
-    UPDATED = "updated"
-    """The same rule was broken, with other evidence."""
-    UNCHANGED = "unchanged"
-
-
 @dataclass(frozen=True, slots=True)
 class Side:
     """One of the two answers.
@@ -42,12 +34,21 @@ class Side:
         azure: what is known of Azure for each exemption of the answer.
         text_of: the text of a file by its path; None where there is none, or where it cannot be read.
         apart: the paths of folders that were not read, as submodules are.
+        left_out: the paths of files and folders that were not read because of .gitignore.
     """
 
     answer: Answer
     azure: Sequence[AzureObjects]
     text_of: Callable[[str], str | None]
     apart: Sequence[str] = ()
+    left_out: Collection[str] = ()
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a file was not read because of .gitignore, which may name a folder above it."""
+        if not self.left_out:
+            return False
+        parts = path.split("/")
+        return any("/".join(parts[:count]) in self.left_out for count in range(1, len(parts) + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ class _Comparison:
                 made.unchanged += 1
             if other is not None:
                 self._findings(one, other, better=bool(effects) and effects <= IMPROVES)
+        self._repetitions()
         made.changes += self._deletions(made.changes)
         made.changes.sort(key=lambda one: min(ORDER.index(effect) for effect in one.effects))
         return made
@@ -187,19 +189,30 @@ class _Comparison:
             return
         was, now = _is_there(one), _is_there(other)
         if now is False:
-            if one is not None and was is not False:
+            if one is not None and (twin := _twin(one, self._after)):
+                yield Detail(Effect.CHANGED, "", "{} no longer deploys it; {} still does".format(*_runs(one, twin)))
+                yield from self._differences(one, twin)
+            elif one is not None and was is not False:
                 yield self._gone(one, other, certain=was is True)
+        elif other is not None and was is False and (twin := _twin(other, self._before)):
+            text = "{} deploys it now, too; {} did before, and what is deployed last counts"
+            yield Detail(Effect.CHANGED, "", text.format(*_runs(other, twin)))
+            yield from self._differences(twin, other)
         elif other is not None and was is False:
             yield self._new(one, other, certain=now is True)
         elif one is not None and other is not None:
             if was is not now or (was is None and not self._same(one, other)(WHOLE)):
                 yield _presence(was=was, now=now)
-            azure = self._azure.get(id(one), _NO_OBJECTS), self._azure.get(id(other), _NO_OBJECTS)
-            yield from details(one, other, self._same(one, other), azure)
+            yield from self._differences(one, other)
             yield from _doings(one, other)
 
+    def _differences(self, one: Judged, other: Judged) -> Iterator[Detail]:
+        """Yield what differs of what is deployed."""
+        azure = self._azure.get(id(one), _NO_OBJECTS), self._azure.get(id(other), _NO_OBJECTS)
+        return details(one, other, self._same(one, other), azure)
+
     def _gone(self, one: Judged, other: Judged | None, *, certain: bool) -> Detail:
-        doubt = _doubt(one, self._unread_now, self._after.answer.deployments, "now")
+        doubt = _doubt(one, self._unread_now, self._after, "now")
         if doubt and other is None:
             return Detail(Effect.UNKNOWN, "", f"it may be removed: {doubt}")
         what = "it is no longer deployed"
@@ -214,7 +227,7 @@ class _Comparison:
 
     def _afterwards(self, one: Judged) -> str:
         """Return what becomes in Azure of an exemption that is no longer in the code."""
-        if one.format == "epac":
+        if one.format == EPAC:
             deletes = self._deletes(self._after.answer, one.trace)
             if deletes is None:
                 return "EPAC deletes it, if it is deployed and EPAC owns it"
@@ -227,7 +240,7 @@ class _Comparison:
         return "an incremental deployment does not delete it in Azure"
 
     def _new(self, one: Judged | None, other: Judged, *, certain: bool) -> Detail:
-        doubt = _doubt(other, self._unread, self._before.answer.deployments, "before")
+        doubt = _doubt(other, self._unread, self._before, "before")
         inside = [path for path in self._before.apart if other.place.path.startswith(f"{path}/")]
         if one is None and (doubt or inside):
             return Detail(Effect.UNKNOWN, "", f"it may be new: {doubt or 'what the submodule held is not read'}")
@@ -314,24 +327,16 @@ class _Comparison:
 
     def _findings(self, one: Judged | None, other: Judged, *, better: bool) -> None:
         """Note of each finding what it was before."""
-        earlier = [*(one.findings if one else ())]
-        for placed in other.findings:
-            finding = placed.finding
-            same = [each for each in earlier if each.finding.rule == finding.rule]
-            exact = [each for each in same if each.at == placed.at] or same
-            if not exact:
-                continue
-            was = exact[0]
-            earlier.remove(was)
-            if was.finding.status is not finding.status:
-                state = State.NEW if finding.status is Verdict.VIOLATION else State.UPDATED
-            elif (was.finding.text, was.finding.evidence) == (finding.text, finding.evidence):
-                state = State.UNCHANGED
-            else:
-                state = State.UPDATED
+        for placed, state in states_of(one, other):
             self._made.states[id(placed)] = state
             if state is State.UPDATED and better:
                 self._made.better.add(id(placed))
+
+    def _repetitions(self) -> None:
+        """Note which findings say only that exemptions repeat one another as they did before."""
+        changed = [each for change in self._made.changes for each in (change.before, change.after) if each]
+        for placed in repeated(self._before.answer, self._after.answer, changed):
+            self._made.states[id(placed)] = State.UNCHANGED
 
     def _runs(self, before: Sequence[Deployment], after: Sequence[Deployment]) -> Iterator[str]:
         """Yield which deployments are refused, or unknown, on one side alone."""
@@ -397,6 +402,21 @@ def _label(*some: Judged | None) -> str:
     return next((one.label for one in there if isinstance(one.id, str)), there[0].label)
 
 
+def _twin(one: Judged, side: Side) -> Judged | None:
+    """Return what deploys the same exemption, by its id, on a side; None where nothing surely does, or for EPAC."""
+    if one.deployed is not True or one.format == EPAC or not isinstance(one.id, str):
+        return None
+    low = one.id.lower()
+    some = (each for each in side.answer.exemptions if isinstance(each.id, str) and each.id.lower() == low)
+    return next((each for each in some if each.deployed and each.format != EPAC and not _refused(each, "")), None)
+
+
+def _runs(*some: Judged) -> list[str]:
+    """Return what deploys each of some exemptions: its run, or its place where they are of one run."""
+    runs = [one.trace.run if one.trace else "" for one in some]
+    return runs if len({*runs}) > 1 else [f"{one.place.path}:{one.place.line}" for one in some]
+
+
 def _is_there(one: Judged | None) -> bool | None:
     """Whether an exemption is deployed; of a deployment that is refused, whether it would be if that were corrected."""
     if one is None:
@@ -440,11 +460,12 @@ def _doings(one: Judged, other: Judged) -> Iterator[Detail]:
         yield Detail(Effect.CHANGED, "", f"EPAC deletes it and makes it again{because}")
 
 
-def _doubt(one: Judged, unread: Sequence[str], deployments: Sequence[Deployment], when: str) -> str:
+def _doubt(one: Judged, unread: Sequence[str], side: Side, when: str) -> str:
     """Return why it is not known whether the other side has an exemption; "" where it is.
 
     Args:
         unread: the paths of what could not be read there.
+        side: that side.
         when: which side that is: `now` or `before`.
     """
     trace = one.trace
@@ -454,7 +475,9 @@ def _doubt(one: Judged, unread: Sequence[str], deployments: Sequence[Deployment]
     for path in unread:
         if path in trace.files or path == one.place.path or (folder and path.startswith(f"{folder}/")):
             return f"{path} could not be read {when}"
-    for run in deployments:
+    if side.leaves_out(one.place.path):
+        return f".gitignore {'leaves' if when == 'now' else 'left'} {one.place.path} out {when}, so it is not checked"
+    for run in side.answer.deployments:
         if run.run == trace.run and run.outcome is Outcome.REFUSED and run.planning is None:
             return f"{run.run} {'is' if when == 'now' else 'was'} refused {when}, so what it holds is not known"
         if run.run == trace.run and run.outcome is Outcome.UNKNOWN and run.planning is not None:

@@ -57,7 +57,8 @@ def _said(one: Judged, name: str) -> Any:
     return next((value for key, value in said.items() if str(key).lower() == name.lower()), None)
 
 
-def _assignment(one: Judged) -> str:
+def assignment_of(one: Judged) -> str:
+    """Return the id of its assignment, in one spelling; "" where it is not known."""
     return key_of(_said(one, ASSIGNMENT))
 
 
@@ -74,22 +75,22 @@ def _by_id(one: Judged) -> Hashable:
 def _by_name_and_place(one: Judged) -> Hashable:
     name = _text(one.name)
     via = tuple(each.path for each in one.via)
-    return None if name is None or _has_id(one) else (_run(one), one.place.path, via, name, _assignment(one))
+    return None if name is None or _has_id(one) else (_run(one), one.place.path, via, name, assignment_of(one))
 
 
 def _by_name(one: Judged) -> Hashable:
     name = _text(one.name)
-    return None if name is None or findings_only(one) else (name, _assignment(one))
+    return None if name is None or findings_only(one) else (name, assignment_of(one))
 
 
 def _by_scope(one: Judged) -> Hashable:
     """Return what distinguishes exemptions of one scope, besides their names."""
     scope = _text(one.scope)
-    if scope is None or findings_only(one) or not _assignment(one):
+    if scope is None or findings_only(one) or not assignment_of(one):
         return None
     references = _said(one, REFERENCES)
     some = tuple(sorted(str(name).lower() for name in references)) if isinstance(references, list) else ()
-    return scope, _assignment(one), some
+    return scope, assignment_of(one), some
 
 
 def _by_place(one: Judged) -> Hashable:
@@ -97,7 +98,7 @@ def _by_place(one: Judged) -> Hashable:
     via = tuple(each.path for each in one.via)
     if findings_only(one):
         return "findings", one.place.path, one.entry, tuple(placed.finding.rule for placed in one.findings)
-    return one.place.path, via, one.entry, _assignment(one)
+    return one.place.path, via, one.entry, assignment_of(one)
 
 
 def _by_line(one: Judged) -> Hashable:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.check.answer import Answer
-from guardrails.check.diff import Diff, Side, State, compare
+from guardrails.check.diff import Diff, Side, compare
+from guardrails.check.states import State
 from guardrails.cli.check_run import Compared, Run, check, paths_of
 from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.assess import Verdict
@@ -104,6 +105,11 @@ def _compared(args: argparse.Namespace, ruleset: Ruleset, tree: GitTree, present
     after.answer.notes += [
         f"{path} is not in {made.title}, so it is used as it is now on both sides" for path in before.borrowed
     ]
+    if tree.is_ambiguous:
+        after.answer.notes.append(
+            f"{args.diff} is the name of more than one tag or branch; git takes a tag before a branch: "
+            "write refs/heads/NAME for a branch, refs/tags/NAME for a tag"
+        )
     return made
 
 
@@ -118,7 +124,7 @@ def _side(run: Run, apart: "dict[str, None] | tuple[()]") -> Side:
         except Unreadable:
             return None
 
-    return Side(run.answer, run.azure, text_of, tuple(apart))
+    return Side(run.answer, run.azure, text_of, tuple(apart), frozenset(repository.left_out))
 
 
 def sums(change: Change) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from guardrails.check.diff import State
 from guardrails.check.effects import ORDER
+from guardrails.check.states import State
 from guardrails.cli.check_schema_parts import ANY, LINE, array, closed, texts
 
 

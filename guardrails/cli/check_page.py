@@ -100,6 +100,9 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
   options. Otherwise it may differ.
 - An end that is computed at deployment is compared as if both sides were deployed now.
 - Files that could not be read on either side are named. An exemption that such a file may have is unknown, not added.
+  So is one in a file that `.gitignore` leaves out on one side only.
+- If two deployments make an exemption with the same id, the later one in Azure counts. One that comes or goes is
+  *changed*, and is compared with the other.
 
 The exit codes keep their meanings, but only what the change causes counts:
 

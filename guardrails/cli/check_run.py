@@ -90,6 +90,10 @@ class Compared:
     present: datetime
     past: bool
 
+    def is_named(self, full: str) -> bool:
+        """Whether this run is of a path. One that is on neither side is a mistake of the caller, and said once."""
+        return self.tree.exists(full) or not (self.past or self.other.exists(full))
+
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
@@ -113,7 +117,7 @@ def _check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None
     paths, root = paths_of(args)
     repository = Repository(root, compared.tree if compared else DISK)
     if compared:
-        paths = [path for path in paths if compared.tree.exists(str(path)) or not compared.other.exists(str(path))]
+        paths = [path for path in paths if compared.is_named(str(path))]
     if args.pac_selector or args.epac_settings:
         from guardrails.cli.check_epac import folders_given  # noqa: PLC0415 - many runs have none
 

@@ -12,6 +12,8 @@ from guardrails.epac.uncertain import Uncertain
 from guardrails.epac.world import Environment
 from guardrails.evaluation.values import Unknown
 
+WRITES: Final = frozenset(("pacOwnerId", "epacMetadata", "deployedBy"))
+"""The metadata that EPAC writes by itself."""
 _EXEMPTIONS: Final = "/providers/Microsoft.Authorization/policyExemptions/"
 
 

@@ -25,10 +25,13 @@ _HEADER: Final = 200
 _LONGEST: Final = 1_000
 """Characters of a revision's name."""
 _CHUNK: Final = 1 << 16
+_AMBIGUOUS: Final = "is ambiguous"
+"""What git warns of, where a name is that of a tag and a branch."""
 _OPTIONS: Final = (
     "--no-pager", "--no-replace-objects", "--literal-pathspecs",
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit",
     "-c", "protocol.allow=never", "-c", "submodule.recurse=false",
+    "-c", "core.warnAmbiguousRefs=true",
 )  # fmt: skip
 
 
@@ -46,6 +49,9 @@ class Git:
     Args:
         root: the folder that has `.git` in it.
 
+    Attributes:
+        is_ambiguous: whether the name that commit_of was given last is that of several tags and branches.
+
     Raises GitError where git is not there.
     """
 
@@ -55,14 +61,16 @@ class Git:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._left = b""
+        self.is_ambiguous = False
 
     def commit_of(self, revision: str) -> str:
         """Return the hash of the commit that a name means. Raises GitError."""
         shown = "".join(one if one.isprintable() else "?" for one in revision[:60])
         if not revision or revision.startswith("-") or not revision.isprintable() or len(revision) > _LONGEST:
             raise GitError(f"'{shown}' is no revision", "Give the name of a branch, a tag or a commit.")
-        code, said, wrong = self._ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        code, said, wrong = self._ask("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
         if code == 0 and _HASH.fullmatch(said):
+            self.is_ambiguous = _AMBIGUOUS in wrong
             return said
         if "dubious ownership" in wrong:
             raise GitError(

@@ -63,6 +63,7 @@ class GitTree:
 
     Attributes:
         commit: its hash.
+        is_ambiguous: whether the name is that of several tags and branches.
         submodules: the paths, from the root, of those that the walk came by: what is in them is not read.
 
     Raises GitError.
@@ -70,10 +71,11 @@ class GitTree:
 
     def __init__(self, root: Path, revision: str) -> None:
         if not (root / ".git").exists():
-            raise GitError(f"{root} is in no git repository", "Run the check in a clone.")
+            raise GitError(f"{root} is in no working tree of git", "Run the check in a clone that is not bare.")
         self._root = str(root).rstrip("/")
         self._git = Git(root)
         self.commit = self._git.commit_of(revision)
+        self.is_ambiguous = self._git.is_ambiguous
         self.submodules: dict[str, None] = {}
         self._folders: dict[str, Mapping[str, _Named]] = {}
         self._names = 0
@@ -148,7 +150,21 @@ class GitTree:
 
     def _meant(self, one: _Named, folder: str) -> int | None:
         """Return what a name leads to; None where it leads nowhere."""
-        return one.kind if one.kind != _LINK else self._quietly(self._full(f"{folder}/{one.name}".lstrip("/")))
+        if one.kind != _LINK:
+            return one.kind
+        full = self._full(f"{folder}/{one.name}".lstrip("/"))
+        meant = self._quietly(full)
+        if meant is None and self._is_folder_elsewhere(full):
+            return _FOLDER  # as on the disk, so that it is refused in the same way
+        return meant
+
+    def _is_folder_elsewhere(self, full: str) -> bool:
+        """Whether a link leads out of the repository, to a folder of this machine. That is not entered."""
+        try:
+            path, named = self._found(full)
+        except (OSError, Unreadable):
+            return False
+        return named is None and os.path.isdir(path)  # noqa: PTH112 - paths are texts here
 
     def _quietly(self, full: str, *, follow: bool = True) -> int | None:
         """Return what a path is, None for nothing."""

@@ -98,6 +98,7 @@ class Repository:
         epac: absolute folders whose files are EPAC's, besides those below a folder called policyExemptions.
         epac_seen: the walk came by a folder of that name, or began in one.
         factory: folders of environments of AzPolicyFactory, from the root: EPAC does not read them.
+        left_out: paths of files and folders that the walk came by and did not read, because of .gitignore.
     """
 
     def __init__(self, root: Path, tree: Tree = DISK) -> None:
@@ -111,6 +112,7 @@ class Repository:
         self.epac: tuple[str, ...] = ()
         self.epac_seen = False
         self.factory: frozenset[str] = frozenset()
+        self.left_out: set[str] = set()
 
     def relative(self, path: Path) -> str:
         """Return the path of an absolute path from the root; itself where it is elsewhere."""
@@ -245,7 +247,10 @@ class Repository:
         for entry in entries:
             path = full + "/" + entry.name
             is_folder = _is_folder(entry)
-            if entry.name == ".git" or ignores(path, is_folder):
+            if entry.name == ".git":
+                continue
+            if ignores(path, is_folder):
+                self.left_out.add(self.relative(Path(path)))
                 continue
             if is_folder:
                 yield from self._folder(path, seen, folders, (*above, inode))

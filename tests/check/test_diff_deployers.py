@@ -246,3 +246,32 @@ def test_a_new_file_of_azpolicyfactory_that_cannot_be_read_stops_its_folder(
     assert ran.code == 2
     assert "AzPolicyFactory, policyExemptions/dev: refused now" in ran.json["diff"]["runs"][0]
     assert "pex-web" not in changes(ran)
+
+
+@pytest.mark.usefixtures("epac")
+@pytest.mark.parametrize("lost", [SETTINGS, ".exg-check.yaml"])
+def test_what_epac_adds_is_not_called_gone_where_its_plan_is_not_known(
+    *, write: Write, repo: Path, check: Check, lost: str
+) -> None:
+    write(f"{FOLDER}/a.json", entries({"metadata": {"owner": "web@contoso.com", "ticket": "T-1"}}))
+    commit(repo)
+    (repo / lost).unlink()
+    write(f"{FOLDER}/a.json", entries({}))
+    found = said(diff(check), "drop")
+    assert found[""] == "whether it is deployed is not known now"
+    assert {at for at in found if at.startswith("/properties/metadata")} == {"/properties/metadata/ticket"}
+
+
+def test_files_of_azpolicyfactory_in_another_order_bring_nothing(write: Write, repo: Path, check: Check) -> None:
+    write("policyExemptions/dev/a.json", config())
+    write("policyExemptions/dev/b.json", config(name="pex-b", policyDefinitionReferenceIds=["dns"]))
+    commit(repo)
+    git(repo, "mv", "policyExemptions/dev/a.json", "policyExemptions/dev/z.json")
+    ran = diff(check, *TO)
+    assert changes(ran) == {}
+    assert {one["state"] for one in ran.json["diff"]["findings"]} == {"unchanged"}
+    git(repo, "reset", "-q", "--hard")
+    write("policyExemptions/dev/c.json", config(expiresOn="2027-06-30T22:00:00Z"))
+    ran = diff(check, *TO)
+    assert changes(ran) == {"pex-web": ["extended", "changed"]}
+    assert said(ran, "pex-web")[""].startswith("policyExemptions/dev/c.json:1 deploys it now, too; ")

@@ -161,7 +161,7 @@ def test_no_repository_a_compiler_and_a_shallow_clone_are_one_line(
     (tmp_path / "none").mkdir()
     ran = run_captured(capsys, ["check", str(tmp_path / "none"), "--diff", "HEAD"])
     assert (ran.code, len(ran.err.strip().splitlines())) == (2, 1)
-    assert "is in no git repository" in ran.err
+    assert "is in no working tree of git" in ran.err
     write("a.bicep", bicep("a"))
     first = commit(repo)
     commit(repo)

@@ -127,7 +127,7 @@ def test_what_is_no_revision_is_one_line(repo: Path, name: str) -> None:
 
 
 def test_what_is_no_repository_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(GitError, match="is in no git repository"):
+    with pytest.raises(GitError, match="is in no working tree of git"):
         tree_of(tmp_path, "HEAD")
     (tmp_path / ".git").mkdir()
     with pytest.raises(GitError, match="is no git repository"):

@@ -37,22 +37,23 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 ## What is checked
 
 - `check` walks folders and honours `.gitignore`. It finds templates and parameter files by their content.
-- If another checked file uses a template as a module, `check` checks the template only there: once for each use, with
-  the values of that use.
+- If another checked file uses a template as a module, `check` does not check the template by itself. It checks it once
+  for each use, with the values of that use.
 - A template is checked once for each parameter file: each `.bicepparam` file that uses it, or `X.parameters.json`
   beside `X.json`. `--parameters FILE` names others.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
   once, as if it were deployed.
 - For the files of EPAC (Enterprise Azure Policy as Code), `check` computes EPAC's plan.
-- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each exemption file has one
-  exemption, in `policyExemption`. The files of a folder are deployed together. Such a folder is beside
-  `policyExemption.schema.json`, is in a folder `policyExemptions`, or is one that you name. A file that you name is
-  checked alone. `check` repeats the tool's checks, build step and template (commit a0362fe, 2026-08). Tests compare
-  the results with recorded answers of the tool. Give the management group of the deployment with `--deploy-to`.
+- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each exemption file has one exemption, in
+  `policyExemption`. A folder belongs to the tool if it is beside `policyExemption.schema.json`, if it is in a folder
+  `policyExemptions`, or if you name it. The files of such a folder are deployed together. A file that you name is
+  checked alone. `check` does what the tool's checks, build step and template do (commit a0362fe, 2026-08). Tests
+  compare the results with recorded answers of the tool. Give the management group of the deployment with `--deploy-to`.
 - EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give it
   with `--time-zone`.
 - Exemptions that were saved from Azure are not code. Use `exg judge` for them.
-- `duplicate` compares the exemptions of all checked files, and those in the files of `--azure`.
+- The rule `duplicate` compares the exemptions of all checked files, and those in the files of
+  [`--azure`](#where-and-when-it-is-deployed).
 
 ## Rules
 
@@ -81,28 +82,28 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 | word | the exemption |
 | --- | --- |
-| added, removed | is now deployed, or no longer; for a removed one, `check` says what happens to it in Azure |
+| added, removed | is now deployed; is no longer deployed (`check` says what happens to it in Azure) |
 | retargeted | exempts from another assignment, or its assignment assigns something else |
 | moved | has another scope or name |
 | extended, shortened | ends later or never; ends earlier |
 | widened, narrowed | exempts from more or fewer policies, resources or scopes; `Mitigated` that becomes `Waiver` widens |
 | unknown | may differ; the output says why this cannot be known |
 | changed | differs in something else, such as its owner |
-| kept | was about to be deleted by EPAC, and is not now |
+| kept | would have been deleted by EPAC before the change; now EPAC keeps it |
 
 - Both sides are checked in the same way, with the options of the command line and the `.exg-check.yaml` of each side.
   A file of `--azure` or `--epac-settings` that the revision does not have is used for both, and a note says so.
-- `[through FILE:LINE]` names the parameter, module, loaded file, settings, or file of `--azure` through which a change
-  comes, if that is not the exemption's own file.
-- For EPAC and AzPolicyFactory, the plans of both sides are compared: an entry that EPAC drops, a key that it ignores
-  and what it deletes in Azure count.
+- If a change is not in the exemption's own file, `[through FILE:LINE]` shows where it is: in a parameter, a module, a
+  loaded file, the settings, or a file of `--azure`.
+- For EPAC and AzPolicyFactory, `check` compares the plans of both sides. So these are changes too: an entry that EPAC
+  drops, a key that it ignores, and an exemption that it deletes in Azure.
 - A value that is unknown on both sides counts as the same only if it comes from the same expression, with the same
   options. Otherwise it may differ.
 - An end that is computed at deployment is compared as if both sides were deployed now.
-- Files that could not be read on either side are named. An exemption that such a file may have is unknown, not added.
-  So is one in a file that `.gitignore` leaves out on one side only.
-- If two deployments make an exemption with the same id, the later one in Azure counts. One that comes or goes is
-  *changed*, and is compared with the other.
+- Files that could not be read on either side are named. An exemption that may also be in such a file is listed as
+  unknown, not as added. So is an exemption in a file that `.gitignore` leaves out on one side only.
+- If two deployments make an exemption with the same id, the later one in Azure counts. If one of them comes or goes, it
+  is *changed*, and is compared with the other.
 
 The exit codes keep their meanings, but only what the change causes counts:
 
@@ -114,8 +115,8 @@ The exit codes keep their meanings, but only what the change causes counts:
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 Findings that were there before are counted, not shown. `--format json` adds `diff`, SARIF keeps all findings and marks
-them with `baselineState`, and Markdown shows a table for a comment. A change that keeps all rules does not fail,
-however far it extends an exemption.
+them with `baselineState`, and Markdown shows a table for a comment. If a change breaks no rule, the check does not
+fail, however far the change extends an exemption.
 
 The revision is read from git's objects: nothing is checked out, run or fetched. No hook, filter or configured program
 runs, and submodules are not entered. A shallow clone may lack the revision: use `fetch-depth: 0`. `--compiler` cannot
@@ -134,7 +135,7 @@ _WORLD: Final = f"""\
 | `--azure FILE` | objects of Azure as Resource Graph, `az` or ARM give them: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
 | `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |
 | `--online` | asks Azure for the assignments, with your own login; it only reads | |
-| `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | the nearest `global-settings.jsonc`; the name of the folder |
+| `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | nothing: by default, the settings are in the nearest `global-settings.jsonc`, and the environment is the folder's name |
 | `--time-zone NAME`, `--culture NAME` | time zone and culture (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | what depends on them |
 
 These may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked

@@ -268,7 +268,7 @@ def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
         return ""
     found = refusal_of(rule, ruleset)
     if isinstance(rule.control, str) or isinstance(found, str):
-        return f"Azure Policy: [none]({_POLICIES})."
+        return f"Azure Policy: [no policy for this rule]({_POLICIES})."
     does = [*([] if found.by_caller else ["reports"]), *(["refuses"] if found.deny else [])]
     return f"Azure Policy: [{' and '.join(does)}]({_POLICIES})."
 

@@ -77,7 +77,8 @@ class Breaker:
         self._table = table
         self._turn = asyncio.Lock()
         self._last: _Kept | None = None
-        """The row as it was seen last; None where it was not, or another worker or an error may have changed it."""
+        """The row as it was seen last, without an ETag where there was none. None where it was not seen, or another
+        worker or an error may have changed it."""
 
     async def take_revert(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
         """Count a revert if the breaker is closed and every budget has room for it.
@@ -189,7 +190,8 @@ class Breaker:
         self._last = None
         found = await self._table.get(*BREAKER)
         if found is None:
-            return _Kept()
+            self._last = kept = _Kept()
+            return kept
         etag = found["odata.etag"]
         try:
             self._last = kept = _Kept(

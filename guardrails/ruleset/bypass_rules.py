@@ -191,7 +191,8 @@ ENROLLMENT_REMOVED: Final = BypassRule(
 What it does: each sweep records the enrollments of assignments with the mode `Enroll`, which apply only at enrolled
 scopes. It is a violation if all of this is true: an enrollment, or a part of it (policies, resource selectors), is
 gone; Azure Resource Manager confirms this; and no enrollment above covers it. The rule finds nothing if the assignment,
-its mode, the scope or the policy is gone, or if Azure does not list the enrollments. A scan cannot find it.
+the scope or the policy is gone, if the mode is no longer `Enroll`, or if Azure does not list the enrollments. A scan
+cannot find it.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment.
 

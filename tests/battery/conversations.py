@@ -104,11 +104,14 @@ def _heard() -> tuple[Mapping[Asked, Talk], frozenset[Asked], Mapping[Asked, tup
 async def replay(talk: Talk, what: str, fault: bytes | None) -> list[str]:
     """Make the call again, to a store that says the same, but for its first answer to `what`: that is `fault`.
 
-    Return what was asked. Raises what the call raises.
+    Return what was asked, but for rows that the process of then remembered not to be there. Raises what the call raises.
     """
     left, asked = list(talk.said), list[str]()
+    reads = any(asks == "get_entity" for asks, _ in talk.said)
 
     def answer(asks: str) -> bytes:
+        if asks == "get_entity" and not reads:
+            return answers.refusal(404, "ResourceNotFound")
         asked.append(asks)
         if fault is not None and asks == what:
             return fault

@@ -1,10 +1,10 @@
-"""A file of AzPolicyFactory must show an earlier approval by another person.
+"""A file of AzPolicyFactory must show that somebody other than the requester has approved it.
 
 What it does: it is a violation if `approvedBy` and `requestedBy` name the same person (letter case and blanks do not
-matter), or if `approvedOn` is not today (UTC) or an earlier day. Only `exg check` runs this rule.
+matter), or if `approvedOn` is later than today (UTC), or not a day. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory has a check for each. Its workflow for GitHub runs both, but its pipeline for Azure DevOps runs
-neither (seen with commit a0362fe). There, all checks pass.
+Why: AzPolicyFactory has a check for each of these mistakes. Its workflow for GitHub runs both, but its pipeline for
+Azure DevOps runs neither (seen with commit a0362fe). There, all checks pass.
 
 Example: `requestedBy` and `approvedBy` are both `Mara Lindqvist`.
 

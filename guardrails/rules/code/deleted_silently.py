@@ -1,11 +1,11 @@
 """EPAC must not delete an exemption that nobody means to remove.
 
 What it does: compares the deployed exemptions of `--azure` with EPAC's plan. It is a violation if EPAC would delete an
-exemption in one of these cases: the files have an entry for it; EPAC does not read its file; no EPAC owns it. Only `exg
-check` runs this rule.
+exemption in one of these cases: the files have an entry for it; EPAC does not read its file; it has no owner id of
+EPAC. Only `exg check` runs this rule.
 
 Why: if EPAC finds no entry for an exemption that it owns, it deletes the exemption without asking. With the strategy
-`full`, it also deletes exemptions that nobody owns.
+`full`, it also deletes exemptions without an owner id.
 
 Example: the assignment in an entry is misspelt. EPAC skips the entry with a warning, and deletes the deployed
 exemption.

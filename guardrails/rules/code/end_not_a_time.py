@@ -4,8 +4,8 @@ What it does: `expiresOn` must be a time such as `2027-03-31T22:00:00Z`. It is a
 accepts a text that is not a time. It does so if the text only looks like a time, or if the key is not spelled exactly
 `expiresOn`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory compares such a text with the current time character by character. So it deploys the exemption with
-this text in each run, past or not (seen with commit a0362fe).
+Why: AzPolicyFactory compares such a text with the current time character by character. So it deploys the exemption in
+each run, even after the day that was meant (seen with commit a0362fe).
 
 Example: `2026-02-30T00:00:00Z` passes all checks of AzPolicyFactory, and never counts as past.
 

@@ -1,7 +1,7 @@
 """EPAC must deploy the expiry exactly as its file states it.
 
-What it does: compares the expiry in the file with the expiry that EPAC would deploy. If EPAC drops it, reads another
-day, or does not deploy it, that is a violation. Only `exg check` runs this rule.
+What it does: compares the expiry in the file with the expiry that EPAC would deploy. If EPAC ignores the expiry, reads
+another day, or does not deploy it, that is a violation. Only `exg check` runs this rule.
 
 Why: the exemption lasts longer than approved, in the worst case forever.
 

@@ -5,9 +5,9 @@ EPAC also exempts another scope, that is a violation. Only `exg check` runs this
 
 Why: more resources are exempted than were approved.
 
-Example: of `/subscriptions/subscriptionsPattern/prod*/resourceGroups/*`, EPAC uses only the last segment, `*`, and
-compares it with the names of subscriptions. So it exempts each subscription as a whole. A `*` in another scope also
-matches slashes.
+Example: a file has the pattern `/subscriptions/subscriptionsPattern/prod*/resourceGroups/*`. EPAC uses only the last
+segment, `*`, and compares it with the names of subscriptions. So it exempts each subscription as a whole. In a pattern
+without `subscriptionsPattern`, a `*` also matches slashes.
 
 Instead: for resource groups, write one pattern for each subscription: `/subscriptions/ID/resourceGroups/PATTERN`.
 

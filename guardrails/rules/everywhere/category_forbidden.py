@@ -2,8 +2,8 @@
 
 What it does: compares the category, Waiver or Mitigated, with the list in `categories`, which is empty by default.
 
-Why: a waiver accepts the risk and does nothing about it. Mitigated says little where nobody checks the compensating
-controls.
+Why: a waiver accepts the risk and does nothing about it. If nobody checks the compensating controls, the category
+Mitigated proves little.
 
 Example: a waiver from the encryption policy in the production landing zone, where the ruleset forbids waivers.
 

@@ -3,7 +3,7 @@
 What it does: for the category Mitigated, looks for the control in the metadata (`compensatingControl` and its aliases).
 A waiver passes.
 
-Why: without the other control, a Mitigated exemption is a waiver that looks better in the report.
+Why: without a compensating control, a Mitigated exemption is a waiver that looks better in the report.
 
 Example: `exemptionCategory: Mitigated` for a storage account with public access, and no control.
 

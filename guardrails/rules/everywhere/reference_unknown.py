@@ -3,8 +3,8 @@
 What it does: looks up each reference id in the initiative, including those in resource selectors. For an assignment of
 a single policy, every reference id is a violation.
 
-Why: an id that the initiative does not have exempts nothing, until somebody adds a policy with that id. The usual cause
-is a change of the initiative, so the approval no longer fits either.
+Why: if the initiative does not have an id, the id exempts nothing, until somebody adds a policy with it. The usual
+cause is a change of the initiative, so the approval no longer fits either.
 
 Example: the initiative renamed `denyPublicNetwork` to `denyPublicNetworkAccess`. The exemption still has the old id.
 

@@ -104,7 +104,7 @@ def _heard() -> tuple[Mapping[Asked, Talk], frozenset[Asked], Mapping[Asked, tup
 async def replay(talk: Talk, what: str, fault: bytes | None) -> list[str]:
     """Make the call again, to a store that says the same, but for its first answer to `what`: that is `fault`.
 
-    Return what was asked, but for rows that the process of then remembered not to be there. Raises what the call raises.
+    Return what was asked, but for rows that the process remembered not to be there. Raises what the call raises.
     """
     left, asked = list(talk.said), list[str]()
     reads = any(asks == "get_entity" for asks, _ in talk.said)

@@ -24,6 +24,9 @@ LEASE: Final = timedelta(seconds=30)
 AHEAD_SECONDS: Final = 10
 """How long messages may take to leave before their commit: with half of LEASE before, less than LEASE."""
 
+WHOLE: Final = frozenset({"delete", "remove", "put-back", "restore", "bring-back"})
+"""Actions whose intent says what is there afterwards: a whole body, or none. A tag is decided anew after a crash."""
+
 IN_HAND: Final = "in-hand"
 """Code of the error that says: another worker is at it; it will mostly be done in a moment."""
 
@@ -45,9 +48,13 @@ class Outbox:
         """Whether what came of a row's intent can be announced before it is recorded.
 
         Nobody else may write the row meanwhile, or the commit fails, and a notice is sent twice without any crash.
-        Nobody settles an intent before LEASE, and nobody takes messages out of an empty outbox.
+        Nobody settles an intent before LEASE, and nobody takes messages out of an empty outbox. What is decided anew
+        after a crash would be announced under another id.
         """
-        return row.intent is not None and not row.outbox and self.clock.now() - row.intent.at < LEASE / 2
+        intent = row.intent
+        if intent is None or intent.action not in WHOLE:
+            return False
+        return not row.outbox and self.clock.now() - intent.at < LEASE / 2
 
     async def send_ahead(self, messages: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Exception]]:
         """Put messages on their queues; return those that may not be there, and why. They need the outbox."""

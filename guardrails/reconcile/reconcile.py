@@ -26,16 +26,13 @@ from guardrails.notices.notice import Kind
 from guardrails.reconcile.act import conclude, perform
 from guardrails.reconcile.azure_write import Done
 from guardrails.reconcile.hold import hold, release
-from guardrails.reconcile.outbox import IN_HAND, LEASE
+from guardrails.reconcile.outbox import IN_HAND, LEASE, WHOLE
 from guardrails.reconcile.restore import restore
 from guardrails.reconcile.restore_lost import lose, restore_lost, unread
 from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit, World, next_seq
 from guardrails.ruleset.model import Mode, Ruleset
 
 _SAID: Final = "who deleted it is what an event says; the activity log has the last word"
-
-_WHOLE: Final = frozenset({"delete", "remove", "put-back", "restore", "bring-back"})  # stored name
-"""Actions whose intent says what is there afterwards: a whole body, or none."""
 
 ROUNDS: Final = 5
 """How often one call looks again when others write at the same time, before it gives way."""
@@ -268,7 +265,7 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
             f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
         )
     content = "" if isinstance(seen, Gone) else fingerprint(seen.body)
-    if intent.action in _WHOLE and content == intent.content:
+    if intent.action in WHOLE and content == intent.content:
         return await conclude(visit, None, stored, Done(seen))
     if isinstance(seen, Gone):
         return await _absent(visit, stored, seen)

@@ -89,6 +89,7 @@ SEEN_BY: Final[Mapping[str, Sight]] = {
     "damaged-run-stops-sweeps": Sight("a_hand_in_the_row_of_sweeps", 61),
     "restore-taken-back": Sight("restored_twice", 65),
     "tag-after-restore-forgotten": Sight("restored_at_a_management_group", 135),
+    "put-back-reads-all-bodies": Sight("two_rules_in_turn", 0),
     "bodies-never-pruned": Sight("many_edits", 67),
     "bodies-of-before-uncounted": Sight("rows_of_before", 60),
     "taken-bodies-pruned": Sight("many_edits", 67),

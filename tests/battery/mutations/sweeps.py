@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.decisions.bodies import freed, named
-from guardrails.decisions.history import Entry, HistoryEntry
+from guardrails.decisions.history import Entry
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.watch import Watch
 from guardrails.exemption.exemption_id import ExemptionId
@@ -38,12 +38,11 @@ async def _left_to_do(
     return found
 
 
-async def _with_all_bodies(old: Any, register: Any, exemption: ExemptionId, seq: int) -> tuple[HistoryEntry, Any]:
+async def _with_all_bodies(old: Any, register: Any, exemption: ExemptionId, seq: int) -> object:
     place = address(exemption)
     async for _ in register._rows(place, f"history~{place.key}~"):
         pass
-    found: tuple[HistoryEntry, Any] = await old(register, exemption, seq)
-    return found
+    return await old(register, exemption, seq)
 
 
 def _taken_are_spare(old: Any, before: Row | None, row: Row, *args: Any, **more: Any) -> Row:
@@ -96,6 +95,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A put-back reads two bodies at most, however long the history.",
         _BODIES + "test_a_put_back_reads_one_body_however_long_the_history",
         around("guardrails.register.table_register.TableRegister.kept", _with_all_bodies),
+        around("guardrails.register.table_register.TableRegister.entry", _with_all_bodies),
     ),
     mutation(
         "bodies-never-pruned",

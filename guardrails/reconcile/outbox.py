@@ -1,9 +1,10 @@
 """The outbox of one exemption: its messages leave at least once, and again only after a crash or a failed write.
 
-Mostly they are committed with what they announce, sent, and then taken out of the outbox. What came of a write to Azure
-is announced first, and recorded then: the intent keeps the notice as an outbox would, and one transaction less is
-needed. If the worker dies in between, or the commit fails, whoever finds the intent once its lease is over commits
-first, and sends then, under the same ids. So there is one repetition for each crash or failed write, either way.
+Mostly they are committed with what they announce, sent, and then taken out of the outbox. What came of an action that
+is one write (`WHOLE`) is announced first, and recorded then: the intent keeps the notice as an outbox would, and one
+transaction less is needed. The history entry names what was sent, as `sent` among its facts. If the worker dies in
+between, or the commit fails, whoever finds the intent once its lease is over commits first, and sends then, under the
+same ids. So there is one repetition for each crash or failed write, either way.
 """
 
 import asyncio
@@ -56,11 +57,11 @@ class Outbox:
             return False
         return not row.outbox and self.clock.now() - intent.at < LEASE / 2
 
-    async def send_ahead(self, messages: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Exception]]:
-        """Put messages on their queues; return those that may not be there, and why. They need the outbox."""
+    async def send_ahead(self, messages: Sequence[Outgoing]) -> tuple[list[str], list[Exception]]:
+        """Put messages on their queues; return the ids of those that are there, and why the others may not be."""
         errors = await asyncio.gather(*map(self._ahead, messages))
-        pairs = [(message, error) for message, error in zip(messages, errors, strict=True) if error is not None]
-        return [message for message, _ in pairs], [error for _, error in pairs]
+        sent = [message.id for message, error in zip(messages, errors, strict=True) if error is None]
+        return sent, [error for error in errors if error is not None]
 
     async def _ahead(self, message: Outgoing) -> Exception | None:
         try:

@@ -386,7 +386,9 @@ class Visit:
         left = [name for name in stored.row.outbox if name not in new] if stored and box.is_left(stored.row) else []
         failed: list[Exception] = []
         if carried_out and stored and box.is_ours(stored.row):
-            messages, failed = await box.send_ahead(messages)
+            sent, failed = await box.send_ahead(messages)
+            messages = [message for message in messages if message.id not in sent]
+            entry = replace(entry, facts={**entry.facts, "sent": sent}) if sent else entry
         if messages or left:
             row = replace(row, outbox_at=entry.at)
         saved = await self.world.register.commit(self.id, stored, row, entry, messages)

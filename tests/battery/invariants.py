@@ -237,7 +237,7 @@ async def everything_committed_is_announced(end: End) -> list[str]:
     found = []
     for one, entries in end.history.items():
         since = [entry for entry in entries if entry.at > lost]
-        committed = {str(name) for entry in since for name in entry.row.get("outbox", ())}
+        committed = {name for entry in since for name in messages_of(entry)}
         missing = sorted(name for name in committed - delivered if "-wake" not in name)
         found += [f"{one.key}: {name} was delivered to nobody" for name in missing]
     return found
@@ -292,31 +292,24 @@ def _begun(notice: Notice) -> datetime:
 
 
 async def each_revert_is_announced(end: End) -> list[str]:
-    """Each revert, removal and restore is announced, at the latest with the history entry that records it.
-
-    A message of it was committed by then, or its intent has the notice: that arrived, is queued, or is a dead letter.
-    """
-    delivered = await _delivered(end) | end.people.ledger.sent_before
+    """Each revert, removal and restore is announced, at the latest with the history entry that records it."""
     lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
     found = []
     for one, entries in end.history.items():
         announced: set[str] = set()
-        for before, entry in pairwise((None, *entries)):
-            assert entry is not None
-            announced |= {str(name) for name in entry.row.get("outbox", ())}
+        for entry in entries:
+            announced |= set(messages_of(entry))
             if kind := _ANNOUNCED.get(entry.event):
                 names = [name for name in announced if f"-{kind}-" in name]
-                if not names and entry.at > lost and not _of_intent(before, kind) & delivered:
+                if not names and entry.at > lost:
                     found.append(f"{one.key}: entry {entry.seq}, {entry.event}, is announced to nobody")
                 announced.difference_update(names)
     return found
 
 
-def _of_intent(entry: HistoryEntry | None, kind: Kind) -> set[str]:
-    """Return the messages, `NOTICE-ROUTE`, by which the intent of an entry may be announced."""
-    intent = entry.row.get("intent") if entry is not None and entry.event == "intent" else None
-    notice = (intent or {}).get("notice") or {}
-    return {f"{notice['id']}-{route}" for route in _ROUTES} if notice.get("kind") == kind else set()
+def messages_of(entry: HistoryEntry) -> tuple[str, ...]:
+    """Return the messages, `NOTICE-ROUTE`, that a history entry committed, or that were sent just before it."""
+    return (*map(str, entry.row.get("outbox", ())), *map(str, entry.facts.get("sent", ())))
 
 
 async def nobody_deletes_by_a_claim(end: End) -> list[str]:
@@ -346,7 +339,7 @@ async def deletes_are_announced(end: End) -> list[str]:
             was_good = entry.row.get("content") and entry.row["content"] == entry.row.get("compliant_content")
             if not was_good or after.row.get("content") or after.event in ("removed", "reverted", "intent"):
                 continue
-            names = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
+            names = [name for name in messages_of(after) if "-deleted-" in name or "-lost-" in name]
             silent = after.facts.get("accepted") or _is_over(entry, after)
             silent = silent or after.row.get("lost_untold")  # stored name
             if not names and not silent:

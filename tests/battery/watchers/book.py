@@ -14,7 +14,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import parse_time
 from guardrails.ruleset.model import Owner, Ruleset
 from tests.battery import model, rulesets
-from tests.battery.invariants import End
+from tests.battery.invariants import End, messages_of
 
 SLACK: Final = timedelta(minutes=10)
 """How far the clocks of two processes may be apart."""
@@ -49,7 +49,7 @@ class Step:
     @property
     def sent(self) -> tuple[str, ...]:
         """The messages that leave with it, or left before and are not known to be sent: `NOTICE-ROUTE`."""
-        return tuple(map(str, self.entry.row.get("outbox", ())))
+        return messages_of(self.entry)
 
     def says(self, kind: str) -> bool:
         """Whether a notice of this kind leaves with it."""

@@ -40,11 +40,11 @@ class Loads:
 
     Args:
         path: of the Bicep file.
-        constant: gives the text that an expression is at compile time; None for others.
+        constant: gives the text that an expression is for the compiler; None where it is known only by a deployment.
         fault: notes what the compiler refuses.
     """
 
-    def __init__(self, path: str, files: Files, constant: Callable[[Node | None], str | None], fault: Fault) -> None:
+    def __init__(self, path: str, files: Files, constant: Callable[[Node], str | Unknown | None], fault: Fault) -> None:
         self._path, self._files, self._constant, self._fault = path, files, constant, fault
         self.loaded: list[str] = []
         """The paths of the files that were read."""
@@ -62,7 +62,9 @@ class Loads:
                 return self._fault(
                     argument.place, f"{call.name}() needs texts that are known at compile time", "BCP032"
                 )
-        known = [text for text in texts if text is not None]
+            if isinstance(text, Unknown):
+                return Opaque(text)
+        known = [str(text) for text in texts]
         try:
             return self._of(call, known)
         except Unreadable as error:

@@ -18,6 +18,7 @@ from guardrails.evaluation.template import (
 from guardrails.evaluation.values import Unknown
 from guardrails.files.bicep_blocks import Blocks
 from guardrails.files.bicep_checks import Loops, at_run_time, cycles, shapes
+from guardrails.files.bicep_constants import text_of
 from guardrails.files.bicep_decorators import check_decorators
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, Lowered
@@ -62,12 +63,16 @@ class Lowering:
         """The types of variables that are declared with one."""
         self.uses: dict[str, set[str]] = {}
         self.binder = Binder(self.named, self._load)
-        self.loads = Loads(file.path, library.files, self.binder.constant, self.binder.fault)
+        self.loads = Loads(file.path, library.files, self._constant, self.binder.fault)
         self.blocks = Blocks(self.template, self.binder, self.named, library)
         self.types = TypeReader(self._declared_types(), self.imported_types, self.binder.fault)
 
     def _load(self, call: Call) -> Node:
         return self.loads.load(call)
+
+    def _constant(self, node: Node) -> str | Unknown | None:
+        text = self.binder.constant(node)
+        return text_of(node, self.template) if text is None else text
 
     def _declared_types(self) -> dict[str, tuple[TypeSyntax, list[Decorator]]]:
         return {one.name: (one.type, one.decorators) for one in self.file.declarations if isinstance(one, Type)}

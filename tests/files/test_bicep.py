@@ -363,6 +363,36 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     assert found.outcome == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("format('$.subs[\\'{0}\\']', config.chosen)", "one"),
+        ("'$.subs.${toUpper(config.names[1])}'", "two"),
+        ("{ a: '$.subs.A' }.a", "one"),
+        ("string(config.chosen)", None),
+        ("length(config.names) > 1 ? '$.subs.A' : '$.subs.B'", None),
+    ],
+)
+def test_a_text_that_the_compiler_computes_says_what_is_loaded(path: str, wanted: str | None) -> None:
+    files: dict[str, str | bytes] = {
+        "all.json": '{"subs": {"A": "one", "B": "two"}}',
+        "config.json": '{"chosen": "A", "names": ["a", "b"]}',
+    }
+    bicep = f"var config = loadJsonContent('config.json')\nvar path = {path}\n"
+    found = plan(f"{bicep}output o string = loadJsonContent('all.json', path)\n", files)
+    if wanted is None:
+        assert isinstance(found.outputs["o"], Unknown)
+        assert found.outcome == "unknown"
+    else:
+        assert found.outputs["o"] == wanted
+
+
+@pytest.mark.parametrize("path", ["format('{0}', p)", "resourceGroup().name", "'$.${p}'"])
+def test_a_text_that_only_a_deployment_knows_loads_nothing(path: str) -> None:
+    found = read(f"param p string\nvar v = loadJsonContent('a.json', {path})\n", {"a.json": "{}"})
+    assert errors(found)[0].rule == "BCP032"
+
+
 def test_a_secure_output_is_known_only_in_azure() -> None:
     files = {"m.bicep": "@secure()\noutput s string = 'a'\noutput t string = 'b'\n"}
     found = plan("module m 'm.bicep' = {}\noutput o array = [ m.outputs.s, m.outputs.t ]\n", files).outputs["o"]

@@ -3,7 +3,7 @@
 import zlib
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from guardrails.decisions.heads import KeptHeads, Scanned, change, digests_of, head
 from guardrails.decisions.record import InForce, RecordedSweep, Tip, UsedRuleset, hash_of
@@ -12,6 +12,7 @@ from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import spell_time
 from guardrails.register.columns import split_bytes
 from guardrails.register.record_rows import CHAIN, HEADS, in_force_columns, run_columns, run_row, tip_columns
+from tests.battery.spoiled.base import Spoiled
 from tests.battery.tale import DAY, ONE, TWO, Tale
 
 
@@ -86,3 +87,10 @@ def another_report(tale: Tale, wrong: bool) -> None:
 def ruleset_lost(tale: Tale, wrong: bool) -> None:
     """The text of the ruleset that decided is not kept."""
     recorded(tale, ruleset=not wrong)
+
+
+SPOILED: Final[Spoiled] = {
+    "the_record_is_sound": (row_changed, entry_lost),
+    "a_sweep_in_calm_is_recorded": (history_left_out, without_report, another_report),
+    "each_ruleset_that_decided_is_recorded": (ruleset_lost,),
+}

@@ -179,37 +179,37 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "end-in-small-steps",
         "An end that is extended in small steps is compared with the end that was accepted.",
-        _TESTS + "test_a_day_with_each_edit_adds_up",
+        "tests/reconcile/test_ends.py::test_a_day_with_each_edit_adds_up",
         around("guardrails.decisions.baseline.Baseline.follow", _step_by_step),
     ),
     mutation(
         "ticket-named-before",
         "A ticket that was named before renews nothing.",
-        _TESTS + "test_a_new_ticket_renews_it_and_an_old_one_does_not",
+        "tests/reconcile/test_ends.py::test_a_new_ticket_renews_it_and_an_old_one_does_not",
         around("guardrails.decisions.baseline._with_ticket", _last_ticket_alone),
     ),
     mutation(
         "end-forgotten-by-a-delete",
         "The end that an exemption was accepted with is remembered for 30 days after a delete.",
-        _TESTS + "test_deleted_and_made_again_it_is_compared_with_what_it_was",
+        "tests/reconcile/test_ends.py::test_deleted_and_made_again_it_is_compared_with_what_it_was",
         around("guardrails.decisions.next_row._past", _forgotten_when_gone),
     ),
     mutation(
         "end-forgotten-by-another-assignment",
         "The end that an exemption was accepted with is remembered over another assignment and back.",
-        _TESTS + "test_by_another_assignment",
+        "tests/reconcile/test_ends.py::test_by_another_assignment",
         around("guardrails.decisions.next_row.come_back", lambda *_: (None, ())),
     ),
     mutation(
         "end-never-approved",
         "The end of an exemption that never was compliant is compared, too.",
-        _TESTS + "test_what_never_was_compliant_is_compared_too",
+        "tests/reconcile/test_ends.py::test_what_never_was_compliant_is_compared_too",
         around("guardrails.decisions.facts._accepted", _compliant_alone),
     ),
     mutation(
         "ends-pushed-out",
         "The first and the earliest end stay in the register, however many follow.",
-        _TESTS + "test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register",
+        "tests/reconcile/test_ends.py::test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register",
         around("guardrails.decisions.next_row.cut", _newest),
     ),
     mutation(

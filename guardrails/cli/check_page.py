@@ -112,7 +112,7 @@ The exit codes keep their meanings, but only effects of the change count:
 | --- | --- |
 | 0 | none of the cases below |
 | 1 | a new violation; or an old violation with new evidence, unless the change only narrows or shortens the exemption |
-| 2 | a file could not be read, or a deployment would be refused. If the revision has the same problem in an unchanged file, it does not count |
+| 2 | a file could not be read, or a deployment would be refused. A problem that the revision has too, in an unchanged file, does not count |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
@@ -130,7 +130,7 @@ _WORLD: Final = f"""\
 | --- | --- | --- |
 | `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Give one for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | the tenant, the region, `deployment().name` | what depends on them |
-| `--now TIME` | the time of the deployment | `utcNow()`; the rules then judge as of the present |
+| `--now TIME` | the time of the deployment | `utcNow()`; the rules then use the current time |
 | `--next-run 7d` | when the code is deployed again | nothing; `ends-before-next-run` passes |
 | `--azure FILE` | objects from Resource Graph, `az` or ARM: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
 | `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |

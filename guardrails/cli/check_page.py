@@ -15,8 +15,9 @@ _INTRO: Final = """\
 # Check ARM and Bicep files before they are deployed
 
 Most exemptions begin in a pull request. `exg check` judges the exemptions that ARM templates and Bicep files would
-deploy, by the same [ruleset](ruleset.md) as the service. It computes their values as Azure's deployment engine does.
-A value that cannot be known from the files is *unknown*, with its reason and the option that would settle it.
+deploy, by the same [ruleset](ruleset.md) as the service. `check` computes their values as Azure's deployment engine
+does. If the files do not determine a value, the value is *unknown*. The output gives the reason, and the option that
+makes the value known.
 
 ```sh
 exg check infra/
@@ -37,21 +38,21 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 ## What is checked
 
 - `check` walks folders and honours `.gitignore`. It finds templates and parameter files by their content.
-- If another checked file uses a template as a module, `check` does not check the template by itself. It checks it once
-  for each use, with the values of that use.
+- If another checked file uses a template as a module, `check` checks the module once for each use, with the values of
+  that use, and not by itself.
 - A template is checked once for each parameter file: each `.bicepparam` file that uses it, or `X.parameters.json`
   beside `X.json`. `--parameters FILE` names others.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
   once, as if it were deployed.
 - For the files of EPAC (Enterprise Azure Policy as Code), `check` computes EPAC's plan.
-- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each exemption file has one exemption, in
+- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each file has one exemption, in the property
   `policyExemption`. A folder belongs to the tool if it is beside `policyExemption.schema.json`, if it is in a folder
   `policyExemptions`, or if you name it. The files of such a folder are deployed together. A file that you name is
-  checked alone. `check` does what the tool's checks, build step and template do (commit a0362fe, 2026-08). Tests
-  compare the results with recorded answers of the tool. Give the management group of the deployment with `--deploy-to`.
-- EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give it
-  with `--time-zone`.
-- Exemptions that were saved from Azure are not code. Use `exg judge` for them.
+  checked alone. `check` computes what commit a0362fe of the tool (August 2026) would deploy. Tests compare these
+  results with recorded answers of the tool. Give the deployment's management group with `--deploy-to`.
+- EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give
+  this time zone with `--time-zone`.
+- For exemptions that were saved from Azure, use `exg judge`.
 - The rule `duplicate` compares the exemptions of all checked files, and those in the files of
   [`--azure`](#where-and-when-it-is-deployed).
 
@@ -63,7 +64,7 @@ rules behave differently in `check`:"""
 _DIFF: Final = """\
 ## What a change does
 
-`--diff REV` compares the working tree with a revision of git, and says what the change does to each exemption:
+`--diff REV` compares the working tree with a git revision, and shows the effect of the change on each exemption:
 
 ```sh
 exg check . --diff origin/main
@@ -82,45 +83,44 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 | word | the exemption |
 | --- | --- |
-| added, removed | is now deployed; is no longer deployed (`check` says what happens to it in Azure) |
+| added, removed | is now deployed; is no longer deployed (the output says whether Azure keeps it) |
 | retargeted | exempts from another assignment, or its assignment assigns something else |
 | moved | has another scope or name |
 | extended, shortened | ends later or never; ends earlier |
-| widened, narrowed | exempts from more or fewer policies, resources or scopes; `Mitigated` that becomes `Waiver` widens |
+| widened, narrowed | exempts from more policies, resources or scopes, or is now a `Waiver` instead of `Mitigated`; exempts from fewer |
 | unknown | may differ; the output says why this cannot be known |
 | changed | differs in something else, such as its owner |
-| kept | would have been deleted by EPAC before the change; now EPAC keeps it |
+| kept | is kept by EPAC now; before the change, EPAC would have deleted it |
 
 - Both sides are checked in the same way, with the options of the command line and the `.exg-check.yaml` of each side.
-  A file of `--azure` or `--epac-settings` that the revision does not have is used for both, and a note says so.
+  If the revision lacks a file of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
 - If a change is not in the exemption's own file, `[through FILE:LINE]` shows where it is: in a parameter, a module, a
   loaded file, the settings, or a file of `--azure`.
-- For EPAC and AzPolicyFactory, `check` compares the plans of both sides. So these are changes too: an entry that EPAC
-  drops, a key that it ignores, and an exemption that it deletes in Azure.
-- A value that is unknown on both sides counts as the same only if it comes from the same expression, with the same
-  options. Otherwise it may differ.
-- An end that is computed at deployment is compared as if both sides were deployed now.
-- Files that could not be read on either side are named. An exemption that may also be in such a file is listed as
-  unknown, not as added. So is an exemption in a file that `.gitignore` leaves out on one side only.
-- If two deployments make an exemption with the same id, the later one in Azure counts. If one of them comes or goes, it
-  is *changed*, and is compared with the other.
+- For EPAC and AzPolicyFactory, `check` compares both sides' plans. So a dropped entry, an ignored key, and an exemption
+  that EPAC deletes in Azure are changes too.
+- If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
+- Ends that depend on the time of deployment are compared as if both sides were deployed now.
+- The output names each unreadable file of either side. If the revision's unreadable file may already contain an
+  exemption, the exemption is *unknown*, not *added*. If `.gitignore` excludes a file on one side only, the exemptions
+  in this file are *unknown* too.
+- If two deployments create the same exemption, Azure keeps the result of the last one. If a change adds or removes one
+  of the two deployments, the exemption is *changed*, and `check` compares the two results.
 
-The exit codes keep their meanings, but only what the change causes counts:
+The exit codes keep their meanings, but only effects of the change count:
 
 | exit code | with `--diff` |
 | --- | --- |
 | 0 | none of the cases below |
-| 1 | a violation that is new, or whose evidence changed, unless the change only narrows or shortens the exemption |
-| 2 | a file could not be read, or a deployment would be refused, unless this was so before and the file did not change |
+| 1 | a new violation; or an old violation with new evidence, unless the change only narrows or shortens the exemption |
+| 2 | a file could not be read, or a deployment would be refused. A problem that the revision has too, in an unchanged file, does not count |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
-Findings that were there before are counted, not shown. `--format json` adds `diff`, SARIF keeps all findings and marks
-them with `baselineState`, and Markdown shows a table for a comment. If a change breaks no rule, the check does not
-fail, however far the change extends an exemption.
+Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
+`baselineState`. Markdown shows a table for a comment. A change that extends an exemption but breaks no rule does not
+fail the check.
 
-The revision is read from git's objects: nothing is checked out, run or fetched. No hook, filter or configured program
-runs, and submodules are not entered. A shallow clone may lack the revision: use `fetch-depth: 0`. `--compiler` cannot
-be used with `--diff`.
+`check` reads the revision from git's objects, without submodules. It checks out, runs and fetches nothing. A shallow
+clone may lack the revision: use `fetch-depth: 0`. `--compiler` cannot be used with `--diff`.
 """
 
 _WORLD: Final = f"""\
@@ -130,16 +130,16 @@ _WORLD: Final = f"""\
 | --- | --- | --- |
 | `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Give one for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | the tenant, the region, `deployment().name` | what depends on them |
-| `--now TIME` | the time of the deployment | `utcNow()`; the rules then judge as of the present |
+| `--now TIME` | the time of the deployment | `utcNow()`; the rules then use the current time |
 | `--next-run 7d` | when the code is deployed again | nothing; `ends-before-next-run` passes |
-| `--azure FILE` | objects of Azure as Resource Graph, `az` or ARM give them: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
+| `--azure FILE` | objects from Resource Graph, `az` or ARM: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
 | `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |
-| `--online` | asks Azure for the assignments, with your own login; it only reads | |
+| `--online` | reads the assignments from Azure, with your own login | |
 | `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | nothing: by default, the settings are in the nearest `global-settings.jsonc`, and the environment is the folder's name |
 | `--time-zone NAME`, `--culture NAME` | time zone and culture (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | what depends on them |
 
-These may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked
-file, the nearest one counts, in its own folder or in a folder above. An option on the command line overrides it.
+These options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
+the nearest such file counts, in the same folder or above. An option on the command line overrides it.
 
 ```yaml
 version: 1
@@ -149,8 +149,8 @@ paths:
   "test/**": {{deploy_to: [/subscriptions/ID/resourceGroups/test]}}
 ```
 
-This file cannot set the ruleset, what counts as a failure, or a program to run, because the author of the checked code
-can change it.
+The author of the checked code can change this file. So it cannot set the ruleset, the conditions of a failure, or a
+program to run.
 
 ## Results
 
@@ -198,23 +198,23 @@ The last step fails the job if it finds a violation. The first `exg check` fails
 
 ## Pull requests from strangers
 
-`check` executes and fetches nothing. It opens no file outside the repository's root, whatever a link or a path says,
-and none of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. The output contains nothing
-that a terminal, a workflow, a Markdown page or code scanning would read as a command or as markup.
+`check` executes and fetches nothing. It opens no file outside the repository's root, even through a link, and no file
+of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. Text from a file never becomes a
+command or markup in a terminal, a workflow, a Markdown page or code scanning.
 
-`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. Its result gives the
-values that `check` does not know. If both know a value and differ, that is an error. Findings keep the file and line
-that `check` found. Warning: the compiler can read files outside the repository, if a Bicep file loads them. This option
-was tested with recorded answers of Bicep 0.49.2, not with a compiler.
+`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. `check` takes unknown values
+from the compiler's result. If `check` and the compiler compute different values, that is an error. Findings keep the
+file and line that `check` found. Warning: the compiler can read files outside the repository, if a Bicep file loads
+them. This option was tested with recorded answers of Bicep 0.49.2, not with a compiler.
 
 ## What is understood
 
-`exg docs` makes these tables: for each row, it computes the values of a small file.
+`exg docs` generates these tables. For each row, it checks a small example file.
 """
 
 _FUNCTIONS: Final = (
-    "Both languages use one table of functions. The result of a function that is not in it is unknown, and so is a result"
-    " that only Azure knows, such as that of `reference`. The table has:"
+    "If only Azure knows the result of a function, such as `reference`, the result is unknown. `check` knows no functions"
+    " besides these; the list is the same for Bicep and ARM templates:"
 )
 
 

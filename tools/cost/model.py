@@ -59,7 +59,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "execution_seconds": "seconds billed for each execution (Flex Consumption's minimum); executions never overlap",
     "record_bytes": "bytes of a log record besides its text",
     "host_records": "log records that the Functions host adds to each execution",
-    "queues": "number of queues. Each is polled all the time, at the longest interval of host.json",
+    "queues": "number of queues. The host polls each one at the longest interval in host.json",
     "secrets": "secrets in the vault. Each of ten instances reads every secret once a day",
     "sweeps": "sweeps",
     "looks": "requests of a monitor to the health endpoint, one a minute (not in the bill)",

@@ -139,13 +139,13 @@ class Settings:
     portal: str = _setting(
         "GUARDRAILS_PORTAL",
         PUBLIC.portal,
-        "Portal for links in notices and reports. Unless you set it, a sovereign cloud uses its own.",
+        "Portal for links in notices and reports. By default, a sovereign cloud uses its own portal.",
     )
     microsoft_graph: str = _setting(
         "GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT",
         PUBLIC.microsoft_graph,
-        "Address of Microsoft Graph, which `scan --names` asks for display names. Unless you set it, a sovereign cloud "
-        "uses its own. For the US Department of Defense, set https://dod-graph.microsoft.us.",
+        "Address of Microsoft Graph, which `scan --names` asks for display names. By default, a sovereign cloud uses "
+        "its own address. For the US Department of Defense, set https://dod-graph.microsoft.us.",
     )
     docs: str = _setting(
         "GUARDRAILS_DOCS",

@@ -1,10 +1,11 @@
 """A file of AzPolicyFactory must show that somebody other than the requester has approved it.
 
-What it does: it is a violation if `approvedBy` and `requestedBy` name the same person (letter case and blanks do not
-matter), or if `approvedOn` is later than today (UTC), or not a day. Only `exg check` runs this rule.
+What it does: it is a violation if `approvedBy` and `requestedBy` name the same person. Letter case and blanks do not
+matter. It is also a violation if `approvedOn` is not a date, or is later than today (UTC). Only `exg check` runs this
+rule.
 
-Why: AzPolicyFactory has a check for each of these mistakes. Its workflow for GitHub runs both, but its pipeline for
-Azure DevOps runs neither (seen with commit a0362fe). There, all checks pass.
+Why: AzPolicyFactory checks the persons and the date in its workflow for GitHub, but not in its pipeline for Azure
+DevOps (seen with commit a0362fe).
 
 Example: `requestedBy` and `approvedBy` are both `Mara Lindqvist`.
 

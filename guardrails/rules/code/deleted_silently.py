@@ -1,8 +1,8 @@
 """EPAC must not delete an exemption that nobody means to remove.
 
-What it does: compares the deployed exemptions of `--azure` with EPAC's plan. It is a violation if EPAC would delete an
-exemption in one of these cases: the files have an entry for it; EPAC does not read its file; it has no owner id of
-EPAC. Only `exg check` runs this rule.
+What it does: compares the deployed exemptions of `--azure` with EPAC's plan. If EPAC would delete an exemption, that is
+a violation in three cases: an entry has the name of the exemption; EPAC reads no entry of a file; the exemption has no
+owner id of EPAC. Only `exg check` runs this rule.
 
 Why: if EPAC finds no entry for an exemption that it owns, it deletes the exemption without asking. With the strategy
 `full`, it also deletes exemptions without an owner id.

@@ -4,8 +4,7 @@ What it does: it is a violation if the expiry has an offset and its key is not s
 AzPolicyFactory's schema does not check other spellings, such as `ExpiresOn`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such an expiry with the clock of the machine that runs the pipeline. If this clock is not
-in UTC, AzPolicyFactory stops deploying the exemption hours too early, or deploys it hours too long (seen with commit
-a0362fe).
+in UTC, AzPolicyFactory stops deploying the exemption some hours before or after the expiry (seen with commit a0362fe).
 
 Example: `"ExpiresOn": "2027-03-31T22:00:00+10:00"`.
 

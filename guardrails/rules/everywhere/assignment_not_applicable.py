@@ -1,10 +1,11 @@
 """The assignment must apply at the scope of the exemption.
 
-What it does: at a sweep or in a scan, checks that the exemption's scope is the assignment's scope or below it, in the
-present hierarchy of management groups, and that the assignment's `notScopes` do not exclude it. If the hierarchy is
-needed and cannot be read, the result is unknown. With `assignmentScopeValidation: DoNotValidate`, or if the assignment
-is gone, the exemption passes. The result holds until the next sweep; before a revert the service asks Azure again. The
-service cannot tag such an exemption, because Azure refuses every write to it.
+What it does: checks two conditions at a sweep or in a scan. In the present hierarchy of management groups, the scope of
+the exemption must be at or below the scope of the assignment. The assignment's `notScopes` must not exclude the scope
+of the exemption. If the hierarchy is needed and cannot be read, the result is unknown. With
+`assignmentScopeValidation: DoNotValidate`, or if the assignment is gone, the exemption passes. The result holds until
+the next sweep; before a revert the service asks Azure again. The service cannot tag such an exemption, because Azure
+refuses every write to it.
 
 Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, the exemption switches off a
 control that nobody has assessed.

@@ -3,7 +3,7 @@
 What it does: looks up each reference id in the initiative, including those in resource selectors. For an assignment of
 a single policy, every reference id is a violation.
 
-Why: if the initiative does not have an id, the id exempts nothing, until somebody adds a policy with it. The usual
+Why: a reference id that is not in the initiative exempts nothing, until somebody adds a policy with this id. The usual
 cause is a change of the initiative, so the approval no longer fits either.
 
 Example: the initiative renamed `denyPublicNetwork` to `denyPublicNetworkAccess`. The exemption still has the old id.

@@ -3,7 +3,7 @@
 What it does: compares the ticket with the regular expression in `pattern`. The whole ticket must match, up to 200
 characters. An exemption without a ticket passes; `ticket-missing` judges it.
 
-Why: an auditor opens the tickets of a sample. Nobody can open "see mail from Bob".
+Why: an auditor opens the tickets of some exemptions. Nobody can open "see mail from Bob".
 
 Example: `approvalTicket: approved by phone`.
 

@@ -84,6 +84,7 @@ def behaviour(base: Any, derived: Any) -> Iterator[Any]:
         yield answer(change)
     yield [answer(partial(copy.replace, one, **{name: 3})) for name in ("made", "none_of_it")]
     yield [answer(derived), answer(lambda: derived(1, "b", [], "s", 0, 9)), one.some is derived(1).some]
+    yield [answer(lambda: derived(1, first=1)), answer(lambda: derived(1, x=1)), answer(lambda: derived(1, made=1))]
     for kind in (base, derived):
         yield [(one.name, one.type, one.init, one.metadata) for one in dataclasses.fields(kind)]
         yield kind.__match_args__, kind.__init__.__annotations__, kind.__doc__, kind.__hash__ is None
@@ -91,8 +92,12 @@ def behaviour(base: Any, derived: Any) -> Iterator[Any]:
     yield dataclasses.is_dataclass(base), issubclass(derived, base), other.doubled(), other.made, other.counted
 
 
+@pytest.mark.parametrize("uncompiled", [0, 2, 1000])
 @pytest.mark.parametrize("said", SETTINGS, ids=lambda said: " ".join(name for name, on in said.items() if on) or "none")
-def test_a_class_is_what_the_standard_library_would_make(said: dict[str, bool]) -> None:
+def test_a_class_is_what_the_standard_library_would_make(
+    said: dict[str, bool], uncompiled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours, "_UNCOMPILED", uncompiled)
     theirs = behaviour(*family(dataclasses.dataclass, dataclasses.field, said))
     assert [*behaviour(*family(ours.dataclass, ours.field, said))] == [*theirs]
 
@@ -128,12 +133,25 @@ def test_a_default_that_may_change_is_refused() -> None:
 
 def test_a_method_is_compiled_when_it_is_first_called() -> None:
     base, _ = family(ours.dataclass, ours.field, {"frozen": True, "slots": True})
-    methods = ("__init__", "__eq__", "__hash__")
-    assert not [name for name in methods if isinstance(vars(base)[name], FunctionType)]
-    one = base(1)
-    assert [name for name in methods if isinstance(vars(base)[name], FunctionType)] == ["__init__"]
-    assert {one, base(1)} == {one}
-    assert [name for name in methods if isinstance(vars(base)[name], FunctionType)] == [*methods]
+    assert compiled(base) == []
+    assert {base(1), base(1)} == {base(1)}
+    assert compiled(base) == ["__eq__", "__hash__"]
+
+
+def test_init_is_compiled_once_it_is_called_often_or_has_to_say_what_is_wrong() -> None:
+    often, wrong = (family(ours.dataclass, ours.field, {"frozen": True, "slots": True})[0] for _ in range(2))
+    for _ in range(9):
+        assert compiled(often) == []
+        often(1)
+    assert compiled(often) == ["__init__"]
+    with pytest.raises(TypeError, match=r"Base.__init__\(\) missing 1 required positional argument: 'first'"):
+        wrong()
+    assert compiled(wrong) == ["__init__"]
+
+
+def compiled(cls: type) -> list[str]:
+    """The methods of a class that are compiled."""
+    return [name for name in ("__init__", "__eq__", "__hash__") if isinstance(vars(cls)[name], FunctionType)]
 
 
 def test_it_does_not_import_what_is_slow() -> None:

@@ -13,7 +13,6 @@ from guardrails.dataclass import dataclass, replace
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.patterns import LONGEST, Glob, glob
 from guardrails.exemption.times import parse_time
-from guardrails.ruleset.load import load_by
 
 NAME: Final = ".exg-check.yaml"
 
@@ -137,6 +136,8 @@ def read_config(text: str, path: str) -> tuple[Config | None, list[str]]:
     Args:
         path: its own, from the root.
     """
+    from guardrails.ruleset.load import load_by  # noqa: PLC0415 - most folders have no such file, and need no YAML
+
     said, problems = load_by(text, path, SCHEMA)
     if problems:
         return None, problems

@@ -1,7 +1,7 @@
 """Write the generated pages: docs/rules, docs/notices, schemas, docs/settings.md, docs/sources.md and sample settings.
 
-The pages are made from the code of the rules, the notices and the settings, and from the shipped ruleset. --check
-writes nothing, and exits with 1 if a page is stale.
+The pages are made from the code of the rules, the notices and the settings, and from the shipped ruleset. What this
+ruleset says is written to guardrails/ruleset/shipped.json. --check writes nothing, and exits with 1 if a page is stale.
 """
 
 import argparse
@@ -33,7 +33,9 @@ from guardrails.rules import all_rules
 from guardrails.rules.base import Declared, Rule, Stage, Unknown
 from guardrails.rules.sample import BODY, FACTS, read
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
-from guardrails.ruleset.model import Ruleset, load_ruleset
+from guardrails.ruleset.load import load
+from guardrails.ruleset.loaded import to_keep
+from guardrails.ruleset.model import DEFAULT_PATH, Ruleset, ruleset_from
 from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
 from guardrails.ruleset.schema import published
 from guardrails.runtime.settings import Settings
@@ -98,7 +100,9 @@ def _repository() -> Path:
 
 def pages() -> dict[str, str]:
     """Return path -> content of every generated file, relative to the repository."""
-    ruleset = load_ruleset()
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    loaded = load(text, DEFAULT_PATH.name)
+    ruleset = ruleset_from(loaded, text, DEFAULT_PATH.name)
     bound = everywhere(ruleset)
     made = {f"{_RULES}/README.md": _index(ruleset, bound)}
     for rule in every_rule().values():
@@ -106,6 +110,7 @@ def pages() -> dict[str, str]:
     made[f"{_NOTICES}/README.md"] = _notices()
     for name, schema in schemas().items():
         made[f"{_NOTICES}/{name}"] = _json(schema)
+    made["guardrails/ruleset/shipped.json"] = _json(to_keep(text, loaded))
     made["docs/ruleset.schema.json"] = _json(published(tuple(Kind)))
     made["docs/scan.schema.json"] = _json(scan_schema())
     made["docs/check.schema.json"] = _json(check_schema())

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from guardrails.cli.progress import progress
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.ruleset.patterns import NEWEST
+from guardrails.ruleset.loaded import NEWEST
 from guardrails.wiring import Service, connect
 
 

@@ -24,8 +24,8 @@ from guardrails.exemption.times import spell_time
 from guardrails.nearest import did_you_mean
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
+from guardrails.ruleset.loaded import NEWEST
 from guardrails.ruleset.model import Ruleset
-from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service
 
 ALTERED: Final = "altered"

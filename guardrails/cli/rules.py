@@ -24,8 +24,9 @@ from guardrails.exemption.times import spell_time
 from guardrails.rules.base import Case, Declared, Rule
 from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.bypass_rules import BypassRule
+from guardrails.ruleset.loaded import Written
 from guardrails.ruleset.model import Ruleset
-from guardrails.ruleset.patterns import Comparison, Written
+from guardrails.ruleset.patterns import Comparison
 from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 

@@ -3,7 +3,6 @@
 Nothing outside the repository's root is opened.
 """
 
-import base64
 import codecs
 import json
 from collections.abc import Callable
@@ -80,6 +79,8 @@ class Loads:
         data = self._files.read(path)
         self.loaded.append(path)
         if call.name == "loadFileAsBase64":
+            import base64  # noqa: PLC0415 - few files load one so
+
             if len(data) > LONGEST_BYTES:
                 return self._too_large(texts[0], place)
             return Literal(base64.b64encode(data).decode("ascii"), place)

@@ -18,11 +18,11 @@ from guardrails.rules.base import Rule, Stage
 def stages() -> Mapping[str, Stage]:
     """Return the name of each rule -> who runs it. No rule is imported."""
     folder = Path(__file__).parent
-    files = [(stage, path) for stage in Stage for path in sorted((folder / stage).iterdir())]
     return {
-        path.stem.replace("_", "-"): stage
-        for stage, path in files
-        if path.suffix == ".py" and not path.stem.startswith("_")
+        name.replace("_", "-"): stage
+        for stage in Stage
+        for name in sorted(path.stem for path in (folder / stage).iterdir() if path.suffix == ".py")
+        if not name.startswith("_")
     }
 
 

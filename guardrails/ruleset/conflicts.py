@@ -4,13 +4,14 @@ What has no form is passed over here, for the check against the schema names it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import yaml
 
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.patterns import start_of
 from guardrails.exemption.severity import Severity
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
 from guardrails.ruleset.bypass_rules import bypass_rules
 
 
@@ -19,6 +20,11 @@ class KindFacts(NamedTuple):
 
     severities: tuple[str, ...]
     about_one: bool
+
+
+KINDS: Final[Mapping[str, KindFacts]] = {
+    kind: KindFacts(tuple(map(str, SEVERITIES[kind])), about_one=kind not in SERVICE) for kind in Kind
+}
 
 
 def contradictions(root: yaml.Node, name: str, matchers: Iterable[str] = ()) -> Iterator[str]:
@@ -86,13 +92,13 @@ def _fields(node: yaml.Node | None) -> dict[str, yaml.Node]:
 _NARROWING = ("scopes", "subscriptions", "owners")
 
 
-def unmatchable(root: yaml.Node, name: str, kinds: Mapping[str, KindFacts]) -> Iterator[str]:
+def unmatchable(root: yaml.Node, name: str) -> Iterator[str]:
     """Yield what in a route's filters excludes one another, so that nothing can match."""
     for index, _, said in _items(root, "notices"):
         mildest = said["min_severity"].value if "min_severity" in said else str(Severity.INFO)
         narrowing = next((key for key in _NARROWING if key in said), "")
         for number, node in enumerate(_scalars(said.get("kinds"))):
-            problem = _kind_problem(node.value, kinds.get(node.value), mildest, narrowing)
+            problem = _kind_problem(node.value, KINDS.get(node.value), mildest, narrowing)
             if problem:
                 yield f"{name}:{place(node)}: notices[{index}].kinds[{number}]: {problem}"
         subscriptions = {node.value.lower() for node in _scalars(said.get("subscriptions"))}

@@ -6,40 +6,21 @@ The check knows the part of JSON Schema 2020-12 that the schema uses.
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from guardrails.exemption.patterns import LONGEST, regex
 from guardrails.exemption.times import parse_time
-from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, is_plain, item_places, place, unmatchable
-from guardrails.ruleset.patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
+from guardrails.ruleset.conflicts import KINDS, contradictions, in_quotes, is_plain, item_places, place, unmatchable
+from guardrails.ruleset.loaded import NEWEST, Loaded, Written
+from guardrails.ruleset.patterns import pointless, problem_of, suggestion, warnings, written
 from guardrails.ruleset.schema import JSON_TYPES, MATCHERS, RETIRED, schema
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Loaded(NamedTuple):
-    """A file as it was read.
-
-    Attributes:
-        value: None where there is a problem.
-        problems: every one found, as `name:line:column: what; what is right`.
-        warnings: what does not keep the file from being used, likewise.
-        retired: those of the warnings that are about old names.
-        patterns: every pattern in it.
-        places: where the items of its lists are: a path, such as `overrides[3]`, -> line and column.
-    """
-
-    value: Any
-    problems: list[str]
-    warnings: tuple[str, ...] = ()
-    retired: tuple[str, ...] = ()
-    patterns: tuple[Written, ...] = ()
-    places: Mapping[str, str] = types.MappingProxyType({})
-
-
-def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> Loaded:
+def load(text: str, name: str) -> Loaded:
     """Read YAML and check it."""
     root, problems = _composed(text, name)
     if problems:
@@ -47,9 +28,9 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     if root is None:
         return Loaded(None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"])
     retired, problems = _rename(root, name)
-    wanted = schema(kinds)
+    wanted = schema(KINDS)
     problems += [*_check(root, wanted, "", name)]
-    problems += [*contradictions(root, name, MATCHERS), *unmatchable(root, name, kinds)]
+    problems += [*contradictions(root, name, MATCHERS), *unmatchable(root, name)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
     notes = (*retired, *pointless(patterns, name))

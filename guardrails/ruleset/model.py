@@ -20,26 +20,19 @@ from guardrails.exemption.model import Exemption, Names
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.patterns import Glob, Scopes, exact_glob, glob, id_glob, modern, text_glob
 from guardrails.exemption.times import parse_time, spell_time
-from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
+from guardrails.notices.notice import Notice
 from guardrails.notices.routing import Person, Route, read_route
 from guardrails.rules import rule_of
 from guardrails.ruleset.bound_rules import Limits, Settings
 from guardrails.ruleset.budgets import Budget, Fights
-from guardrails.ruleset.conflicts import KindFacts
-from guardrails.ruleset.load import Loaded, load
+from guardrails.ruleset.loaded import NEWEST, Loaded, Written, shipped
 from guardrails.ruleset.overrides import Graded, Override
-from guardrails.ruleset.patterns import NEWEST, Written
 
 DEFAULT_PATH = Path(__file__).parents[1] / "ruleset.yaml"
 REVERTS: Final = 20
 """Reverts in an hour, unless a ruleset says otherwise."""
 RESTORES: Final = 1_000
 LONGEST_HOLD: Final = timedelta(days=90)
-
-KINDS: Mapping[str, KindFacts] = {
-    kind: KindFacts(tuple(map(str, SEVERITIES[kind])), about_one=kind not in SERVICE) for kind in Kind
-}
-"""What the check of a ruleset must know of the kinds of notices."""
 
 
 class Mode(StrEnum):
@@ -321,7 +314,17 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
 
 def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     """Read a ruleset from text. Raises Misconfigured with every mistake in it."""
-    loaded = load(text, name, KINDS)
+    return ruleset_from(shipped(text) or _read(text, name), text, name)
+
+
+def _read(text: str, name: str) -> Loaded:
+    from guardrails.ruleset.load import load  # noqa: PLC0415 - who judges by the shipped ruleset needs no YAML
+
+    return load(text, name)
+
+
+def ruleset_from(loaded: Loaded, text: str, name: str) -> Ruleset:
+    """Return the ruleset that a file says. Raises Misconfigured with every mistake in it."""
     if loaded.problems:
         raise _broken(name, tuple(loaded.problems))
     data = loaded.value

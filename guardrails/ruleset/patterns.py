@@ -1,7 +1,7 @@
 """The patterns in a ruleset file: where they are, what is wrong with them, and what version 2 would change. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 
@@ -18,9 +18,7 @@ from guardrails.exemption.patterns import (
     text_glob,
 )
 from guardrails.ruleset.conflicts import in_quotes, is_plain, place
-
-NEWEST: Final = 2
-"""The newest version of a ruleset's form."""
+from guardrails.ruleset.loaded import NEWEST, Written
 
 _GROUPS: Final = "/providers/Microsoft.Management/managementGroups"
 _WORDS: Final[Mapping[str, str]] = {
@@ -39,26 +37,6 @@ _BELOW: Final[Mapping[str, tuple[str, ...]]] = {
 """A part of an id -> what may follow its name."""
 
 _ALIKE: Final = 0.75
-
-
-class Written(NamedTuple):
-    """A pattern in a ruleset file.
-
-    Attributes:
-        place: line and column, from 1.
-        path: such as `exclusions[0].scope`.
-        kind: what it matches: `scope` an id and all below, `target` a scope, `assignment` an assignment's id or name,
-            `policy` a definition's or an initiative's id or name, `owner` an owner, `metadata` a value, `text` a word.
-        narrow: whether it would be a mistake to match everything with it.
-        leading: whether the schema itself sees to how it begins.
-    """
-
-    place: str
-    path: str
-    text: str
-    kind: str
-    narrow: bool
-    leading: bool
 
 
 def written(node: yaml.Node, wanted: Mapping[str, Any], path: str = "") -> Iterator[Written]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 NPM = """#!/bin/sh
 [ "$1" = --version ] && exit
@@ -56,7 +58,7 @@ class Folder:
     def run(self, *argv: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own script
             [str(self.path / "tools/setup.sh"), *argv], env={**self.environment, **more},
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
 
     def calls(self) -> list[str]:
@@ -112,7 +114,7 @@ def test_a_terminal_sees_the_seconds_pass(folder: Folder) -> None:
     environment = {**folder.environment, "NPM_SECONDS": "1.5"}
     ran = subprocess.run(  # noqa: S603 - our own script
         [*command, str(folder.path / "tools/setup.sh")],
-        env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+        env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert ran.returncode == 0
     shown = ran.stdout.replace(b"\r\n", b"\n")

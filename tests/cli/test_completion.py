@@ -13,6 +13,7 @@ import pytest
 from guardrails.cli.main import COMMANDS
 from guardrails.rules import all_rules
 from tests import needs
+from tests.patience import PATIENCE
 
 from .conftest import Run
 
@@ -31,7 +32,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def words(shell: str, script: Path, *text: str) -> set[str]:
     """Return what a shell prints: the first word of each line."""
     command = [shell, *text]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=script.parent)  # noqa: S603
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True, cwd=script.parent)  # noqa: S603
     assert ran.stderr == ""
     return {line.split("\t")[0] for line in ran.stdout.splitlines()}
 

@@ -40,13 +40,13 @@ async def test_no_secret_is_in_the_log_of_the_functions(site: Site, path: str) -
         name, before = f"{path}-{number}", len(await received(site))
         await site.put(name, BOB)
         await site.settled(name, Status.GONE, "reverted")
-        await until(lambda before=before: refused(site, before), 30, "no notice was tried")  # type: ignore[misc]
+        await until(lambda before=before: refused(site, before), "no notice was tried")  # type: ignore[misc]
 
     async def retried() -> str:
         said = site.log.read_text(encoding="utf-8", errors="replace")
         return said if re.search(r"attempt 2 in \d+ s", said) else ""
 
-    await until(retried, 30, "no retry is in the log")
+    await until(retried, "no retry is in the log")
     await asyncio.sleep(0.2)  # for the last line
     said = site.log.read_text(encoding="utf-8", errors="replace")
     secrets = (CANARY, DEFAULT_SECRET, DEFAULT_SECRET.removeprefix("whsec_"), KEY, "AccountKey",

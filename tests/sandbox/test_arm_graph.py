@@ -1,6 +1,5 @@
 """Resource Graph's stand-in: what it understands, whom it shows what, and what goes wrong on request."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -406,17 +405,13 @@ async def test_the_graph_has_no_other_knobs(client: Client) -> None:
         assert "graph has no colour" in await answer.text()
 
 
-async def test_thousands_are_seeded_and_paged_quickly(cloud: Cloud, client: Client) -> None:
+async def test_thousands_are_seeded_and_paged(cloud: Cloud, client: Client) -> None:
     scopes = [f"{SUBSCRIPTION}/resourceGroups/rg{n}" for n in range(10)]
     text = "x" * 200
     items = [{"id": exemption_id(scopes[n % 10], f"e{n}"), "body": exemption(description=text)} for n in range(5000)]
-    started = time.perf_counter()
     async with ClientSession() as session, session.post(f"{client.address}/_sandbox/seed", json=items) as answer:
         assert answer.status == 200  # over 1 MiB
         assert len(await answer.json()) == 5000
-    assert time.perf_counter() - started < 5
     for start in range(0, 5000, 1000):
         found = await ask(client, f"{QUERY} | project id, properties", options={"$top": 1000, "$skip": start})
         assert (found.body["count"], found.body["totalRecords"]) == (1000, 5000)
-    pages = [seen.milliseconds for seen in cloud.arm.log.requests]
-    assert min(pages) < 100  # about 10 on a quiet machine

@@ -124,9 +124,10 @@ async def test_a_429_that_does_not_end_is_given_up(
 
 
 async def test_the_quota_is_kept_without_a_429(
-    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep, clock: VirtualClock
 ) -> None:
     seeded = inventory.seed(cloud, 12)
+    cloud.arm.graph._clock = clock.now
     inventory.trouble(cloud, quota={"limit": 2, "seconds": 5})
     sleep.then = cloud.arm.graph.refill
     assert inventory.ids(await inventory.pages(graph_of(top=2))) == seeded
@@ -135,9 +136,10 @@ async def test_the_quota_is_kept_without_a_429(
 
 
 async def test_a_quota_that_others_use_up_is_waited_for(
-    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep, clock: VirtualClock
 ) -> None:
     seeded = inventory.seed(cloud, 2)
+    cloud.arm.graph._clock = clock.now
     inventory.trouble(cloud, quota={"limit": 0, "seconds": 70})
     sleep.then = lambda: inventory.trouble(cloud, quota={})
     assert inventory.ids(await inventory.pages(graph_of())) == seeded

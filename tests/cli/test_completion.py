@@ -94,7 +94,7 @@ class Zsh:
     def shows(self, text: str, wanted: str) -> None:
         """Type a text, and wait until zsh has answered with another."""
         os.write(self._terminal, text.encode())
-        shown, until = b"", time.monotonic() + 20
+        shown, until = b"", time.monotonic() + PATIENCE
         while wanted.encode() not in shown.replace(b"\r\n", b""):
             assert time.monotonic() < until, f"{wanted!r} is not in {shown!r}"
             if select.select([self._terminal], [], [], 0.1)[0]:
@@ -104,7 +104,7 @@ class Zsh:
     def end(self) -> None:
         """Close its terminal, and wait for it."""
         os.close(self._terminal)
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
 
 
 def test_zsh(run: Run, tmp_path: Path) -> None:

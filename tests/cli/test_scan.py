@@ -75,6 +75,8 @@ async def tenant(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
         }.items():
             monkeypatch.setenv(name, value)
+        for name in ("SECONDS", "ANSWER"):
+            monkeypatch.setattr(f"guardrails.azure.login.{name}", PATIENCE)
         yield Tenant(cloud, capsys)
 
 

@@ -18,7 +18,6 @@ from sandbox.arm.access import Grant
 from sandbox.identity import TENANT_ID
 from tests.azure.inventory import trouble
 from tests.azure.test_login import black_hole, closed_port
-from tests.patience import PATIENCE
 from tests.sandbox.conftest import CORP, GROUP, SUB, SUBSCRIPTION, VAULT
 
 from .test_output import ROOT
@@ -299,7 +298,6 @@ async def test_an_unreachable_azure_is_reported(tenant: Tenant, monkeypatch: pyt
 
 
 async def test_a_slow_azure_is_scanned(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrails.azure.login.ANSWER", PATIENCE)
     tenant.seed(GROUP, "fine")
     for seconds in (0.2, 1, 5):  # a busy machine connects later
         monkeypatch.setattr("guardrails.azure.login.SECONDS", seconds)

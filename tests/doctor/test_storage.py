@@ -88,7 +88,7 @@ async def test_what_waits_in_a_queue_is_reported_and_stays(clinic: Clinic) -> No
     seen = {finding.about: finding.seen for finding in result.findings}
     assert seen["reconcile"].startswith("32 or more messages wait, the oldest for ")
     assert seen["reconcile-poison"] == "nothing waits"
-    assert seen["notices"].startswith("2 messages wait, the oldest for 600 s")
+    assert seen["notices"].startswith("2 messages wait, the oldest for 600 seconds")
 
 
 async def test_messages_that_nobody_takes_are_no_pass(clinic: Clinic) -> None:

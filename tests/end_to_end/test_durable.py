@@ -28,7 +28,6 @@ async def test_it_is_back_once_its_target_is(site: Site) -> None:
     stored, history = await site.settled(one, Status.COMPLIANT, "brought-back")
     assert len(stored.row.restored) == 1
     assert "its target is there" in history[-1].facts["why"]
-    print("HINT", [h.facts.get("hint") for h in history], history[-1].facts)
     assert await site.register.verify(ExemptionId.parse(one)) == []
 
 

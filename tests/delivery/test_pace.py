@@ -111,7 +111,8 @@ class Far(Line):
         self._chance = random.Random(7)  # noqa: S311 - a seed, so that it can be run again
 
     async def before(self, what: str) -> object:  # noqa: ARG002
-        return await asyncio.sleep(self._chance.uniform(0.003, 0.015))
+        await asyncio.sleep(self._chance.uniform(0.003, 0.015))
+        return None
 
 
 def test_four_couriers_on_one_table_keep_the_pace_together() -> None:

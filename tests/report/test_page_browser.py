@@ -184,9 +184,8 @@ async def test_a_group_filters_the_list(chromium: Tab, tmp_path: Path) -> None:
 async def test_ids_can_be_copied(opened: Tab) -> None:
     await opened.evaluate("document.querySelector('#list details').open = true")
     copied = "document.querySelector('#list .id button')"
-    await opened.wait(
-        f"new Promise((done) => {{ (function look() {{ {copied} ? done() : setTimeout(look, 10) }})() }})"
-    )
+    look = f"const look = () => {copied} ? done() : requestAnimationFrame(look); look()"
+    await opened.wait(f"new Promise((done) => {{ {look} }})")
     assert await opened.evaluate(f"{copied}.textContent") == "Copy"
     await opened.evaluate(f"{copied}.click()")
     assert await opened.evaluate("getSelection().toString()") == await opened.evaluate(

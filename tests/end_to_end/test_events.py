@@ -113,8 +113,7 @@ async def test_a_malformed_event_is_answered_and_kept(site: Site, event: Any) ->
     assert await site.event([event]) == 202
     payload = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     shown = payload.encode("utf-8", "backslashreplace").decode()
-    dead_letter = await site.dead_letter(lambda one: one.payload in (payload, shown))
-    assert dead_letter.source == "event"
+    dead_letter = await site.dead_letter(lambda one: one.source == "event" and one.payload in (payload, shown))
     assert dead_letter.reason
 
 

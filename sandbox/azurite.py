@@ -24,7 +24,7 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at http://127\.0\.0\.1:(\d+)")
-START_SECONDS = 30.0
+START_SECONDS = 300.0
 STOP_SECONDS = 3.0
 
 
@@ -39,7 +39,7 @@ class Azurite:
     `table` are the services' addresses, such as `http://127.0.0.1:40001/devstoreaccount1`, known once it runs.
 
     Raises:
-        AzuriteError: it is not installed, or did not start within 30 seconds.
+        AzuriteError: it is not installed, or did not start within five minutes.
     """
 
     def __init__(self, location: Path | None = None) -> None:

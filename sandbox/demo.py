@@ -24,7 +24,7 @@ from sandbox.screen import Screen, Step
 from sandbox.stack import Sandbox
 from sandbox.tenant import ALICE, EPAC, PIPELINE, Actor, exemption_id, in_days, send, waiver
 
-WAIT_SECONDS: Final = 15.0
+WAIT_SECONDS: Final = 60.0
 _GOOD: Final = {"expiresOn": in_days(120)}
 
 
@@ -252,8 +252,7 @@ async def answer(
 
 async def close(sandbox: Sandbox, register: TableRegister, scenario: list[Step], screen: Screen) -> str:
     """Wait until everything is delivered, check that nothing is lost, show the particulars; return the last line."""
-    received = await deliveries(sandbox)
-    events = (await sandbox.control("GET", "eventgrid"))["metrics"]
+    received, events = await deliveries(sandbox)
     dead_letters = await register.dead_letters()
     for step in scenario:
         problems = await register.verify(ExemptionId.parse(step.id))
@@ -280,15 +279,17 @@ async def close(sandbox: Sandbox, register: TableRegister, scenario: list[Step],
     return f"demo: OK {totals} notices={len(notices)} lost=0"
 
 
-async def deliveries(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Return what the sinks received, once the notices queue is empty."""
+async def deliveries(sandbox: Sandbox) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return what the sinks received, and the counts of events, once every event and notice is delivered."""
     until = time.monotonic() + WAIT_SECONDS
     async with QueueClient.from_connection_string(sandbox.azurite.connection_string, "notices") as queue:
         while time.monotonic() < until:
+            events: dict[str, Any] = (await sandbox.control("GET", "eventgrid"))["metrics"]
             waiting = (await queue.get_queue_properties()).approximate_message_count
             running = (await sandbox.functions_status())["deliver_notice"]["running"]
-            if not waiting and not running:
+            if not events["pending"] and not waiting and not running:
                 received: list[dict[str, Any]] = await sandbox.control("GET", "received", part="sink")
-                return received
+                return received, events
             await asyncio.sleep(0.1)
-    raise DemoFailed(f"{waiting} notices were not delivered within {WAIT_SECONDS:.0f} s")
+    undelivered = f"{waiting} notices and {events['pending']} events"
+    raise DemoFailed(f"{undelivered} were not delivered within {WAIT_SECONDS:.0f} s")

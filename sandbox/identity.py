@@ -86,7 +86,7 @@ def token_for(
     *,
     managed_identity: str | None = None,
     audience: str = ARM_AUDIENCE,
-    lifetime: float = 3600.0,
+    lifetime: float = 86_400.0,
 ) -> str:
     """Mint an access token.
 

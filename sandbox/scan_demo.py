@@ -23,7 +23,7 @@ from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
 from sandbox.scan_bypasses import Expected, furnish_bypasses, ruleset
-from sandbox.stack import ROOT
+from sandbox.stack import PATIENCE, ROOT
 
 AUTH: Final = "/providers/Microsoft.Authorization"
 MG: Final = "/providers/Microsoft.Management/managementGroups/"
@@ -223,10 +223,10 @@ async def scan(environment: dict[str, str], *words: str) -> None:
         sys.executable, "-m", "guardrails", "scan", *words, cwd=ROOT, env=environment
     )
     try:
-        code = await asyncio.wait_for(process.wait(), 60)
+        code = await asyncio.wait_for(process.wait(), PATIENCE)
     except TimeoutError:
         process.kill()
-        raise ScanDemoFailed("the scan did not end within 60 s") from None
+        raise ScanDemoFailed("the scan did not end within {PATIENCE:.0f} s") from None
     if code != 1:
         raise ScanDemoFailed(f"the scan ended with {code}; with violations it must end with 1")
 

@@ -21,7 +21,8 @@ from sandbox.azurite import Azurite
 
 ROOT = Path(__file__).parent.parent
 RULESET = Path(__file__).with_name("ruleset.yaml")
-START_SECONDS = 30.0
+PATIENCE = 300.0
+"""Seconds after which a part counts as hung: that does not start, or does not answer."""
 ROUTES = {"TEAMS_WEBHOOK_URL": "/teams", "AUDIT_WEBHOOK_URL": "/webhook"}
 WRITTEN, DELETED = EVENT_TYPES
 EVENT_FUNCTIONS = {
@@ -99,8 +100,9 @@ class Sandbox:
         await self._stack.aclose()
 
     async def _start(self) -> None:
+        timeout, connector = aiohttp.ClientTimeout(total=PATIENCE), aiohttp.TCPConnector(limit=0)
         self._session = await self._stack.enter_async_context(
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=0))
+            aiohttp.ClientSession(timeout=timeout, connector=connector)
         )
         self._know(await self._start_parts())
         await self.start_functions()
@@ -237,7 +239,7 @@ async def _spawn(
     try:
         if process.stdout is None:
             raise SandboxError(f"the {name} has no output")
-        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
         return process, json.loads(line)
     except (TimeoutError, ValueError) as error:
         await _end(process, kill=True)
@@ -248,7 +250,7 @@ async def _end(process: Process, *, kill: bool = False) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), PATIENCE)
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -1,5 +1,6 @@
 """What every test may use: storage, and a clock that a test alone moves."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterator
@@ -7,14 +8,23 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sandbox.azurite import Azurite
 
 from . import canaries
+from .patience import jump
 from .storage import Account
 
 if TYPE_CHECKING:
     from .spread import ByFile
+
+# A machine may be as slow as it likes. What else is set stays: Hypothesis has a profile of its own for CI.
+_KEPT = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile(
+    "any machine", _KEPT, deadline=None, suppress_health_check=[*_KEPT.suppress_health_check, HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 class VirtualClock:
@@ -77,6 +87,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture
+def time_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time jump where ARM is to answer late: whoever waits less long for it gives up, and nobody else waits."""
+
+    async def late(seconds: float) -> None:
+        jump(seconds)
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("sandbox.arm.server.sleep", late)
 
 
 @pytest.fixture(scope="session")

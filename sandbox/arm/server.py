@@ -1,12 +1,13 @@
 """The ARM stand-in: from an HTTP request to its answer."""
 
-import asyncio
 import json
 import re
 import time
+from asyncio import sleep
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from uuid import uuid4
 
@@ -78,7 +79,7 @@ class Arm(State):
         fault = self.faults.take(request.method, path, request.query_string) if self.faults.rules else None
         delay = self.faults.latency + (fault.latency if fault else 0.0)
         if delay:
-            await asyncio.sleep(delay)
+            await sleep(delay)
         if fault and fault.drop and not fault.after:
             return _drop(request)
         body = await request.content.read() if request.method in {"PUT", "PATCH", "POST"} else b""
@@ -89,7 +90,8 @@ class Arm(State):
         reply = self.answer(asked, body, fault)
         if fault and fault.drop:
             return _drop(request)
-        return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
+        headers = {"Date": format_datetime(self.clock(), usegmt=True), **reply.headers}
+        return web.Response(status=reply.status, body=reply.body or None, headers=headers)
 
     def answer(self, request: Request, body: bytes, fault: Fault | None = None) -> Reply:
         """Answer one request at once, `fault` in force, and write it into the log; what a fault delays is not."""

@@ -30,8 +30,8 @@ def utc_now() -> datetime:
 class State:
     """What requests, tests and the demo work on.
 
-    `clock` gives the time of systemData, of expiry filters and of token expiry. `guest`, where set, is who calls
-    without a token of the sandbox's; Azure has no such thing, but any HTTP client can then be pointed at it.
+    `clock` gives the time of answers, of systemData, of expiry filters and of token expiry. `guest`, where set, is who
+    calls without a token of the sandbox's; Azure has no such thing, but any HTTP client can then be pointed at it.
     `tenant_name` is the tenant's display name.
     """
 

@@ -286,7 +286,7 @@ class EventGrid:
         if not self.metrics.pending:
             self._settled.set()
 
-    async def settled(self, timeout_seconds: float = 30.0) -> None:
+    async def settled(self, timeout_seconds: float = 300.0) -> None:
         """Wait until nothing is pending, retries included. Raises TimeoutError."""
         async with asyncio.timeout(timeout_seconds):
             await self._settled.wait()

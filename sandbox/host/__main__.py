@@ -25,7 +25,7 @@ from sandbox.orphan import stop_when_orphaned
 log = logging.getLogger("sandbox.host")
 
 QUEUE, TIMER = "queueTrigger", "timerTrigger"
-DRAIN = 5.0  # seconds that running functions get to finish at the end
+DRAIN = 60.0  # seconds that running functions get to finish at the end
 
 
 async def serve(app: Path, port: int, lease: int) -> None:

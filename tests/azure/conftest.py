@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import pytest
 from azure.core.credentials import AccessToken
-from azure.core.pipeline.transport import AioHttpTransport
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.graph import Graph
@@ -45,11 +44,6 @@ class StaticCredential:
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing to close."""
-
-
-def hurried() -> AioHttpTransport:
-    """A transport that waits 0.2 s for an answer, not 20."""
-    return AioHttpTransport(use_env_settings=False, connection_timeout=1, read_timeout=0.2)
 
 
 class Direct(Client):
@@ -123,12 +117,6 @@ async def make_arm(
 
 @pytest.fixture
 def arm(make_arm: MakeArm) -> ArmRest:
-    return make_arm()
-
-
-@pytest.fixture
-def hurried_arm(make_arm: MakeArm, monkeypatch: pytest.MonkeyPatch) -> ArmRest:
-    monkeypatch.setattr("guardrails.azure.arm.transport", hurried)
     return make_arm()
 
 

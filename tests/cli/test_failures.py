@@ -16,6 +16,7 @@ from guardrails.cli import main as program
 from guardrails.cli.main import COMMANDS, module_of
 from guardrails.cli.screen import Screen
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, Retryable
+from tests.patience import PATIENCE
 
 from .conftest import NOW, Run, Save, body
 from .shelf import Shelf, named, row
@@ -281,7 +282,7 @@ def test_standard_error_that_cannot_be_written_is_2_too(run: Run, save: Save, mo
 def in_shell(line: str) -> subprocess.CompletedProcess[str]:
     command = f"{PROGRAM[0]} -m guardrails {line}"
     return subprocess.run(  # noqa: S603 - our own program
-        ["/bin/bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+        ["/bin/bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False
     )
 
 
@@ -303,8 +304,9 @@ def test_a_reader_that_has_left_is_141(save: Save) -> None:
     mine, its = os.pipe()
     os.close(mine)
     ran = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, "judge", given, "--now", NOW], stdout=its, stderr=subprocess.PIPE, cwd=ROOT, timeout=60, check=False
-    )
+        [*PROGRAM, "judge", given, "--now", NOW],
+        stdout=its, stderr=subprocess.PIPE, cwd=ROOT, timeout=PATIENCE, check=False,
+    )  # fmt: skip
     os.close(its)
     assert (ran.returncode, ran.stderr) == (141, b"")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 from .conftest import NOW, Run, Save, body
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,7 @@ def hostile() -> dict[str, object]:
 def start(*argv: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONWARNINGS": "error", **more}
     return subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, *argv], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60, check=False
+        [*PROGRAM, *argv], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=PATIENCE, check=False
     )
 
 
@@ -54,8 +56,9 @@ def test_judge_and_rules_load_no_azure_sdk_and_no_rich(save: Save) -> None:
     )
     for argv in (("judge", save("a.json", body()), "--format", "json"), ("rules",), ("docs", "--check")):
         ran = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-c", source, *argv], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
-        )
+            [sys.executable, "-c", source, *argv],
+            capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False,
+        )  # fmt: skip
         assert ran.stderr.splitlines()[-1] == "[]", argv
 
 
@@ -131,7 +134,9 @@ def test_hostile_text_is_safe_in_a_pipe(run: Run, save: Save, form: str) -> None
 def test_a_reader_that_leaves_early_is_no_error(save: Save) -> None:
     given = save("a.json", [body(f"e{n}", expiresOn=None) for n in range(2000)])
     command = f"{sys.executable} -m guardrails judge {given} --now {NOW} | head -1"
-    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)  # noqa: S603
+    ran = subprocess.run(  # noqa: S603
+        ["/bin/sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False
+    )
     assert ran.stdout.startswith("violation")
     assert ran.stderr == ""
 

@@ -21,9 +21,15 @@ from .conftest import Run
 from .shelf import Shelf
 
 HOUR = timedelta(hours=1)
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = datetime.max.replace(tzinfo=UTC)
+"""The present of the test that runs."""
 RULES = UsedRuleset("version: 2\nmode: audit\n# ä \x1b[31m\n", "audit")
 OTHER = UsedRuleset("version: 2\nmode: enforce\n", "enforce")
+
+
+@pytest.fixture(autouse=True)
+def present(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.NOW", datetime.now(UTC).replace(microsecond=0))
 
 
 def recorded(shelf: Shelf, *sweeps: tuple[float, UsedRuleset, dict[str, Any] | None]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from guardrails.cli.main import main
 from sandbox.cloud import Cloud
+from tests.patience import PATIENCE
 from tests.sandbox.conftest import AUTH, CORP, GROUP, INITIATIVE, SUB, SUBSCRIPTION, VAULT, build_tenant, exemption_id
 
 from .conftest import Ran
@@ -74,6 +75,8 @@ async def tenant(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
         }.items():
             monkeypatch.setenv(name, value)
+        for name in ("SECONDS", "ANSWER"):
+            monkeypatch.setattr(f"guardrails.azure.login.{name}", PATIENCE)
         yield Tenant(cloud, capsys)
 
 
@@ -155,13 +158,12 @@ async def test_a_deleted_assignment_differs_from_one_that_may_not_be_read(tenant
     denial = {
         "name": "no assignments", "scope": CORP, "actions": ["Microsoft.Authorization/policyAssignments/read"]
     }  # fmt: skip
-    async with asyncio.timeout(10):
-        from aiohttp import ClientSession  # noqa: PLC0415
+    from aiohttp import ClientSession  # noqa: PLC0415
 
-        async with ClientSession() as session:
-            url = f"{tenant.cloud.addresses['arm']}/_sandbox/denials"
-            async with session.put(url, json=[denial]) as answer:
-                assert answer.status == 200
+    async with ClientSession() as session:
+        url = f"{tenant.cloud.addresses['arm']}/_sandbox/denials"
+        async with session.put(url, json=[denial]) as answer:
+            assert answer.status == 200
     ran = await tenant.scan("--format", "json")
     [one] = ran.json["exemptions"]
     assert (ran.code, one["verdict"]) == (3, "unknown")
@@ -267,7 +269,7 @@ async def test_a_bar_on_a_terminal_and_none_when_quiet_or_in_a_pipe(tenant: Tena
     piped = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "guardrails", "scan", "--now", NOW],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (piped.returncode, piped.stderr) == (0, "")
     assert "\x1b" not in piped.stdout

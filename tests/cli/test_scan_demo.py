@@ -3,10 +3,10 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from sandbox.stack import ROOT
+from tests.patience import PATIENCE
 
 LAST = re.compile(
     r"^scan-demo: OK exemptions=200 bypasses=(\d+) violation=(\d+) unknown=(\d+) pass=(\d+) excluded=(\d+) "
@@ -16,11 +16,9 @@ LAST = re.compile(
 
 
 def test_the_demo_ends_well_and_writes_the_page() -> None:
-    started = time.monotonic()
     command = [sys.executable, "-m", "sandbox.scan_demo"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert time.monotonic() - started < 20
     found = LAST.search(done.stdout)
     assert found, done.stdout[-500:]
     bypasses, *verdicts = map(int, found.groups())

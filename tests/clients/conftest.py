@@ -30,6 +30,7 @@ from guardrails.wiring import SystemClock
 from sandbox.stack import ROOT
 from sandbox.tenant import ALICE, AUTHORIZATION, MANAGEMENT_GROUP, PIPELINE, VERSION
 from tests import needs
+from tests.patience import PATIENCE
 
 FOLDER: Final = ROOT / "build" / "clients"
 LISTS: Final = Path(__file__).parent
@@ -184,7 +185,7 @@ def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int,
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - of the sandbox
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE) as answer:
             return answer.status, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:

@@ -390,7 +390,7 @@ EDITS = some.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some.lists(some.tuples(EDITS, STEPS), min_size=2, max_size=40))
 def test_whatever_one_author_does_he_gets_the_longest_grace_once_in_thirty_days(
     history: list[tuple[tuple[str, tuple[str, ...]], timedelta]],

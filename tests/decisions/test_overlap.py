@@ -119,7 +119,7 @@ def _everywhere(one: Made) -> frozenset[str]:
     )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(some.lists(MADE, min_size=1, max_size=5))
 def test_against_the_model(made: list[Made]) -> None:
     siblings = [one.sibling(number) for number, one in enumerate(made)]
@@ -161,7 +161,7 @@ def test_against_the_model(made: list[Made]) -> None:
         )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some.lists(MADE, min_size=2, max_size=4), some.data())
 def test_in_doubt_no_false_overlap_is_found_and_none_is_passed_over(made: list[Made], data: Any) -> None:
     """What is known of some only by their reference ids gives Unread wherever it might be that something is found."""

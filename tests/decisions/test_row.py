@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from guardrails import dataclass
@@ -83,13 +83,11 @@ ROWS = some.fixed_dictionaries(
 ).map(lambda values: Row(**values))
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_a_row_survives_json(known: Row) -> None:
     assert Row.from_json(json.loads(json.dumps(known.to_json()))) == known
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_a_copy_is_what_dataclasses_would_make_of_it(known: Row) -> None:
     before = vars(known).copy()

@@ -26,6 +26,7 @@ from guardrails.sweep.matches import Counting
 from guardrails.wiring import SystemClock
 from sandbox.cloud import Cloud
 from sandbox.stack import EVENT_FUNCTIONS
+from tests.patience import PATIENCE
 from tests.sandbox.conftest import SUB, SUBSCRIPTION, build_tenant
 
 SITE = "func-guardrails"
@@ -88,7 +89,7 @@ class Clinic:
     ruleset: Path
     clock: Clock = field(default_factory=SystemClock)
 
-    async def examine(self, *only: str, send: bool = False, seconds: float = 20, app: str = "") -> Report:
+    async def examine(self, *only: str, send: bool = False, seconds: float = PATIENCE, app: str = "") -> Report:
         """Check. Nothing secret is in what it says."""
         found = FunctionApp.parse(app)
         report = await examine(self.environ, self.clock, only=only, send=send, seconds=seconds, app=found)

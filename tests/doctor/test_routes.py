@@ -19,6 +19,7 @@ from guardrails.channels.probe import probe
 from guardrails.doctor.model import State
 from guardrails.exemption.facts import Unread
 from tests.channels.test_egress_guard import PUBLIC_4, Names
+from tests.patience import PATIENCE
 
 from .conftest import CANARY, Clinic, states
 
@@ -95,7 +96,7 @@ async def listening(
     async with await asyncio.start_server(serve, "127.0.0.1", ssl=context) as server:
         yield server.sockets[0].getsockname()[1], heard
         if context is None:
-            await asyncio.wait_for(gone.wait(), 5)
+            await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 async def test_it_connects_and_sends_nothing() -> None:

@@ -17,6 +17,7 @@ from guardrails.register.probe import Probe
 from guardrails.register.table_client import LeanTableClient
 from guardrails.ruleset.budgets import Budget, Use
 from guardrails.runtime.telemetry import DUE
+from tests.conftest import VirtualClock
 
 from .conftest import Clinic, states
 
@@ -77,7 +78,9 @@ async def put(clinic: Clinic, queue: str, *texts: str) -> AsyncIterator[None]:
 
 
 async def test_what_waits_in_a_queue_is_reported_and_stays(clinic: Clinic) -> None:
-    due = spell_time(datetime.now(UTC) - timedelta(minutes=10))
+    now = datetime.now(UTC).replace(microsecond=0)
+    clinic.clock = VirtualClock(now)
+    due = spell_time(now - timedelta(minutes=10))
     delayed = base64.b64encode(json.dumps({DUE: due}).encode()).decode()
     async with put(clinic, "notices", delayed, "<not base64>"), put(clinic, "reconcile", *["x"] * 33):
         result = await clinic.check("queues")
@@ -85,7 +88,7 @@ async def test_what_waits_in_a_queue_is_reported_and_stays(clinic: Clinic) -> No
     seen = {finding.about: finding.seen for finding in result.findings}
     assert seen["reconcile"].startswith("32 or more messages wait, the oldest for ")
     assert seen["reconcile-poison"] == "nothing waits"
-    assert seen["notices"].startswith("2 messages wait, the oldest for 60")
+    assert seen["notices"].startswith("2 messages wait, the oldest for 600 seconds")
 
 
 async def test_messages_that_nobody_takes_are_no_pass(clinic: Clinic) -> None:

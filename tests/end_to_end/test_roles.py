@@ -85,7 +85,7 @@ async def test_with_the_restorer_it_brings_back_and_deletes_nothing(site: Site, 
     await site.settled(one, Status.LOST, "lost")
     await send(site.sandbox, PIPELINE, "PUT", tenant.REPORTING, {"location": "westeurope"})
     await demo.deploy(site.sandbox, tenant.REPORTING, "Incremental", tenant.REPORTS)
-    await until(lambda: site.body(one), 10, "the exemption did not come back")
+    await until(lambda: site.body(one), "the exemption did not come back")
     await site.settled(one, Status.COMPLIANT, "brought-back")
     assert await refusals(site) == before
     bad = exemption_id(tenant.RESOURCE, "restorer-may-not-delete")

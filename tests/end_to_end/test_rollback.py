@@ -115,7 +115,7 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
             await site.put(cut_off, ALICE)
 
             await deploy(sandbox, former)
-            await site.settled(cut_off, Status.GONE, "reverted", seconds=40)
+            await site.settled(cut_off, Status.GONE, "reverted")
             listed = await command(former, sandbox, "register", "list")
             assert len(listed) >= len(wrote)
             for path in wrote:

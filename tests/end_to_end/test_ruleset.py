@@ -31,12 +31,12 @@ async def test_a_broken_ruleset_stops_everything_and_is_notified_once(site: Site
             bodies = [one["body"] for one in (await site.notices("teams"))[known:]]
             return [body for body in bodies if TITLES[Kind.RULESET_BROKEN] in body]
 
-        await until(cards, 10, "nobody was notified")
+        await until(cards, "nobody was notified")
 
         async def answered() -> bool:
             return bool((await site.sandbox.functions_status())["on_exemption_written"]["successes"] == len(paths))
 
-        await until(answered, 10, "an event was not answered")
+        await until(answered, "an event was not answered")
         assert [await site.body(path) for path in paths] == bodies
         assert None not in bodies
         assert [await site.register.read(ExemptionId.parse(path)) for path in paths] == [None] * 5

@@ -52,7 +52,7 @@ async def test_an_exemption_whose_target_goes_is_known_to_be_gone(
         found = await site.register.read(ExemptionId.parse(path))
         return found is not None and found.row.status in (Status.LOST, Status.GONE)
 
-    await until(known, 10, f"{path} is not known to be gone")
+    await until(known, f"{path} is not known to be gone")
     assert await site.body(path) is None
 
 

@@ -39,7 +39,7 @@ async def test_a_reminder_arrives_at_the_webhook_and_the_last_report_is_kept(sit
         found = await site.sandbox.control("GET", "received", part="sink")
         return [one["body"] for one in found if one["channel"] == "webhook" and "sweep-ending" in one["body"]]
 
-    bodies = await until(reminders, 10, "no reminder came")
+    bodies = await until(reminders, "no reminder came")
     assert any("guardrails.exemption.expiring" in body or '"expiring"' in body for body in bodies)
     await site.sandbox.sweep()
     run = await site.register.sweeps.last()
@@ -62,7 +62,7 @@ async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> Non
         found = [one async for one in site.register.bypasses.rows()]
         return found if len(found) == 2 else None
 
-    kept = {one.bypass.kind: one.bypass for one in await until(rows, 15, "there are no such rows")}
+    kept = {one.bypass.kind: one.bypass for one in await until(rows, "there are no such rows")}
     assert (kept[BypassKind.NOT_ENFORCED].subject, kept[BypassKind.NOT_ENFORCED].grade) == (assignment, "high")
     assert (kept[BypassKind.TAG].scope, kept[BypassKind.TAG].subject) == (tenant.SCRATCH, "EX-1")
 
@@ -70,7 +70,7 @@ async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> Non
         found = [json.loads(one["body"])["data"] for one in await site.notices()]
         return [one for one in found if one["kind"] == "bypass-found"]
 
-    (notice,) = await until(notices, 15, "nobody was notified")
+    (notice,) = await until(notices, "nobody was notified")
     assert notice["digest"]["bypasses"] == {"not-enforced": 1, "tag": 1}
     await site.sandbox.sweep()
     assert len(await notices()) == 1

@@ -49,7 +49,7 @@ async def test_a_revert_can_be_followed_from_the_event_to_the_notice(site: Site,
     await site.settled(path, Status.GONE, "reverted")
 
     async def facts(event: str, **fields: Any) -> list[dict[str, Any]]:
-        return await until(lambda: site.facts(event, exemption=path, **fields), 10, f"{event} is not in the log")
+        return await until(lambda: site.facts(event, exemption=path, **fields), f"{event} is not in the log")
 
     (received, *_) = await facts("event_received", kind="write")
     (decision, *_) = await facts("decision", decision="delete")
@@ -65,7 +65,7 @@ async def test_a_revert_can_be_followed_from_the_event_to_the_notice(site: Site,
 async def test_a_sweep_says_what_it_saw(site: Site) -> None:
     before = len(await site.facts("sweep"))
     await site.sandbox.sweep()
-    after = await until(lambda: site.facts("sweep"), 10, "no sweep is in the log")
+    after = await until(lambda: site.facts("sweep"), "no sweep is in the log")
     assert len(after) > before
     assert after[-1]["seen"] >= 0
     assert "seconds" in after[-1]
@@ -75,7 +75,7 @@ async def test_a_sweep_says_what_it_saw(site: Site) -> None:
 
 async def test_the_log_of_azure_holds_no_line_a_request(site: Site) -> None:
     await site.sandbox.sweep()
-    await until(lambda: site.facts("sweep"), 10, "no sweep is in the log")
+    await until(lambda: site.facts("sweep"), "no sweep is in the log")
     said = site.log.read_text(encoding="utf-8", errors="replace")
     assert "http_logging_policy" not in said
     assert "Request URL" not in said

@@ -13,13 +13,13 @@ from typing import Final
 import pytest
 
 from sandbox.stack import ROOT
+from tests.patience import PATIENCE
 
 PAGE: Final = ROOT / "docs" / "tutorial.md"
 BLOCK: Final = re.compile(r"^```(sh|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Commands that only look: the page says that something happens "within seconds", so they may look again, also where
 # they fail because the register has not seen the exemption yet.
 LOOKS: Final = ("exg history", "exg register show", "exg deleted list")
-SECONDS: Final = 20
 PAUSE: Final = 0.3
 """Seconds between two looks: a command takes as much of the processor as the service that it waits for."""
 
@@ -88,7 +88,7 @@ def test_every_command_does_what_the_page_shows(tmp_path: Path) -> None:
     ):
         for commands, shown in steps(page):
             code, output = say(shell, commands)
-            until = time.monotonic() + SECONDS
+            until = time.monotonic() + PATIENCE
             while (code or missing(shown, output)) and commands.startswith(LOOKS) and time.monotonic() < until:
                 time.sleep(PAUSE)
                 code, output = say(shell, commands)

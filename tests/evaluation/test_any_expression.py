@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.evaluation.calls import CALLS
@@ -30,7 +30,6 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS)
 def test_it_is_computed_or_unknown_or_refused(expression: str) -> None:
     text = f"[{expression}]"

@@ -5,7 +5,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from guardrails.exemption.patterns import (
     regex,
     text_glob,
 )
+from tests.patience import bounded
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/ruleset.md").read_text(encoding="utf-8")
@@ -175,18 +175,16 @@ def test_the_texts_between_wildcards(glob: str, texts: list[str], any_text: bool
 )
 def test_no_glob_takes_long(pattern: str) -> None:
     makers = (glob, text_glob)
-    began = time.perf_counter()
-    for make in makers:
-        make(modern(pattern)).matches(LONG + "/")
-        make(pattern).matches(LONG + "/")
-    assert time.perf_counter() - began < 2  # milliseconds each; a machine may be busy
+    with bounded():
+        for make in makers:
+            make(modern(pattern)).matches(LONG + "/")
+            make(pattern).matches(LONG + "/")
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", "(.*a){50}b", "(a?){500}a{500}", r"(\w+\s?)*!"])
 def test_no_regular_expression_takes_long(pattern: str) -> None:
-    began = time.perf_counter()
-    regex(pattern).matches(LONG + "?")
-    assert time.perf_counter() - began < 2
+    with bounded():
+        regex(pattern).matches(LONG + "?")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.patience import PATIENCE
+
 _OWN: Final = {
     "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_AUTHOR_NAME": "a", "GIT_COMMITTER_NAME": "a",
     "GIT_AUTHOR_EMAIL": "a@contoso.com", "GIT_COMMITTER_EMAIL": "a@contoso.com",
@@ -15,7 +17,9 @@ _OWN: Final = {
 def git(root: Path, *words: str, given: bytes = b"") -> str:
     """Run git in a repository; return what it says."""
     command = ["git", "-C", str(root), "-c", "protocol.file.allow=always", *words]
-    done = subprocess.run(command, env=os.environ | _OWN, check=True, capture_output=True, timeout=60, input=given)  # noqa: S603 - the words are the tests' own
+    done = subprocess.run(  # noqa: S603 - the words are the tests' own
+        command, env=os.environ | _OWN, check=True, capture_output=True, timeout=PATIENCE, input=given
+    )
     return done.stdout.decode("utf-8", "surrogateescape").strip()
 
 

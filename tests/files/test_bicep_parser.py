@@ -277,7 +277,7 @@ output o string = r.properties.?x[^1]!.y
 """
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(0, len(_WHOLE)),
     st.integers(0, 40),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.evaluation.expressions import Array, Literal, Node, Object, Opaque
@@ -32,7 +32,6 @@ def faults(text: str) -> list[str]:
     return [f"{one.place.line}:{one.place.column} {one.message}" for one in read(text, "a.json").faults]
 
 
-@settings(deadline=None)
 @given(VALUES, st.sampled_from([None, 0, 2]), st.booleans())
 def test_json_is_read_as_it_is(value: Any, indent: int | None, ascii_: bool) -> None:
     found = read(json.dumps(value, indent=indent, ensure_ascii=ascii_), "a.json")
@@ -40,7 +39,6 @@ def test_json_is_read_as_it_is(value: Any, indent: int | None, ascii_: bool) -> 
     assert plain(found.root) == value
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from('{}[]:,"\\a1- \n/*eE.'), max_size=40))
 def test_whatever_the_text_it_ends_and_agrees_with_the_standard_library(text: str) -> None:
     found = read(text, "a.json")

@@ -12,6 +12,7 @@ import pytest
 
 from guardrails.channels.webhook import key_of
 from tests.infra.bicep import INFRA
+from tests.patience import PATIENCE
 
 ADDRESS = "https://example.invalid/workflows/canary-7f3?sig=s3cret&x='\"$HOME\\"
 AZ = """#!{python}
@@ -81,7 +82,7 @@ class Vault:
         if typed is not None:
             command, given = [sys.executable, "-c", TERMINAL, *command], typed
         done = subprocess.run(  # noqa: S603 - our own script
-            command, input=given, capture_output=True, text=True, check=False, timeout=30,
+            command, input=given, capture_output=True, text=True, check=False, timeout=PATIENCE,
             env={"PATH": f"{self._bin}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(self.scratch)},
         )  # fmt: skip
         assert list(self.scratch.iterdir()) == []

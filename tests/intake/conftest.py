@@ -30,6 +30,7 @@ from guardrails.ruleset.model import Ruleset, parse_ruleset
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import Sweeper
 from tests.conftest import VirtualClock
+from tests.patience import PATIENCE
 
 EXEMPTION = ExemptionId.parse(
     "/subscriptions/ae640e6b-ba3e-4256-9d62-2993eecfa6f2/resourceGroups/demo"
@@ -170,8 +171,8 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
         )
         second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(
-            cast(Reconciler, reconciler), world, courier, dead_letters, sweeper, second_clock=second_clock, budget=0.15,
-            chance=lambda: 0.5,
+            cast(Reconciler, reconciler), world, courier, dead_letters, sweeper, second_clock=second_clock,
+            budget=PATIENCE, chance=lambda: 0.5,
         )  # fmt: skip
         sdk = {"reconcile": reconcile, "notices": notices}
         yield Desk(intake, reconciler, channels, seen, register, clock, sdk, broken)

@@ -14,6 +14,7 @@ from guardrails.reconcile.outbox import IN_HAND
 from guardrails.reconcile.visit import Outcome
 from guardrails.register import dead_letters
 from tests.canaries import BODY
+from tests.patience import PATIENCE, jump
 
 from .conftest import EXEMPTION, HINT, Desk, outcome
 
@@ -41,10 +42,9 @@ async def test_what_may_work_later_is_queued_with_its_delay(desk: Desk, delay: f
 
 
 async def test_what_takes_too_long_is_queued(desk: Desk) -> None:
-    done = asyncio.Event()
-
     async def slow() -> Outcome:
-        await done.wait()
+        jump(PATIENCE)
+        await asyncio.Event().wait()
         return outcome()
 
     desk.reconciler.answers = [slow]
@@ -62,9 +62,15 @@ async def test_another_worker_at_it_is_waited_for_a_moment(desk: Desk) -> None:
 
 
 async def test_patience_ends_with_the_budget(desk: Desk) -> None:
-    desk.reconciler.answers = [Retryable("another worker is at it", code=IN_HAND, delay=7)]
+    async def busy() -> Outcome:
+        jump(PATIENCE)
+        raise Retryable("another worker is at it", code=IN_HAND, delay=7)
+
+    desk.reconciler.answers = [busy]
     assert await desk.intake.event(EXEMPTION, HINT) is None
+    assert len(desk.reconciler.asked) == 1
     assert await desk.messages("reconcile") == [QUEUED]
+    assert desk.queues.delays == [10.0]
 
 
 async def test_patience_ends_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.reconcile.visit import Outcome
 from tests.azure.test_events import grid
+from tests.patience import PATIENCE, jump
 
 from .conftest import EXEMPTION, Desk, outcome
 
@@ -70,13 +71,17 @@ async def test_a_scope_without_exemptions_costs_nobody_anything(desk: Desk) -> N
 
 
 async def test_eight_are_looked_at_at_once(desk: Desk) -> None:
-    busy, most = 0, 0
+    busy, most, eight = 0, 0, asyncio.Event()
 
     async def slow() -> Outcome:
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
-        await asyncio.sleep(0.005)
+        if busy == 8:
+            for _ in range(100):  # would a ninth begin, it could
+                await asyncio.sleep(0)
+            eight.set()
+        await eight.wait()
         busy -= 1
         return outcome()
 
@@ -107,6 +112,8 @@ async def test_more_than_twenty_go_on_the_queue_at_once_and_come_back_with_what_
 
 async def test_what_takes_too_long_goes_on_the_queue_the_begun_and_the_others(desk: Desk) -> None:
     async def never() -> Outcome:
+        if len(desk.reconciler.asked) == 8:
+            jump(PATIENCE)
         await asyncio.Event().wait()
         return outcome()
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from sandbox.azurite import NODE_FILE
 from tests.kql.tables import LOG_ANALYTICS, RESOURCE_GRAPH
+from tests.patience import PATIENCE
 
 _HERE: Final = Path(__file__).parent
 
@@ -30,6 +31,6 @@ def check(queries: Sequence[str]) -> list[Checked]:
     ran = subprocess.run(  # noqa: S603 - our own script
         [NODE_FILE.read_text("utf-8").strip(), str(_HERE / "check.js")],
         input=json.dumps({"tables": tables, "queries": list(queries)}),
-        capture_output=True, text=True, encoding="utf-8", timeout=60, check=True,
+        capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=True,
     )  # fmt: skip
     return [Checked(tuple(one["wrong"]), frozenset(one["operators"])) for one in json.loads(ran.stdout)]

@@ -128,7 +128,7 @@ async def test_every_function_answers(app: App, tmp_path: Path) -> None:
                 return all(one["successes"] for one in functions.values())
 
             try:
-                await until(answered, 30, "a function did not answer")
+                await until(answered, "a function did not answer")
             finally:
                 functions = await sandbox.functions_status()
                 print({name: (one["successes"], one["failures"]) for name, one in functions.items()})

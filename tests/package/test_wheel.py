@@ -21,6 +21,7 @@ from guardrails.rules import all_rules
 from guardrails.rules.sample import BODY
 from sandbox.cloud import Cloud
 from sandbox.scan_demo import furnish
+from tests.patience import PATIENCE
 from tools.package.build import direct_packages
 
 pytestmark = pytest.mark.xdist_group("wheel")  # built once
@@ -55,7 +56,7 @@ class Tool:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_ITS)}
         return subprocess.run(  # noqa: S603 - our own program
             [self.script, *words], cwd=self.folder, env={**kept, **environment}, capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=PATIENCE, check=False,
         )  # fmt: skip
 
 

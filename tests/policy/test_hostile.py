@@ -79,7 +79,7 @@ def _is_violation(rule: str, exemption: Exemption, ruleset: Ruleset) -> bool:
     return isinstance(all_rules()[rule].check(exemption, Facts(now=NOW, written_at=NOW), options), Violation)
 
 
-fuzzed = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+fuzzed = settings(max_examples=120, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @fuzzed

@@ -95,7 +95,7 @@ async def same(ask: Callable[[TableClient], Awaitable[Any]]) -> None:
 
 
 @given(st.lists(writes, min_size=1, max_size=5), st.sampled_from(KEYS))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_a_transaction_is_the_sdks_to_the_byte(chosen: Sequence[Write], partition: str) -> None:
     operations = [write.operation(partition) for write in chosen]
     asyncio.run(same(lambda client: client.submit_transaction(operations)))
@@ -209,9 +209,7 @@ step = st.lists(
 
 
 @given(st.lists(step, min_size=1, max_size=6))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_both_ways_leave_the_same_rows(azurite: str, steps: list[list[tuple[str, str, dict[str, Any], str]]]) -> None:
     asyncio.run(_leave_the_same(azurite, steps))
 

@@ -183,8 +183,9 @@ async def test_a_group_filters_the_list(chromium: Tab, tmp_path: Path) -> None:
 
 async def test_ids_can_be_copied(opened: Tab) -> None:
     await opened.evaluate("document.querySelector('#list details').open = true")
-    await opened.wait("new Promise((done) => setTimeout(done, 50))")
     copied = "document.querySelector('#list .id button')"
+    look = f"const look = () => {copied} ? done() : requestAnimationFrame(look); look()"
+    await opened.wait(f"new Promise((done) => {{ {look} }})")
     assert await opened.evaluate(f"{copied}.textContent") == "Copy"
     await opened.evaluate(f"{copied}.click()")
     assert await opened.evaluate("getSelection().toString()") == await opened.evaluate(

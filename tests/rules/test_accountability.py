@@ -1,12 +1,12 @@
 """EXG2xx: tickets, owners, reasons in any script, mailboxes."""
 
-import time
 from typing import Any
 
 import pytest
 
 from guardrails.exemption.facts import Author, Unread
 from guardrails.rules.words import says_nothing
+from tests.patience import bounded
 from tests.rules.looks import METADATA, kind, look, violation
 
 JANE = {"author": Author("jane.doe@contoso.com", "User")}
@@ -60,9 +60,8 @@ def test_ticket_pattern_is_for_the_whole_ticket() -> None:
 
 @pytest.mark.parametrize("text", ["A" * 200 + "!", "0" * 1_000_000, "https://" + "a." * 100_000, "a/" * 100_000])
 def test_no_ticket_makes_the_default_pattern_slow(text: str) -> None:
-    start = time.perf_counter()
-    look("ticket-format", **_metadata(approvalTicket=text))
-    assert time.perf_counter() - start < 0.1
+    with bounded():
+        look("ticket-format", **_metadata(approvalTicket=text))
 
 
 @pytest.mark.parametrize("owner", ["data@contoso.com", "Storage team", "Lulu", "王", "4711", "Müller"])

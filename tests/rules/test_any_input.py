@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guardrails.errors import Permanent
@@ -108,9 +108,7 @@ def _judge(body: dict[str, Any], known: Facts) -> None:
             assert len(outcome.reason) < 600
 
 
-RUNS = settings(
-    max_examples=400, derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+RUNS = settings(max_examples=400, derandomize=True, database=None)
 
 
 @RUNS

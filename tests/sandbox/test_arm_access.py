@@ -1,14 +1,15 @@
 """Tokens, permissions, deny assignments, locks, throttling, faults: how ARM says no."""
 
 import asyncio
-import time
 from io import BytesIO
 
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from sandbox.arm import server
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
+from tests.patience import PATIENCE
 from tests.sandbox.conftest import AUTH, CORP, GROUP, SINGLE, SUBSCRIPTION, VAULT, Client, exemption, exemption_id
 
 ROBOT = "22222222-0000-4000-8000-000000000002"
@@ -164,11 +165,18 @@ async def test_an_answer_can_get_lost(client: Client) -> None:
     assert (await client.get(PATH)).status == 200
 
 
-async def test_latency_is_waited_for_together(client: Client) -> None:
+async def test_latency_is_waited_for_together(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, waits = asyncio.Barrier(20), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await together.wait()  # one after the other, the first would wait for ever
+
     await client.control("PUT", "latency", {"seconds": 0.1})
-    started = time.perf_counter()
-    await asyncio.gather(*(client.get(SUBSCRIPTION) for _ in range(20)))
-    assert 0.1 <= time.perf_counter() - started < 1.0
+    monkeypatch.setattr(server, "sleep", sleep)
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*(client.get(SUBSCRIPTION) for _ in range(20)))
+    assert waits == [0.1] * 20
 
 
 async def test_counts_and_reset(cloud: Cloud, client: Client) -> None:

@@ -1,6 +1,5 @@
 """Resource Graph's stand-in: what it understands, whom it shows what, and what goes wrong on request."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from sandbox.arm import changes
 from sandbox.arm.target import parse
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
+from tests.conftest import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, GROUP, SUB, SUBSCRIPTION, VAULT, Answer, Client, exemption, exemption_id
 
 PATH = "/providers/Microsoft.ResourceGraph/resources"
@@ -347,13 +347,14 @@ async def test_the_payload_has_a_limit_on_request(cloud: Cloud, client: Client) 
     assert len(ids(await ask(client, options={"$top": 3}))) == 3
 
 
-async def test_the_quota_is_enforced_on_request(client: Client) -> None:
+async def test_the_quota_is_enforced_on_request(cloud: Cloud, client: Client, clock: VirtualClock) -> None:
+    cloud.arm.graph._clock = clock.now
     await client.control("PUT", "graph", {"quota": {"limit": 2, "seconds": 3600}})
     found = [await ask(client) for _ in range(3)]
     assert [one.status for one in found] == [200, 200, 429]
     assert [one.headers["x-ms-user-quota-remaining"] for one in found] == ["1", "0", "0"]
-    assert found[1].headers["x-ms-user-quota-resets-after"] in {"01:00:00", "00:59:59"}
-    assert int(found[2].headers["Retry-After"]) > 3500
+    assert found[1].headers["x-ms-user-quota-resets-after"] == "01:00:00"
+    assert found[2].headers["Retry-After"] == "3600"
     await client.control("POST", "reset")
     assert (await ask(client)).status == 200
 
@@ -406,17 +407,13 @@ async def test_the_graph_has_no_other_knobs(client: Client) -> None:
         assert "graph has no colour" in await answer.text()
 
 
-async def test_thousands_are_seeded_and_paged_quickly(cloud: Cloud, client: Client) -> None:
+async def test_thousands_are_seeded_and_paged(cloud: Cloud, client: Client) -> None:
     scopes = [f"{SUBSCRIPTION}/resourceGroups/rg{n}" for n in range(10)]
     text = "x" * 200
     items = [{"id": exemption_id(scopes[n % 10], f"e{n}"), "body": exemption(description=text)} for n in range(5000)]
-    started = time.perf_counter()
     async with ClientSession() as session, session.post(f"{client.address}/_sandbox/seed", json=items) as answer:
         assert answer.status == 200  # over 1 MiB
         assert len(await answer.json()) == 5000
-    assert time.perf_counter() - started < 5
     for start in range(0, 5000, 1000):
         found = await ask(client, f"{QUERY} | project id, properties", options={"$top": 1000, "$skip": start})
         assert (found.body["count"], found.body["totalRecords"]) == (1000, 5000)
-    pages = [seen.milliseconds for seen in cloud.arm.log.requests]
-    assert min(pages) < 100  # about 10 on a quiet machine

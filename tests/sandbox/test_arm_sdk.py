@@ -21,6 +21,7 @@ from sandbox import shell
 from sandbox.authority import authority
 from sandbox.cloud import Cloud
 from tests import needs
+from tests.patience import PATIENCE
 from tests.sandbox.conftest import GROUP, SUB, Client, exemption_id
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +41,9 @@ def sdk() -> Path:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check",
                    "--retries", "1", "--timeout", "15", "--target", str(FOLDER), PACKAGE]  # fmt: skip
         try:
-            fetched = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+            fetched = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
         except subprocess.TimeoutExpired:
-            needs.missing(f"pip did not fetch {PACKAGE} within 120 s")
+            needs.missing(f"pip did not fetch {PACKAGE} within {PATIENCE:.0f} s")
         if fetched.returncode:
             needs.missing(f"pip cannot fetch {PACKAGE}: {fetched.stderr.strip()[-200:]}")
     return FOLDER
@@ -55,7 +56,7 @@ async def run_client(cloud: Cloud, folder: Path) -> dict[str, Any]:
         sys.executable, script, cloud.addresses["arm"], SUB,
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, err.decode()
     answer: dict[str, Any] = json.loads(out)
     return answer

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
+from tests.patience import PATIENCE
 from tests.sandbox.conftest import SUB, Client
 
 
@@ -18,7 +19,7 @@ async def test_it_prints_its_addresses_and_stops_on_a_signal() -> None:
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        shown = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        shown = json.loads(await asyncio.wait_for(process.stdout.readline(), PATIENCE))
         async with ClientSession() as session:
             client = Client(session, shown["arm"], "")
             made = await client.control("POST", "token", {"name": "Ada", "oid": "o1", "upn": "ada@contoso.com"})
@@ -30,5 +31,5 @@ async def test_it_prints_its_addresses_and_stops_on_a_signal() -> None:
         assert set(shown["environment"]) == {"IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
     finally:
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(process.wait(), 10)
+        code = await asyncio.wait_for(process.wait(), PATIENCE)
     assert code == 0

@@ -116,11 +116,10 @@ async def test_it_fails_on_request_and_recovers(cloud: Cloud, client: Client) ->
     assert len(cloud.sink.accepted("teams")) == 1
 
     cloud.sink.fail(count=1, status=0, stall=0.1, path="webhook")
-    started = time.perf_counter()
     assert (await post(client.session, f"{sink}/teams", json=teams()))[0] == 202
-    assert time.perf_counter() - started < 0.1
+    started = time.monotonic()
     assert (await post(client.session, f"{sink}/webhook", data=NOTICE, headers=signed(NOTICE)))[0] == 200
-    assert time.perf_counter() - started >= 0.1
+    assert time.monotonic() - started >= 0.1, "it was this one that stalled"
 
     cloud.sink.fail(count=1, drop=True)
     with pytest.raises(ClientError):

@@ -16,6 +16,7 @@ from cryptography import x509
 from sandbox import shell
 from sandbox.authority import authority
 from sandbox.cloud import Cloud
+from tests.patience import PATIENCE
 from tests.sandbox.conftest import AUTH, SUBSCRIPTION, Client, exemption, exemption_id
 
 ADDRESSES = {"arm": "http://127.0.0.1:1", "arm_tls": "https://127.0.0.1:2"}
@@ -72,7 +73,7 @@ async def test_next_links_have_the_scheme_and_host_that_were_asked(
 
 READ = """
 import os, requests
-print([one["name"] for one in requests.get(os.environ["ARM_CLOUD_METADATA_URL"], timeout=10).json()])
+print([one["name"] for one in requests.get(os.environ["ARM_CLOUD_METADATA_URL"], timeout=300).json()])
 print(os.environ["SECRET"], os.environ["SANDBOX_ARM"], os.environ["NODE_EXTRA_CA_CERTS"], sep="|")
 """
 
@@ -86,7 +87,7 @@ async def test_a_shell_that_loads_the_file_trusts_it(
     process = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", '. "$1"; exec "$2" -c "$3"', "sh", str(lines), sys.executable, READ, stdout=PIPE,
     )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     own = folder / "sandbox-ca.pem"
     assert out.decode().splitlines() == ["['AzureCloud']", f"{secret}|{cloud.addresses['arm']}|{own}"]
 

@@ -12,6 +12,7 @@ import pytest
 from sandbox import __main__ as program
 from sandbox import shell
 from sandbox.authority import authority
+from tests.patience import PATIENCE
 
 ADDRESSES = {"arm": "http://127.0.0.1:1", "arm_tls": "https://127.0.0.1:2", "sink": "http://127.0.0.1:3"}
 
@@ -58,11 +59,11 @@ async def test_up_prints_json_and_says_how_to_load_the_rest(
     monkeypatch.setattr(shell, "write", write_and_note)
     running = asyncio.create_task(program.up("", build))
     waiting = asyncio.create_task(written.wait())
-    await asyncio.wait({running, waiting}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({running, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if not running.done():
         os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, PATIENCE)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(number)
     said = capsys.readouterr()

@@ -27,6 +27,7 @@ from guardrails.sweep.report import Report
 from guardrails.sweep.shared import Invitation, read_invitation
 from guardrails.sweep.sweep import LEASE, Sweeper
 from sandbox.tenant import AUTHORIZATION
+from tests.patience import PATIENCE
 from tests.reconcile.world import CORP, StaticToken, World, rules
 from tests.sweep.conftest import Tenant, no_wait
 from tests.sweep.test_duplicates import GROUP_ASSIGNMENT, three
@@ -279,7 +280,7 @@ async def die_in(
 ) -> None:
     """Let an instance die in one of its parts; where that is not who begins, who begins does no part at all."""
     count, real, step = 0, Pass.part, getattr(Pass, in_)
-    holding = asyncio.Event()
+    holding, dead = asyncio.Event(), asyncio.Event()
 
     async def doing(self: Pass, span: Span, heads: Any) -> Outcome:
         nonlocal count
@@ -291,6 +292,7 @@ async def die_in(
     async def dying(self: Pass, *args: Any) -> Any:
         done = await step(self, *args)
         if count == part:
+            dead.set()
             await asyncio.Event().wait()
         return done
 
@@ -303,8 +305,8 @@ async def die_in(
         if victim is not instances[0]:
             sent = next(read_invitation(body) for _, body, _ in world.queues.sent if "part" in body)
             tasks.append(asyncio.create_task(victim.sweeper.part(cast(Invitation, sent))))
-        await until(lambda: count >= part)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(PATIENCE):
+            await dead.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -24,7 +24,7 @@ _FLAGS: Final = (
 )  # fmt: skip
 """No sandbox: it cannot be had as root or in most containers, and all that is opened is our own page."""
 
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 300.0
 """Seconds for the browser to start, and for one command."""
 
 

@@ -39,7 +39,7 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 
 - `check` walks folders and honours `.gitignore`. It finds templates and parameter files by their content.
 - If another checked file uses a template as a module, `check` checks the module once for each use, with the values of
-  that use, and not by itself.
+  that use. It does not also check the module alone.
 - A template is checked once for each parameter file: each `.bicepparam` file that uses it, or `X.parameters.json`
   beside `X.json`. `--parameters FILE` names others.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
@@ -48,8 +48,8 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 - AzPolicyFactory is a tool that deploys policy objects from JSON files. Each file has one exemption, in the property
   `policyExemption`. A folder belongs to the tool if it is beside `policyExemption.schema.json`, if it is in a folder
   `policyExemptions`, or if you name it. The files of such a folder are deployed together. A file that you name is
-  checked alone. `check` computes what commit a0362fe of the tool (August 2026) would deploy. Tests compare these
-  results with recorded answers of the tool. Give the deployment's management group with `--deploy-to`.
+  checked alone. `check` computes what commit a0362fe of the tool (August 2026) would deploy. Give the deployment's
+  management group with `--deploy-to`.
 - EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give
   this time zone with `--time-zone`.
 - For exemptions that were saved from Azure, use `exg judge`.
@@ -83,11 +83,14 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 | word | the exemption |
 | --- | --- |
-| added, removed | is now deployed; is no longer deployed (the output says whether Azure keeps it) |
+| added | is now deployed |
+| removed | is no longer deployed. The output says whether Azure keeps it |
 | retargeted | exempts from another assignment, or its assignment assigns something else |
 | moved | has another scope or name |
-| extended, shortened | ends later or never; ends earlier |
-| widened, narrowed | exempts from more policies, resources or scopes, or is now a `Waiver` instead of `Mitigated`; exempts from fewer |
+| extended | ends later, or never |
+| shortened | ends earlier |
+| widened | covers more policies, resources or scopes, or is now a `Waiver` instead of `Mitigated` |
+| narrowed | covers fewer policies, resources or scopes |
 | unknown | may differ; the output says why this cannot be known |
 | changed | differs in something else, such as its owner |
 | kept | is kept by EPAC now; before the change, EPAC would have deleted it |
@@ -100,8 +103,8 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
   that EPAC deletes in Azure are changes too.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - Ends that depend on the time of deployment are compared as if both sides were deployed now.
-- The output names each unreadable file of either side. If the revision's unreadable file may already contain an
-  exemption, the exemption is *unknown*, not *added*. If `.gitignore` excludes a file on one side only, the exemptions
+- The output names each unreadable file of either side. If an exemption looks new, but may already be in an unreadable
+  file of the revision, it is *unknown*, not *added*. If `.gitignore` excludes a file on one side only, the exemptions
   in this file are *unknown* too.
 - If two deployments create the same exemption, Azure keeps the result of the last one. If a change adds or removes one
   of the two deployments, the exemption is *changed*, and `check` compares the two results.
@@ -112,7 +115,7 @@ The exit codes keep their meanings, but only effects of the change count:
 | --- | --- |
 | 0 | none of the cases below |
 | 1 | a new violation; or an old violation with new evidence, unless the change only narrows or shortens the exemption |
-| 2 | a file could not be read, or a deployment would be refused. A problem that the revision has too, in an unchanged file, does not count |
+| 2 | a file could not be read, or a deployment would be refused. The problem does not count if the revision has the same problem, and the file has not changed |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
@@ -149,8 +152,8 @@ paths:
   "test/**": {{deploy_to: [/subscriptions/ID/resourceGroups/test]}}
 ```
 
-The author of the checked code can change this file. So it cannot set the ruleset, the conditions of a failure, or a
-program to run.
+The author of the checked code can change this file. For safety, it cannot set the ruleset, the conditions of a failure,
+or a program to run.
 
 ## Results
 
@@ -202,10 +205,10 @@ The last step fails the job if it finds a violation. The first `exg check` fails
 of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. Text from a file never becomes a
 command or markup in a terminal, a workflow, a Markdown page or code scanning.
 
-`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. `check` takes unknown values
-from the compiler's result. If `check` and the compiler compute different values, that is an error. Findings keep the
-file and line that `check` found. Warning: the compiler can read files outside the repository, if a Bicep file loads
-them. This option was tested with recorded answers of Bicep 0.49.2, not with a compiler.
+`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. If `check` does not know a
+value, it takes the value from the compiler's result. If `check` and the compiler compute different values, that is an
+error. Findings keep the file and line that `check` found. Warning: the compiler can read files outside the repository,
+if a Bicep file loads them. This option was tested with recorded answers of Bicep 0.49.2, not with a compiler.
 
 ## What is understood
 

@@ -18,8 +18,8 @@ and queue messages keep their names, the previous release can read them, and his
 
 _JSON: Final = """\
 `--schema-version 1` prints the old names; use it with `--format`. The default is 2. With 2, an object begins with
-`"schema_version": 2`. A list has no version. In the tables, `a.b` is the field `b` of the object `a`, or of each object
-in the list `a`, and `a: b` is the value `b` of `a`."""
+`"schema_version": 2`. A list has no version. In the tables, `findings.remediation` is the field `remediation` of each
+object in the list `findings`, and `truncated: remediation` means that `truncated` has the value `remediation`."""
 
 _NOTICES: Final = """\
 These fields are in `data`, which has `"schema_version": 2`. Each field is there under its old and its new name, with

@@ -21,7 +21,7 @@ NOTES: Final = """\
 _TABLE: Final = {
     "times of Windows PowerShell, `/Date(1811721600000)/`, or an object {value, DateTime}": "read",
     "lists as {value, Count}, or as JSON in a text": "read",
-    "lists that are joined to one string or are an empty string; `System.Object[]`; `@{key=value}`": (
+    "a text in place of a list or an object: joined values, an empty text, `System.Object[]`, `@{key=value}`": (
         "the file is refused: `ConvertTo-Json` needs `-Depth 10`"
     ),
     "policy as code: Enterprise Policy as Code, AzPolicyFactory, Terraform, Bicep, ARM templates and parameters": (

@@ -121,7 +121,7 @@ is unknown.
 Why: Azure never ends a bypass. Without an end, the control stays off, and nobody is asked whether the reason still
 holds.
 
-Example: an override turns *deny* into *audit* until a partner upgrades. Nothing records that date.
+Example: an override turns *deny* into *audit* until a partner upgrades. Nothing records when the override must end.
 
 Instead: remove the bypass on that day.
 
@@ -135,7 +135,7 @@ ENDED: Final = BypassRule(
     name="bypass-ended",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
-    remediation="Remove the bypass, or have it approved again with a later end.",
+    remediation="Remove the bypass, or get it approved again with a later end.",
     control="The generated policies do not read the end in a tag, and Azure reads no end in an assignment's metadata.",
     text="""A bypass that has ended must be removed.
 
@@ -159,7 +159,7 @@ NOT_APPROVED: Final = BypassRule(
     name="bypass-not-approved",
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
-    remediation="Take the tags away, or have the exception approved and list its id under `bypasses: approved`.",
+    remediation="Take the tags away, or get the exception approved and list its id under `bypasses: approved`.",
     control="The tag-driven policies from `policy build` accept only approved ids.",
     text="""An exception tag must name an approved exception.
 
@@ -184,15 +184,15 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     name="bypass-enrollment-removed",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
-    remediation="Enroll the scope again; or have the removal approved and list it under `bypasses: accepted`.",
+    remediation="Enroll the scope again; or get the removal approved and list it under `bypasses: accepted`.",
     control="A policy cannot see that an enrollment is gone. A sweep can, by comparison with the register.",
     text="""An enrolled scope must stay enrolled.
 
 What it does: each sweep records the enrollments of assignments with the mode `Enroll`, which apply only at enrolled
 scopes. It is a violation if all of this is true: an enrollment, or a part of it (policies, resource selectors), is
 gone; Azure Resource Manager confirms this; and no enrollment above covers it. The rule finds nothing if the assignment,
-the scope or the policy is gone, if the mode is no longer `Enroll`, or if Azure does not list the enrollments. A scan
-cannot find it.
+the scope or the policy is gone, if the mode is no longer `Enroll`, or if Azure does not list the enrollments. Only a
+sweep finds a removed enrollment.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment.
 

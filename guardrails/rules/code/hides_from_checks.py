@@ -1,7 +1,7 @@
 """A file of AzPolicyFactory must be JSON that PowerShell can read.
 
-What it does: a file must be complete JSON, with nothing after its last bracket. It must have no two keys that differ
-only in letter case, and no empty key. Only `exg check` runs this rule.
+What it does: a file must be complete JSON, with nothing after its last bracket. It must not have an empty key, or keys
+that differ only in letter case, such as `owner` and `Owner`. Only `exg check` runs this rule.
 
 Why: if PowerShell cannot read a file, AzPolicyFactory checks neither that file nor any later one. The report counts no
 failure, and the test script ends without an error (seen with commit a0362fe). The build step then deploys nothing.

@@ -229,7 +229,7 @@ def _row(found: TableEntity, *, whole: bool) -> TableEntity:
 
     A `whole` one must have its ETag: without it the next write would be one without a guard.
     """
-    if not all(isinstance(found.get(key), str) for key in ("PartitionKey", "RowKey")):
+    if not (isinstance(found.get("PartitionKey"), str) and isinstance(found.get("RowKey"), str)):
         raise Foreign("it is no row")
     etag = found.metadata.get("etag")
     if whole and not (etag and isinstance(etag, str)):

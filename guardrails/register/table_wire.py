@@ -8,6 +8,7 @@ builds and reads a transaction with the email package, part by part. CPU (`pytho
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 from urllib.parse import quote
@@ -124,22 +125,27 @@ def read_row(found: Any) -> Read | None:
     if not etag or ("odata.etag" not in found and "Timestamp" in found):  # of which the SDK makes one
         return None
     row: dict[str, Value] = {}
-    for name, value in found.items():
-        if name.startswith("odata.") or name == "Timestamp" or name.endswith(_TYPED):
-            continue
-        kind = found.get(name + _TYPED)
-        if kind == "Edm.Binary" and type(value) is str:
+    for name, typed in _columns(tuple(found)):
+        value, kind = found[name], found[typed] if typed else None
+        if (type(value) is str and kind in (None, "Edm.String")) or (
+            type(value) is int and kind in (None, "Edm.Int32") and value in _INT32
+        ):
+            row[name] = value
+        elif kind == "Edm.Binary" and type(value) is str:
             try:
                 row[name] = b64decode(value)
             except ValueError:
                 return None
-        elif (kind in (None, "Edm.String") and type(value) is str) or (
-            kind in (None, "Edm.Int32") and type(value) is int and value in _INT32
-        ):
-            row[name] = value
         else:
             return None
     return row, found.get("odata.etag")
+
+
+@lru_cache(maxsize=256)
+def _columns(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return our columns among the names in a row, each with that of its type, "" where it has none."""
+    ours = (name for name in names if not (name.startswith("odata.") or name == "Timestamp" or name.endswith(_TYPED)))
+    return [(name, typed if (typed := name + _TYPED) in names else "") for name in ours]
 
 
 def read_page(found: Any) -> list[Read] | None:

@@ -166,20 +166,18 @@ class Table:
         """Yield the rows that an OData filter finds, in the order of their keys; pages of up to 1,000."""
         fields = ["PartitionKey", "RowKey", *select] if select else None
         found = aiter(self._client.query_entities(where, select=fields, results_per_page=1000))
-        while (one := await self._next(found, whole=not select)) is not None:
+        ours = translated("table", self.name)
+        while True:
+            with ours:
+                try:
+                    one = _row(await anext(found), whole=not select)
+                except StopAsyncIteration:
+                    return
+                except ResourceNotFoundError as error:
+                    if not code_of(error):  # somebody else's
+                        raise
+                    return  # there is no table
             yield _entity(one)
-
-    async def _next(self, found: AsyncIterator[TableEntity], *, whole: bool) -> TableEntity | None:
-        """Return the next row of a query; None after the last, or where there is no table."""
-        with translated("table", self.name):
-            try:
-                return _row(await anext(found), whole=whole)
-            except StopAsyncIteration:
-                return None
-            except ResourceNotFoundError as error:
-                if not code_of(error):  # somebody else's
-                    raise
-                return None
 
     async def transact(self, partition: str, writes: Sequence[Write], subject: str = "") -> list[str]:
         """Do all writes or none, in one request; return their new ETags ("" for a delete). Without any, do nothing.

@@ -41,9 +41,10 @@ def head(seq: object, entry_hash: object) -> bytes:
     if type(seq) is not int or not 0 < seq < 2**32 or not isinstance(entry_hash, str) or len(entry_hash) != 64:
         return b""
     try:
-        return seq.to_bytes(4) + bytes.fromhex(entry_hash)
+        found = seq.to_bytes(4) + bytes.fromhex(entry_hash)
     except ValueError:
         return b""
+    return found if len(found) == VALUE else b""  # spaces between digits are skipped
 
 
 def digests_of(buckets: Iterable[bytes]) -> bytes:

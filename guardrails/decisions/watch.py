@@ -54,8 +54,9 @@ class Watch(NamedTuple):
         parts = text.split("/")
         if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
             return cls("", "", 1, begun=True)
-        gone, held, begun, mapped = (flag in parts[3] for flag in "ghbc")
-        return cls(parts[0], intern(parts[1]), int(parts[2]), gone, held, begun, mapped or gone)
+        listed, ruleset, at, flags = parts
+        gone = "g" in flags
+        return cls(listed, intern(ruleset), int(at), gone, "h" in flags, "b" in flags, gone or "c" in flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,20 +166,18 @@ class Table:
         """Yield the rows that an OData filter finds, in the order of their keys; pages of up to 1,000."""
         fields = ["PartitionKey", "RowKey", *select] if select else None
         found = aiter(self._client.query_entities(where, select=fields, results_per_page=1000))
-        while (one := await self._next(found, whole=not select)) is not None:
+        ours = translated("table", self.name)
+        while True:
+            with ours:
+                try:
+                    one = _row(await anext(found), whole=not select)
+                except StopAsyncIteration:
+                    return
+                except ResourceNotFoundError as error:
+                    if not code_of(error):  # somebody else's
+                        raise
+                    return  # there is no table
             yield _entity(one)
-
-    async def _next(self, found: AsyncIterator[TableEntity], *, whole: bool) -> TableEntity | None:
-        """Return the next row of a query; None after the last, or where there is no table."""
-        with translated("table", self.name):
-            try:
-                return _row(await anext(found), whole=whole)
-            except StopAsyncIteration:
-                return None
-            except ResourceNotFoundError as error:
-                if not code_of(error):  # somebody else's
-                    raise
-                return None
 
     async def transact(self, partition: str, writes: Sequence[Write], subject: str = "") -> list[str]:
         """Do all writes or none, in one request; return their new ETags ("" for a delete). Without any, do nothing.
@@ -229,7 +227,7 @@ def _row(found: TableEntity, *, whole: bool) -> TableEntity:
 
     A `whole` one must have its ETag: without it the next write would be one without a guard.
     """
-    if not all(isinstance(found.get(key), str) for key in ("PartitionKey", "RowKey")):
+    if not (isinstance(found.get("PartitionKey"), str) and isinstance(found.get("RowKey"), str)):
         raise Foreign("it is no row")
     etag = found.metadata.get("etag")
     if whole and not (etag and isinstance(etag, str)):

@@ -8,6 +8,7 @@ builds and reads a transaction with the email package, part by part. CPU (`pytho
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 from urllib.parse import quote
@@ -118,16 +119,24 @@ def etags(kind: str, body: bytes, count: int) -> list[dict[str, str]] | None:
 
 
 def read_row(found: Any) -> Read | None:
-    """Return a row of an answer; None where it is not as we write rows and storage answers. `found`: its JSON, read."""
-    if not isinstance(found, dict) or not isinstance(etag := found.get("odata.etag", "none"), str):
+    """Return a row of an answer; None where it is not as we write rows and storage answers.
+
+    `found`: its JSON, read. It is taken over: most rows are what storage sent, and are not copied.
+    """
+    if not isinstance(found, dict):
         return None
-    if not etag or ("odata.etag" not in found and "Timestamp" in found):  # of which the SDK makes one
+    tagged, etag = "odata.etag" in found, found.pop("odata.etag", None)
+    if (not etag or not isinstance(etag, str)) if tagged else "Timestamp" in found:  # of which the SDK makes one
         return None
+    columns = _columns(tuple(found))
+    if columns is None:
+        for value in found.values():
+            if type(value) is not str and (type(value) is not int or value not in _INT32):
+                return None
+        return found, etag
     row: dict[str, Value] = {}
-    for name, value in found.items():
-        if name.startswith("odata.") or name == "Timestamp" or name.endswith(_TYPED):
-            continue
-        kind = found.get(name + _TYPED)
+    for name, typed in columns:
+        value, kind = found[name], found[typed] if typed else None
         if kind == "Edm.Binary" and type(value) is str:
             try:
                 row[name] = b64decode(value)
@@ -139,7 +148,18 @@ def read_row(found: Any) -> Read | None:
             row[name] = value
         else:
             return None
-    return row, found.get("odata.etag")
+    return row, etag
+
+
+@lru_cache(maxsize=256)
+def _columns(names: tuple[str, ...]) -> list[tuple[str, str]] | None:
+    """Return our columns among the names in a row, each with that of its type, "" where it has none.
+
+    None where all names are such columns without a type.
+    """
+    ours = [name for name in names if not (name.startswith("odata.") or name == "Timestamp" or name.endswith(_TYPED))]
+    columns = [(name, typed if (typed := name + _TYPED) in names else "") for name in ours]
+    return columns if len(ours) < len(names) else None
 
 
 def read_page(found: Any) -> list[Read] | None:

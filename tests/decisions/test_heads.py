@@ -117,7 +117,8 @@ def test_buckets_that_a_hand_was_in_are_made_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seq", "text"), [(0, "a" * 64), ("1", "a" * 64), (1, "x" * 64), (1, ""), (1, None), (2**32, "a" * 64)]
+    ("seq", "text"),
+    [(0, "a" * 64), ("1", "a" * 64), (1, "x" * 64), (1, "a " * 32), (1, ""), (1, None), (2**32, "a" * 64)],
 )
 def test_what_is_no_head_is_none(seq: object, text: object) -> None:
     assert head(seq, text) == b""

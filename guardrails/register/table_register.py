@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from sys import intern
 from typing import Any, Final, Self
 
@@ -11,7 +11,6 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
-from guardrails.dataclass import replace
 from guardrails.decisions import bodies
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import GraceUse
@@ -21,9 +20,8 @@ from guardrails.decisions.parts import EVERYTHING, Span
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent
-from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.exemption.times import parse_time, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.lazy_regex import lazy_regex
 from guardrails.ports import BreakerState, Clock
 from guardrails.register import chain, columns, state
@@ -37,6 +35,7 @@ from guardrails.register.digest_items import DigestItems
 from guardrails.register.grace_used import GraceUses, grace_use_writes
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
+from guardrails.register.outbox import Outbox, message_write, with_outbox
 from guardrails.register.pruning import Pruning, kept_until, no_body
 from guardrails.register.rate_limits import RateLimits
 from guardrails.register.record import Record
@@ -51,7 +50,6 @@ from guardrails.ruleset.budgets import Budget, Use
 _LOG: Final = logging.getLogger(__name__)
 _ENTRY_BYTES: Final = 960 * 1024
 """The most that we let a history entry hold, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
-_DELETES: Final = 90
 _BODY: Final = "body~"
 _KEY: Final = lazy_regex("[0-9a-f]{40}")
 _WATCHED: Final = ("watch", "status", "seq", "head")
@@ -99,6 +97,7 @@ class TableRegister:
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._dead_letters = DeadLetters(self._table)
+        self._outbox = Outbox(self._table, self._commits, self._dead_letters)
         self._attached = Attached(self._table)
         self._unseen = Unseen(self._table)
         self._grace_uses = GraceUses(self._table)
@@ -151,7 +150,7 @@ class TableRegister:
             raise too_large(exemption.text, f"its body has {packed.size} bytes; {columns.KEPT_BYTES} are kept")
         seq, previous = (before.seq + 1, before.head) if before else (1, "")
         old = before.row if before else None
-        row = bodies.counted(old, _with_outbox(row, pending), seq, now, body=packed is not None)
+        row = bodies.counted(old, with_outbox(row, pending), seq, now, body=packed is not None)
         text = state.text_of(row)
         link = chain.link(entry, row, text, seq, previous, digest=packed.digest if packed else "")
         current = state.state_columns(place, row, text, seq, link.hash, now=now)
@@ -159,7 +158,7 @@ class TableRegister:
             Write("replace", place.state, current, before.etag) if before else Write("create", place.state, current),
             *_entry_writes(place, link, packed),
             *grace_use_writes(exemption, place, old, row, now),
-            *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
+            *(message_write(place, message, now) for message in outgoing),
         ]
         if exceed(writes, MOST_BYTES):
             ahead = [write for write in writes if write.row.startswith(_BODY)]  # named by its digest: always the same
@@ -196,59 +195,15 @@ class TableRegister:
 
     async def sent(self, exemption: ExemptionId, stored: Stored, ids: Sequence[str]) -> Stored | None:
         """Take messages out of the outbox; ids that are no longer there are no error. None on a lost race."""
-        place = address(exemption)
-        wanted = list(dict.fromkeys(ids))
-        for at in range(0, len(wanted), _DELETES):
-            some = wanted[at : at + _DELETES]
-            after = await self._forget(exemption, stored, some, some)
-            if after is None:
-                there = {found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))}
-                left = [name for name in some if place.outbox(name) in there]
-                after = await self._forget(exemption, stored, some, left) if left != some else None
-            if after is None:
-                return None
-            stored = after
-        return stored
+        return await self._outbox.sent(exemption, stored, ids, self._clock.now())
 
     async def take_outbox(self, exemption: ExemptionId, stored: Stored, now: datetime) -> Stored | None:
         """Note that what is left in the outbox is being sent from now on; None on a lost race. One request."""
-        return await self._rewrite(exemption, stored, replace(stored.row, outbox_at=now), ())
-
-    async def _forget(
-        self, exemption: ExemptionId, stored: Stored, ids: Sequence[str], rows: Sequence[str]
-    ) -> Stored | None:
-        """Replace the row without `ids` and delete the outbox rows `rows`; None when either is not as expected."""
-        left = tuple(name for name in stored.row.outbox if name not in ids)
-        place = address(exemption)
-        gone = [Write("delete", place.outbox(name), {}) for name in rows]
-        return await self._rewrite(exemption, stored, _with_outbox(stored.row, left), gone)
-
-    async def _rewrite(self, exemption: ExemptionId, stored: Stored, row: Row, more: Sequence[Write]) -> Stored | None:
-        """Replace the row without a history entry, which only its outbox allows; None when it is not as expected."""
-        place = address(exemption)
-        current = state.state_columns(place, row, state.text_of(row), stored.seq, stored.head, now=self._clock.now())
-        writes = [Write("replace", place.state, current, stored.etag), *more]
-        try:
-            etags = await self._commits.transact(place.partition, writes, exemption.text)
-        except Rejected:
-            return None
-        return Stored(row, stored.seq, stored.head, etags[0])
+        return await self._outbox.take(exemption, stored, now)
 
     async def outbox(self, exemption: ExemptionId, ids: Sequence[str]) -> list[Outgoing]:
         """Return the messages of `ids` that are still in the outbox. One that cannot be read is dead-lettered."""
-        place = address(exemption)
-        wanted = {place.outbox(name) for name in ids}
-        found: list[Outgoing] = []
-        async for entity in self._rows(place, f"outbox~{place.key}~"):
-            if entity["RowKey"] in wanted:
-                try:
-                    found.append(_message(entity, self._clock.now()))
-                except ValueError as error:
-                    _LOG.error("%s: outbox row %s cannot be sent: %s", exemption, entity["RowKey"], error)
-                    await self._dead_letters.keep_dead_letter(
-                        _lost_message(exemption, entity, str(error), self._clock.now())
-                    )
-        return found
+        return await self._outbox.messages(exemption, ids, self._clock.now())
 
     async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
         """Return the ARM body that entry `seq` keeps.
@@ -554,10 +509,6 @@ def _id_in(text: str) -> object:
         return None
 
 
-def _with_outbox(row: Row, ids: tuple[str, ...]) -> Row:
-    return row if row.outbox == ids else replace(row, outbox=ids)
-
-
 def _entry_writes(place: Address, link: chain.Link, packed: columns.Packed | None) -> list[Write]:
     """Return the history entry, and rows for its body where that does not fit into it."""
     row = place.history(link.seq)
@@ -572,28 +523,3 @@ def _entry_writes(place: Address, link: chain.Link, packed: columns.Packed | Non
         Write("create", row, link.columns),
         *(Write("put", place.body(packed.digest, n), columns.split_bytes("body", p)) for n, p in enumerate(pieces)),
     ]
-
-
-def _message_columns(message: Outgoing, now: datetime) -> dict[str, columns.Value]:
-    return {
-        "message": message.id,
-        "queue": message.queue,
-        "due": spell_time(now + timedelta(seconds=message.delay)),
-        **columns.split_text("body", canonical_json(message.body)),
-    }
-
-
-def _message(entity: Entity, now: datetime) -> Outgoing:
-    """Read an outbox row; the delay is what is left of it. Raises ValueError when it was damaged."""
-    try:
-        due, body = parse_time(entity["due"]), columns.read_json(columns.join_text("body", entity))
-        if due is None or not isinstance(body, dict):
-            raise ValueError("it has no time or no body")
-        return Outgoing(entity["message"], entity["queue"], body, max(0.0, (due - now).total_seconds()))
-    except KeyError as error:
-        raise ValueError(f"it has no column {error}") from error
-
-
-def _lost_message(exemption: ExemptionId, entity: Entity, error: str, now: datetime) -> DeadLetter:
-    reason = f"a message of {exemption} was damaged in the outbox: {error}"
-    return DeadLetter(f"outbox-{entity['RowKey']}", "outbox", reason, canonical_json(entity), now)

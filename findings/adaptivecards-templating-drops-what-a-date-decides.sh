@@ -7,7 +7,7 @@
 # or with seven, as .NET does, the condition fails, and the block is gone, without an error. `formatDateTime` takes all
 # of them, so the card still prints the date. In a text, the same failure ends the whole card with an exception.
 # An absent end prints the template's own source; null, with a word before it, ends the whole card.
-# Why it matters: the warning is the reason for the card. It works with a test date with milliseconds, and not with Azure's.
+# Why it matters: the warning is the reason for the card. It works with a test date in milliseconds, not with Azure's.
 # Exemptions without an end, the ones to look at first, have a broken card or none.
 #
 # Observed output:

@@ -244,7 +244,9 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     if workers > 1 and large and sys.platform == "linux":
         from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
 
-        return [one for some in shared(lambda number: _checked(job, parts[number]), len(parts), workers) for one in some]
+        return [
+            one for some in shared(lambda number: _checked(job, parts[number]), len(parts), workers) for one in some
+        ]
     return [one for part in parts for one in _checked(job, part)]
 
 

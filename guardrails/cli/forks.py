@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, Final
@@ -28,7 +29,7 @@ def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
     done: dict[int, T] = {}
     try:
         for _ in range(processes - 1):
-            answers = open(os.memfd_create("answers"), "w+b")  # noqa: SIM115, PTH123 - this process reads it in the end
+            answers: BinaryIO = os.fdopen(os.memfd_create("answers"), "w+b")
             if not (fork := os.fork()):
                 _answer(work, waiting, answers)
             forks.append((fork, answers))
@@ -43,10 +44,10 @@ def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
                 done.update(_answers(answers))
     finally:
         os.close(waiting)
-        for fork, answers in forks:  # something was raised here
-            os.kill(fork, 9)
+        for fork, unread in forks:  # something was raised here
+            os.kill(fork, signal.SIGKILL)
             os.waitpid(fork, 0)
-            answers.close()
+            unread.close()
     return [done[number] if number in done else work(number) for number in range(parts)]
 
 

@@ -35,10 +35,15 @@ def in_forks(act: Callable[[], object]) -> Callable[[int], int]:
 
 
 def test_answers_come_in_the_order_of_the_parts_and_from_several_processes() -> None:
-    found = shared(lambda number: (time.sleep(0.01), number, os.getpid()), 20, 3)
-    assert [number for _, number, _ in found] == [*range(20)]
-    assert os.getpid() in {process for _, _, process in found}
-    assert len({process for _, _, process in found}) > 1
+    def work(number: int) -> tuple[int, int]:
+        time.sleep(0.01)
+        return number, os.getpid()
+
+    found = shared(work, 20, 3)
+    assert [number for number, _ in found] == [*range(20)]
+    processes = {process for _, process in found}
+    assert os.getpid() in processes
+    assert len(processes) > 1
     assert without_children()
 
 

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import NamedTuple
 
 from guardrails.check.answer import Judged, Placed
@@ -70,16 +69,16 @@ def add_duplicates(
 def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Ruleset) -> Iterator[_Listed]:
     """Yield those that may repeat another: of one assignment, at or above its scope; or not known whole. Quick."""
     named = [_assignment(one) for one in some]
-    ids = [(key, one.id) for one, key in zip(some, named, strict=True) if key]
-    ids += [(key_of(one.assignment_id), one.id.text) for one in others]
-    counts = Counter(key for key, _ in ids)
+    there = [(key_of(one.assignment_id), one.id.text) for one in others]
+    counts = Counter([*filter(None, named), *(key for key, _ in there)])
+    places = [_scope(one.id) if key and counts[key] > 1 else "" for one, key in zip(some, named, strict=True)]
     scopes: dict[str, list[str]] = {}
-    for assigned, identity in ids:
-        if counts[assigned] > 1:
-            scopes.setdefault(assigned, []).append(_scope(identity))
+    for assigned, scope in (*zip(named, places, strict=True), *((key, _scope(text)) for key, text in there)):
+        if assigned and counts[assigned] > 1:
+            scopes.setdefault(assigned, []).append(scope)
     near = {assigned: _near(found) for assigned, found in scopes.items()}
-    for one, key in zip(some, named, strict=True):
-        if key is None or (counts[key] > 1 and _scope(one.id) in near[key]):
+    for one, key, scope in zip(some, named, places, strict=True):
+        if key is None or (counts[key] > 1 and scope in near[key]):
             identity, properties = one.at_now or (one.id, one.properties)
             try:
                 exemption = seen(identity, properties, ruleset.names).exemption
@@ -88,7 +87,6 @@ def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Rulese
             yield _Listed(one, exemption, _doubt(exemption))
 
 
-@lru_cache(maxsize=4096)
 def _scope(identity: str) -> str:
     """Return the scope of an exemption in lower case, with a slash at its end; "" where its id is not plain."""
     found = _PLAIN.fullmatch(identity.lower())

@@ -15,7 +15,7 @@ from guardrails.cli.check_inputs import Inputs
 from guardrails.dataclass import dataclass, field, replace
 from guardrails.evaluation.deploy import deploy
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
-from guardrails.evaluation.template import Language, Stage
+from guardrails.evaluation.template import Language, ScopeKind, Stage
 from guardrails.evaluation.world import World
 from guardrails.files.code import Code
 from guardrails.files.walk import Found, Kind, Repository
@@ -104,6 +104,7 @@ class Batch:
         self._args, self._ruleset, self._inputs = job.args, job.ruleset, job.inputs
         self._code = Code(job.repository)
         self._compiled: dict[str, Compiled] = {}
+        self._worlds: dict[tuple[Options, ScopeKind | None], World] = {}
 
     def check(self, files: Sequence[Found]) -> list[Checked]:
         """Return what becomes of some templates, in their order; nothing of a file that only looks like one."""
@@ -147,7 +148,7 @@ class Batch:
         azure = self._inputs.azure(options)
         problems = []
         try:
-            world = world_of(options, entry.template.scope, azure, options.now)
+            world = self._world(options, entry.template.scope, azure)
         except WrongScope as error:
             problems.append(Problem(self._inputs.place_of(path), 0, 0, f"deploy_to: {error}"))
             world = world_of(replace(options, deploy_to=()), entry.template.scope, azure, options.now)
@@ -158,6 +159,13 @@ class Batch:
             if len(at_now.exemptions) != len(plan.exemptions):
                 at_now = plan
         return _Evaluated(entry, options, azure, world, plan, at_now, problems)
+
+    def _world(self, options: Options, kind: ScopeKind | None, azure: AzureObjects) -> World:
+        """Return what is known of deployments with some options. Raises WrongScope."""
+        found = self._worlds.get((options, kind))
+        if found is None:
+            found = self._worlds[options, kind] = world_of(options, kind, azure, options.now)
+        return found
 
     def _deployed(self, one: _Evaluated, candidates: list[Candidate]) -> Deployed:
         """Return a deployment; put its exemptions among those to judge."""

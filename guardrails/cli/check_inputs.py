@@ -42,6 +42,7 @@ class Inputs:
         self, args: argparse.Namespace, repository: Repository, names: Names, present: Repository | None = None
     ) -> None:
         self.said = _options_of(args)
+        self._alone = Options().overridden_by(self.said)
         self.errors: list[Problem] = []
         self.borrowed: dict[str, None] = {}
         self._repository = repository
@@ -59,6 +60,8 @@ class Inputs:
     def options(self, template: str, parameters: str = "") -> Options:
         """Return the options of a deployment: of its template, and of its parameter file where that has some."""
         config = self.config(template)
+        if config is None and not parameters:
+            return self._alone
         found = config.options_for(template) if config else Options()
         if parameters and (other := self.config(parameters)):
             own = other.by_pattern(parameters) if other is config else other.options_for(parameters)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails.check.answer import Answer, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 50
 """Templates that are held at once."""
+_PARTS: Final = 1000
+"""Parts that so many templates are shared in."""
 _WORTH_SHARING: Final = 120
 """So many templates, or so many bytes of them, are worth a second process."""
 _BYTES: Final = 1_000_000
@@ -97,13 +99,18 @@ class Compared:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Have no garbage collected meanwhile: what is let go of goes by itself, and the rest is part of the answer."""
+    """Have no garbage collected meanwhile: what is let go of goes by itself, and the rest is part of the answer.
+
+    Then all that is left counts as old, so that the next collection does not go through it.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
@@ -230,34 +237,17 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     """Return what became of each template, in their order: by this process, or by several."""
     if job.args.online or job.args.compiler or job.args.explain:
         return Batch(job).check(files)
-    parts = [files[at : at + _AT_ONCE] for at in range(0, len(files), _AT_ONCE)]
+    size = max(_AT_ONCE, len(files) // _PARTS)
+    parts = [files[at : at + size] for at in range(0, len(files), size)]
     workers = min(_processors(), len(parts))
     large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
     if workers > 1 and large and sys.platform == "linux":
-        return [one for some in _in_processes(job, parts, workers) for one in some]
+        from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
+
+        return [
+            one for some in shared(lambda number: _checked(job, parts[number]), len(parts), workers) for one in some
+        ]
     return [one for part in parts for one in _checked(job, part)]
-
-
-def _in_processes(job: Job, parts: Sequence[Sequence[Found]], workers: int) -> Iterator[list[Checked]]:
-    """Yield what became of the parts. The processes are forks of this one: they find the job where it is."""
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few runs have so many files
-    from multiprocessing import get_context  # noqa: PLC0415
-
-    _Work.job, _Work.parts = job, parts
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=gc.freeze) as pool:
-        yield from pool.map(_Work.check, range(len(parts)))
-
-
-class _Work:
-    """What a forked process finds: a job is too large to be sent, and parts of it cannot be."""
-
-    job: ClassVar[Job]
-    parts: ClassVar[Sequence[Sequence[Found]]]
-
-    @classmethod
-    def check(cls, number: int) -> list[Checked]:
-        """Check one part."""
-        return _checked(cls.job, cls.parts[number])
 
 
 def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:

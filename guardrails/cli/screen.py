@@ -152,7 +152,7 @@ class Screen:
             shown = "\n".join(_folded(shown, self._console.width, indent, hang))
             self._print(shown, _STYLES.get(style, style))
         else:
-            print(" " * indent + shown)
+            sys.stdout.write(f"{' ' * indent}{shown}\n")  # one call where print makes two
 
     def mark(self, text: str, *, indent: int = 0) -> None:
         """Print a text of ours with its blanks as they are, below a line that is not wrapped."""

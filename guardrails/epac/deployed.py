@@ -14,6 +14,7 @@ from guardrails.epac.world import Environment, World, is_builtin, like_any, scop
 CLEARED: Final = "expiresOn (to be cleared)"
 _SYSTEM: Final = ("createdBy", "createdOn", "updatedBy", "updatedOn", "lastSyncedToArgOn")
 """Keys of metadata that EPAC takes for Azure's own, if deployed."""
+_NOT_PLAIN: Final = frozenset((*_SYSTEM, "Keys"))
 OWNER: Final = "pacOwnerId"
 
 
@@ -45,7 +46,7 @@ def managed(world: World) -> tuple[dict[str, Deployed], bool]:
         if not isinstance(assignment, str) or not isinstance(body.get("id"), str):
             raise Uncertain("a deployed exemption has no assignment")
         if assignment not in ours:
-            ours[assignment] = _is_managed(assignment, world)
+            ours[assignment] = is_managed(assignment, world)
         if not ours[assignment]:
             continue
         error = error or _reads_with_error(properties.get("expiresOn"))
@@ -53,7 +54,8 @@ def managed(world: World) -> tuple[dict[str, Deployed], bool]:
     return found, error
 
 
-def _is_managed(assignment: str, world: World) -> bool:
+def is_managed(assignment: str, world: World) -> bool:
+    """Whether EPAC compares the exemptions from an assignment with its files. Raises Uncertain."""
     if is_builtin(assignment):
         return True
     scope = world.find_scope(scope_of(assignment))
@@ -146,6 +148,17 @@ def _metadata(deployed: Any, wanted: Mapping[str, Any]) -> tuple[bool, bool]:
     owner = equal(left.pop(OWNER, None), wanted.get(OWNER))
     right = {key: value for key, value in wanted.items() if key != OWNER}
     return len(left) == len(right) and same(left, right), owner
+
+
+def comes_back(wanted: Mapping[str, Any]) -> bool:
+    """Whether metadata that are sent are surely the same as these where they are read again; False says nothing."""
+    for key, value in wanted.items():
+        if type(value) is str:
+            if key in _NOT_PLAIN:
+                return False
+        elif key != "epacMetadata" or any(type(one) is not str and one is not None for one in value.values()):
+            return False
+    return True
 
 
 RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "pstypenames"))

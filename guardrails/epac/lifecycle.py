@@ -18,7 +18,8 @@ def plan(files: Sequence[EpacFile], world: World, cells: Cells) -> EpacPlan:
     run = Planner(files, world, cells)
     made = run.plan()
     if made.outcome is Outcome.DEPLOYS and made.deletes is not None:
-        made.second = second_run(run.again(after(made, world)))
+        settled = [] if made.unreadable else run.settled()
+        made.second = second_run(run.again(after(made, world, settled), settled))
     elif made.outcome is Outcome.REFUSED:
         made.second = SecondRun(Outcome.REFUSED)
     return made
@@ -42,13 +43,17 @@ def second_run(plan: EpacPlan) -> SecondRun | None:
     )
 
 
-def after(plan: EpacPlan, world: World) -> World:
-    """Return the world after a plan is deployed. Azure gives back what is sent, with the end in UTC."""
+def after(plan: EpacPlan, world: World, besides: Sequence[Item] = ()) -> World:
+    """Return the world after a plan is deployed. Azure gives back what is sent, with the end in UTC.
+
+    `besides`: items of the plan that nobody asks for.
+    """
     if plan.unreadable or plan.outcome is not Outcome.DEPLOYS:
         return world
     gone = {one.lower() for one in plan.deletes or ()} | {str(one.id).lower() for one in plan.written()}
     kept = [body for body in world.deployed if str(body.get("id")).lower() not in gone]
-    made = [_body(one, world) for one in plan.written()]
+    left_out = {id(one) for one in besides}
+    made = [_body(one, world) for one in plan.written() if id(one) not in left_out]
     return replace(world, deployed=(*kept, *made))
 
 

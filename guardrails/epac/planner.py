@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from guardrails.dataclass import replace
-from guardrails.epac.deployed import Deployed, Now, differences, managed, unreadable
+from guardrails.epac.deployed import Deployed, Now, comes_back, differences, is_managed, managed, unreadable
 from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.exemptions import item_of, metadata_of, name_item, nothing_known, partly_known, references_of
 from guardrails.epac.instants import SECOND
@@ -76,14 +76,31 @@ class Planner:
         self._finish()
         return self._plan
 
-    def again(self, world: World) -> EpacPlan:
+    def settled(self) -> list[Item]:
+        """Return exemptions that are sent and that the next run surely finds unchanged. There may be more."""
+        ours: dict[Any, bool] = {}
+        found = []
+        for one in self._made:
+            if _comes_back(one):
+                assignment = one.item.assignment_id
+                if assignment not in ours:
+                    ours[assignment] = isinstance(assignment, str) and _is_compared(assignment, self._world)
+                if ours[assignment]:
+                    found.append(one.item)
+        return found
+
+    def again(self, world: World, settled: Sequence[Item] = ()) -> EpacPlan:
         """Return what a run plans after this one, in a world that differs in what is deployed alone.
 
         Call it for a plan that is deployed: then all else that a run looks at is as it was, and comes out as it did.
+
+        `settled`: those that are unchanged, and in neither the world nor the result, except in its counts.
         """
         next_ = Planner(self._files, world, self._cells)
         next_._orphans, next_._expired, next_._count_doubt = self._orphans, self._expired, self._count_doubt
-        next_._repeat(self._made)
+        next_._unchanged = len(settled)
+        left_out = {id(one) for one in settled}
+        next_._repeat([one for one in self._made if id(one.item) not in left_out])
         return next_._plan
 
     def _repeat(self, made: Sequence[_Made]) -> None:
@@ -434,6 +451,30 @@ class Planner:
         if found:
             item.skipped = found
             self._plan.warnings.append(Message(Said.SKIPPED, row.entry.place))
+
+
+def _comes_back(one: _Made) -> bool:
+    """Whether Azure surely gives back what is sent of an exemption without a difference: as most, it has texts alone.
+
+    False says nothing.
+    """
+    item, end = one.item, one.row.expires
+    return (
+        item.action in WRITTEN
+        and bool(item.display_name)
+        and isinstance(item.references, list)
+        and item.selectors is None
+        and (end is None or end.utc == end.ticks)
+        and item.metadata == one.wanted
+        and comes_back(one.wanted)
+    )
+
+
+def _is_compared(assignment: str, world: World) -> bool:
+    try:
+        return is_managed(assignment, world)
+    except Uncertain:
+        return False
 
 
 def _container(scope: str) -> str:

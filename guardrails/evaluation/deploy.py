@@ -208,7 +208,7 @@ class _Deployment:
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
         if isinstance(identity, Unknown):
             identity = self._parts(table, turn, identity)
-        inner = _Around(around.via, deployed, around.depth)
+        inner = around if deployed is around.deployed else _Around(around.via, deployed, around.depth)
         if isinstance(identity.type, str) and is_exemption(identity.type, identity.name):
             self._exemption(turn, identity, inner)
         elif resource.deployment is not None:

@@ -10,9 +10,9 @@ from guardrails.dataclass import replace
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
 from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
-from guardrails.evaluation.functions.base import kind, unsure
+from guardrails.evaluation.functions.base import LONGEST_TEXT, TOO_LONG, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
-from guardrails.evaluation.functions.formatting import composite, formatted
+from guardrails.evaluation.functions.formatting import formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
 from guardrails.evaluation.loops import turns_of, turns_over
 from guardrails.evaluation.template import Language, ParameterDeclaration, TypeOf, VariableDeclaration, takes_null
@@ -164,17 +164,22 @@ class Evaluator:
     # nodes
 
     def _interpolation(self, node: ex.Interpolation, env: Env) -> Value:
-        values = [part if isinstance(part, str) else self.value(part, env) for part in node.parts]
+        values = [part if type(part) is str else self.value(part, env) for part in node.parts]  # type: ignore[arg-type]
         written: list[str] = []
         for value in values:
+            if type(value) is str:
+                written.append(value)
+                continue
             if isinstance(value, Unknown | Partial | Handle):
                 return self.unknown(value, values, node.place)
             one = formatted(value, "")
             if isinstance(one, Unknown):
                 return one
             written.append(one)
-        whole = composite("{0}", ["".join(written)])
-        return self.with_marks(whole, self.marks_in(values))
+        whole: Value = "".join(written)
+        if len(whole) > LONGEST_TEXT:
+            whole = TOO_LONG
+        return self.with_marks(whole, self.marks_in(values)) if self.marked else whole
 
     def _array(self, node: ex.Array, env: Env) -> Value:
         found: list[Value] = []

@@ -17,6 +17,7 @@ _AT_TENANT: Final = frozenset({"microsoft.management/managementgroups", "microso
 _GROUPS: Final = "microsoft.resources/resourcegroups"
 _EXEMPTION: Final = "Microsoft.Authorization/policyExemptions"
 _EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
+_BEHIND_SCOPE: Final = f"/providers/{_EXEMPTION}"
 _SCOPE: Final = lazy_regex(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
 
 
@@ -56,6 +57,9 @@ def scope_of(id_: Value) -> Value:
     """Return the id of the scope that an exemption is on; `/` for the tenant."""
     if not isinstance(id_, str):
         return id_
+    above, _, name = id_.rpartition("/")
+    if name and "\n" not in id_ and above.endswith(_BEHIND_SCOPE):
+        return above.removesuffix(_BEHIND_SCOPE) or "/"
     found = _SCOPE.fullmatch(id_)
     return (found[1] or "/") if found else unsure("the scope of this id")
 

@@ -134,18 +134,14 @@ class Partial(Loose):
 
 def first_unknown(value: Value) -> Unknown | None:
     """Return the first Unknown in a value, None where all of it is known."""
-    if isinstance(value, Unknown):
-        return value
     if isinstance(value, list):
         members: Iterable[Value] = value
     elif isinstance(value, dict):
         members = value.values()
     else:
-        return None
+        return value if isinstance(value, Unknown) else None
     for member in members:
-        if type(member) is str:  # as most are
-            continue
-        if isinstance(member, Unknown | list | dict) and (found := first_unknown(member)) is not None:
+        if type(member) is not str and (found := first_unknown(member)) is not None:  # most are texts
             return found
     return value.rest if isinstance(value, Partial) else None
 

@@ -16,6 +16,10 @@ _NAMED: Final = frozenset({"parameters", "variables", "lambdavariables", "lambda
 _NUMBER: Final = lazy_regex(r"-?\d+(\.\d+)?", re.A)
 _SIMPLE: Final = lazy_regex(r"\[(parameters|variables)\('([^'\n]+)'\)\]")
 """The commonest expressions, read at once."""
+_PLAIN: Final = r"(?:(?:parameters|variables)\('[^'\n]+'\)|'[^'\n]*')"
+_FLAT: Final = lazy_regex(rf"\[([A-Za-z]\w*)\(({_PLAIN}(?:, *{_PLAIN})*)\)\]", re.A)
+"""A call whose arguments are texts, parameters and variables."""
+_ARGUMENT: Final = lazy_regex(r"(?:(parameters|variables)\()?'([^'\n]*)'")
 
 
 class NotAnExpression(Exception):
@@ -45,6 +49,9 @@ def parse(text: str, place: Place) -> Node:
     """
     if simple := _SIMPLE.fullmatch(text):
         return (Parameter if simple[1] == "parameters" else Variable)(simple[2], place)
+    if flat := _FLAT.fullmatch(text):
+        arguments = [_argument(kind, said, place) for kind, said in _ARGUMENT.findall(flat[2])]
+        return _lowered(flat[1], arguments, place)
     parser = _Parser(_TOKEN.findall(text, 1, len(text) - 1), place)
     try:
         return parser.whole()
@@ -52,6 +59,10 @@ def parse(text: str, place: Place) -> Node:
         starts = [found.start() for found in _TOKEN.finditer(text, 1, len(text) - 1)]
         offset = starts[wrong.at] if wrong.at < len(starts) else len(text) - 1
         raise NotAnExpression(wrong.message, offset) from None
+
+
+def _argument(kind: str, text: str, place: Place) -> Node:
+    return (Parameter if kind == "parameters" else Variable if kind else Literal)(text, place)
 
 
 class _Wrong(Exception):

@@ -423,7 +423,7 @@ class ExpressionParser(TextParser):
             if name in _CONSTANTS:
                 value = Literal(_CONSTANTS[name], place)
             else:
-                value = Local(name, Place(self.path, self.line, line.start(4) - self._line_start + 1))
+                value = Local(name, new_place(Place, (self.path, self.line, line.start(4) - self._line_start + 1)))
         elif ",," in texts or texts[-1] != "'":
             return False
         else:
@@ -438,19 +438,20 @@ class ExpressionParser(TextParser):
         `start`: the offset of the text in the source.
         """
         parts: list[str | Node] = []
-        at = 0
+        at = holes = 0
         column = start - self._line_start + 1
         for hole in _HOLE(text):
-            if hole.start() > at:
-                parts.append(text[at : hole.start()])
+            begin, end = hole.span()
+            if begin > at:
+                parts.append(text[at:begin])
             name = hole[1]
             if name in _CONSTANTS:
                 return None
-            parts.append(Local(name, Place(self.path, self.line, column + hole.start(1))))
-            at = hole.end()
+            parts.append(Local(name, new_place(Place, (self.path, self.line, column + begin + 2))))
+            at, holes = end, holes + 1
         if at < len(text):
             parts.append(text[at:])
-        if any(isinstance(part, str) and "${" in part for part in parts):
+        if text.count("${") > holes:
             return None
         return Interpolation(parts, place) if at else Literal(text, place)
 

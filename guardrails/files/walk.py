@@ -359,7 +359,8 @@ def holds_epac(ending: str, data: bytes) -> bool:
     return b'"exemptions"' in text and b'"exemptioncategory"' in text and b'"properties"' not in text
 
 
-_SCHEMA: Final = lazy_regex(rb"deployment(template|parameters)\.json")
+_TEMPLATE: Final = b"deploymenttemplate.json"
+_PARAMETERS: Final = b"deploymentparameters.json"
 _VERSION: Final = b'"contentversion"'
 _FACTORY: Final = lazy_regex(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""")
 _IS_SCHEMA: Final = b"//json-schema.org/"
@@ -381,12 +382,14 @@ def kind_of(ending: str, data: bytes) -> Kind | None:
     if not text.lstrip(SPACE)[:2].startswith((b"{", b"/")):
         return _bicep(text) if ending not in _NAMED else None
     lower = text.lower()
-    found = _SCHEMA.search(lower)
-    if found:
-        return Kind.ARM if found[1] == b"template" else Kind.ARM_PARAMETERS
+    template = lower.find(_TEMPLATE)  # finding bytes is quicker by far than searching for an expression
+    if lower.find(_PARAMETERS, 0, None if template < 0 else template) >= 0:
+        return Kind.ARM_PARAMETERS
+    if template >= 0:
+        return Kind.ARM
     if _VERSION in lower:
         return Kind.ARM if b'"resources"' in lower else Kind.ARM_PARAMETERS if b'"parameters"' in lower else None
-    if _FACTORY.search(lower) and _IS_SCHEMA not in lower:
+    if b"policyexemption" in lower and _FACTORY.search(lower) and _IS_SCHEMA not in lower:
         return Kind.AZPOLICYFACTORY
     return _bicep(text) if text.startswith(b"/") else None
 

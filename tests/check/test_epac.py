@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from guardrails.epac.plan import Action, EpacPlan, Said
+from guardrails.epac.planner import Planner
 from guardrails.evaluation.plan import Outcome
 from tests.oracles.command import printed
 from tests.oracles.epac import CORP, OWNER, TENANT, TEST, WEB, run
@@ -50,6 +51,50 @@ def test_an_entry_makes_an_exemption_that_a_second_run_finds_unchanged() -> None
     assert one.metadata["pacOwnerId"] == OWNER
     assert plan.second is not None
     assert plan.second.settles
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"metadata": {"owner": "team"}},
+        {"metadata": {"owner": None}},
+        {"metadata": {"owner": ""}},
+        {"metadata": {"createdBy": "jo"}},
+        {"metadata": {"pacOwnerId": "somebody"}},
+        {"metadata": {"epacMetadata": "own"}},
+        {"metadata": {"owner": "a", "Owner": "b"}},
+        {"metadata": {"Keys": ["owner"], "owner": "team"}},
+        {"metadata": {"Count": "1"}},
+        {"metadata": {"since": "2026-11-01T00:00:00Z"}},
+        {"metadata": {"since": "2026-11-01T00:00:00"}},
+        {"metadata": {"more": {"owner": None}, "some": ["a", None, 1], "level": 1, "on": True}},
+        {"description": ""},
+        {"description": " "},
+        {"expiresOn": "2027-03-01T00:00:00Z"},
+        {"expiresOn": "2027-03-01T00:00:00+05:00"},
+        {"expiresOn": "2027-03-01T00:00:00"},
+        {"expiresOn": "2020-03-01T00:00:00Z"},
+        {"exemptionCategory": "waiver"},
+        {"policyDefinitionReferenceIds": ["tls12", "https"]},
+        {"policyDefinitionReferenceIds": []},
+        {"policyDefinitionReferenceIds": "tls12"},
+        {"resourceSelectors": [{"name": "a", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]},
+        {"resourceSelectors": []},
+        {"policyAssignmentId": ..., "policyDefinitionName": "require-https"},
+        {"assignmentScopeValidation": "DoNotValidate"},
+        {"assignmentScopeValidation": "DoNotValidate", "policyAssignmentId": f"{BASELINE}-gone"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_what_surely_settles_is_what_a_second_run_finds_unchanged(
+    entry: Mapping[str, Any], zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = file(entry, {"name": "other", "metadata": {"owner": None}})
+    quick = run(files, {}, zone)
+    monkeypatch.setattr(Planner, "settled", lambda _: [])
+    whole = run(files, {}, zone)
+    assert (quick.second, quick.outcome) == (whole.second, whole.outcome)
 
 
 @pytest.mark.parametrize(

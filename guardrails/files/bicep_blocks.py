@@ -130,7 +130,8 @@ class Blocks:
     def _params_kinds(self, kinds: Kinds, deployment: Deployment, template: Template, names: Shapes) -> None:
         for parameter, given in deployment.parameters.items():
             declared = template.parameters.get(parameter)
-            if declared is not None:
+            null = declared is not None and isinstance(given.value, Literal) and given.value.value is None
+            if declared is not None and not (null and declared.default is not None):
                 kinds.assign(kinds.shape(given.value, names), declared.type, "BCP036", given.place)
 
     def _names(self, symbol: str) -> Locals:

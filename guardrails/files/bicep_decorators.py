@@ -5,7 +5,19 @@ from typing import Final
 
 from guardrails.evaluation.expressions import Literal
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_syntax import Block, Declaration, Decorator, Func, Import, Other, Out, Param, Type, Var
+from guardrails.files.bicep_syntax import (
+    Block,
+    Declaration,
+    Decorator,
+    Func,
+    Import,
+    Other,
+    Out,
+    Param,
+    Type,
+    TypeName,
+    Var,
+)
 
 _VALUES: Final = (Param, Out, Type)
 _ANY: Final = (Param, Out, Type, Var, Func, Block, Import, Other)
@@ -58,6 +70,11 @@ def check_decorators(one: Declaration, fault: Callable[[Place, str, str], object
             fault(place, f"@{name}() does not have {len(decorator.arguments)} arguments", "BCP071")
         elif isinstance(one, Block):
             _on_block(one, decorator, fault)
+
+
+def check_member_decorators(decorators: list[Decorator], fault: Callable[[Place, str, str], object]) -> None:
+    """Note the decorators of a property of a type that the compiler refuses."""
+    check_decorators(Type("", decorators, decorators[0].place, TypeName(["any"], decorators[0].place)), fault)
 
 
 def _on_block(one: Block, decorator: Decorator, fault: Callable[[Place, str, str], object]) -> None:

@@ -38,6 +38,7 @@ from guardrails.files.bicep_syntax import (
     TypeSyntax,
     Var,
 )
+from guardrails.files.bicep_type_checks import TypeChecks
 from guardrails.files.bicep_types import UNKNOWN, TypeReader
 from guardrails.files.walk import Unreadable
 
@@ -76,6 +77,7 @@ class Lowering:
         """Return the template, and what other files may import of it."""
         self._scope()
         self._names()
+        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
         self._declarations({
             Param: self._param, Var: self._var, Func: self._func, Out: self._output, Other: self._other,
         })  # fmt: skip

@@ -175,8 +175,8 @@ class TypeParser(ExpressionParser):
         self.advance()
         self.skip_breaks()
         while self.lexeme not in {"]", END}:
-            self.decorators()
-            made.items.append(self.type())
+            decorators, place = self.decorators(), self.place
+            made.items.append(TypeMember(str(len(made.items)), self.type(), decorators, place))
             self._separator("]")
             self.skip_breaks()
         self.expect("]")

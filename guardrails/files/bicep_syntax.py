@@ -69,7 +69,7 @@ class TypeUnion:
 
 
 class TypeMember:
-    """A property of an object type. `name`: None for `*`, all others."""
+    """A property of an object type, or an item of a tuple. `name`: None for `*`, all others; an item's number."""
 
     __slots__ = ("decorators", "name", "place", "type")
 
@@ -91,7 +91,7 @@ class TypeTuple:
 
     __slots__ = ("items", "place")
 
-    def __init__(self, items: "list[TypeSyntax]", place: Place) -> None:
+    def __init__(self, items: list[TypeMember], place: Place) -> None:
         self.items, self.place = items, place
 
 

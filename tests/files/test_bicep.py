@@ -191,7 +191,7 @@ def test_what_the_compiler_refuses_of_resources_and_files_is_refused_with_its_co
         "param p { a: string, *: int }\nvar v = p.b + 1",
         "type t = { next: t? }\nparam p t?\nvar v = p.?next.?next",
         "type t = string\nparam p t[]\nvar v = toUpper(p[0])",
-        "param p 'a' | 1 | null",
+        "param p 'a' | 'b' | null",
         "param p resourceInput<'A.B/c@2020-01-01'>.properties\nvar v = p.a",
         "var owner = 'x'\n<R> = [for owner in [ 'a' ]: { name: owner }]\n<S> = [for owner in [ 'a' ]: { name: owner }]",
         "<R> = if (true) { name: 'a' }\n<S> = if (1 == 2) { name: 'a' }",

@@ -18,11 +18,12 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template, takes_null
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
-from guardrails.files.bicep_checks import Checks, Placed, at_run_time
+from guardrails.files.bicep_checks import Checks, Placed
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_kinds import Locals as Shapes
-from guardrails.files.bicep_library import REMOTE
+from guardrails.files.bicep_library import REMOTE, is_missing, path_fault
 from guardrails.files.bicep_names import Binder, Kind, Locals, Named
+from guardrails.files.bicep_run_time import RunTime
 from guardrails.files.bicep_syntax import NESTED, Block
 from guardrails.files.walk import Unreadable
 from guardrails.lazy_regex import lazy_regex
@@ -100,8 +101,6 @@ class Blocks:
         resource.place, resource.body = block.place, block.body
         self._template.resources.append(resource)
         self._placed[symbol] = Placed(block, resource)
-        if not block.existing and not self.extended:
-            self._at_start(resource)
 
     def check(self) -> None:
         """Note what the compiler refuses of all resources and modules together."""
@@ -110,6 +109,8 @@ class Blocks:
             self._binder.fault(secret.place, said, "BCP180")
         if not self.extended:
             Checks(self._template, self._placed, self._binder.constant, self._binder.fault).run()
+        placed = {} if self.extended else self._placed
+        RunTime(self._template, placed, self._binder.constant, self._binder.fault).run()
 
     def check_kinds(self, kinds: Kinds) -> None:
         """Note values of the wrong kind in resources and modules."""
@@ -142,22 +143,6 @@ class Blocks:
             for depth in range(1, len(parts) + 1):
                 names |= self._nested.get(NESTED.join(parts[:depth]), {})
         return names
-
-    def _at_start(self, resource: Resource) -> None:
-        """Note what must be known before the deployment starts, and is not."""
-        items = resource.loop.items if resource.loop is not None else None
-        for node, what, rule in (
-            (resource.name, "a name", "BCP120"),
-            (resource.condition, "a condition", "BCP177"),
-            (items, "what a loop runs over", "BCP178"),
-        ):
-            if (
-                node is not None
-                and not isinstance(node, Literal)
-                and at_run_time(node, self._template.variables, self._binder.constant) is not None
-            ):
-                said = f"{what} must be known before the deployment starts, and this is not"
-                self._binder.fault(node.place, said, rule)
 
     # resources
 
@@ -282,13 +267,13 @@ class Blocks:
             return Deployment(None, Unknown("the path of the module is not known", place))
         if path.startswith(REMOTE):
             return Deployment(None, Unknown(f"the module {path} is in a registry; nothing is fetched", place))
-        if not path or path.startswith("/") or "\\" in path:
-            self._binder.fault(place, f"{path!r} is no relative path with forward slashes", "BCP051")
+        if (refused := path_fault(path)) is not None:
+            self._binder.fault(place, *refused)
             return Deployment(None, Unknown("the path of the module is not valid", place))
         try:
             template = self._library.template(self._library.files.joined(self._path, path), self._path)
         except Unreadable as error:
-            if self._library.is_missing(error):
+            if is_missing(error):
                 self._binder.fault(place, f"{path}: {error}", "BCP091")
             return Deployment(None, Unknown(f"the module {path}: {error}", place))
         if isinstance(template, str):

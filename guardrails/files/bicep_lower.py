@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from guardrails.evaluation.expressions import Call, Comprehension, Literal, Node, Opaque
+from guardrails.evaluation.expressions import Call, Literal, Node, Opaque
 from guardrails.evaluation.template import (
     FunctionDeclaration,
     Language,
@@ -17,10 +17,10 @@ from guardrails.evaluation.template import (
 )
 from guardrails.evaluation.values import Unknown
 from guardrails.files.bicep_blocks import Blocks
-from guardrails.files.bicep_checks import Loops, at_run_time, cycles, shapes
+from guardrails.files.bicep_checks import Loops, cycles, shapes
 from guardrails.files.bicep_decorators import check_decorators
 from guardrails.files.bicep_kinds import Kinds
-from guardrails.files.bicep_library import REMOTE, Library, Lowered
+from guardrails.files.bicep_library import REMOTE, Library, Lowered, is_missing
 from guardrails.files.bicep_loads import Loads
 from guardrails.files.bicep_names import ARGUMENT, Binder, Kind, Named, Where
 from guardrails.files.bicep_syntax import (
@@ -86,7 +86,6 @@ class Lowering:
             self.blocks.lower(block, around, symbol)
             self.uses.setdefault(symbol, set()).update(self.binder.used)
         self.blocks.check()
-        self._run_time()
         kinds = Kinds(self.template, self.binder.fault)
         kinds.run(self.typed)
         self.blocks.check_kinds(kinds)
@@ -122,22 +121,6 @@ class Lowering:
             shapes(one.default, Loops.WHOLE if one.type is None else Loops.NOWHERE, self.binder.fault)
         elif isinstance(one, Func):
             shapes(one.body, Loops.NOWHERE, self.binder.fault)
-
-    def _run_time(self) -> None:
-        """Note what only a deployment knows, in the loop of a variable or in a function."""
-        template = self.template
-        for variable in template.variables.values():
-            loop = variable.value
-            if isinstance(loop, Comprehension) and variable.home is None:
-                for part, rule in ((loop.loop.items, "BCP178"), (loop.body, "BCP182")):
-                    if part is not None and at_run_time(part, template.variables, self.binder.constant) is not None:
-                        self.binder.fault(part.place, "a loop of a variable is computed before the deployment", rule)
-        for function in template.functions.values():
-            if (
-                function.home is None
-                and at_run_time(function.body, template.variables, self.binder.constant) is not None
-            ):
-                self.binder.fault(function.body.place, "a function is computed before the deployment", "BCP341")
 
     def _finished(self) -> Template:
         """Return the template with all that was found."""
@@ -228,7 +211,7 @@ class Lowering:
         try:
             other = self.library.lowered(self.library.files.joined(self.file.path, path), self.file.path)
         except Unreadable as error:
-            if self.library.is_missing(error):
+            if is_missing(error):
                 self.binder.fault(one.source.place, f"{path}: {error}", "BCP091")
             return None, f"{path}: {error}"
         if other is None:

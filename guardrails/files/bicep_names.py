@@ -334,7 +334,9 @@ class Binder:
         if name in SIGNATURES and not (self._where is Where.PARAMETERS and name in _AZURE):
             return self._at_scope(node) if name in _SCOPES else node
         if name.startswith("list") and name.isalpha():
-            return Opaque(Unknown(_HEAD, node.place))
+            if not 2 <= len(node.arguments) <= 3:
+                return self.fault(node.place, f"{name}() has 2 to 3 arguments, not {len(node.arguments)}", "BCP071")
+            return node
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
         if name in _NO_SIGNATURES:
@@ -374,7 +376,7 @@ class Binder:
             return secret
         if not name.startswith("list") and not isinstance(bound[0], Opaque):
             return self.fault(node.place, f"there is no function {name} of such a value", "BCP109")
-        return Opaque(Unknown(f"what {name}() of a resource gives is known only in Azure", node.place))
+        return Call(name, bound, node.place)
 
     def _imported_function(
         self, target: Local, name: str, node: Call, names: Locals, members: Mapping[str, Kind]

@@ -15,6 +15,7 @@ from guardrails.files.bicep_syntax import (
     Declaration,
     Decorator,
     Func,
+    Other,
     Out,
     Param,
     Type,
@@ -31,7 +32,7 @@ from guardrails.files.bicep_syntax import (
 )
 
 type Fault = Callable[[Place, str, str], object]
-type _Values = list[str | int | bool | None]
+type _Values = list[str | int | None]
 
 _AMBIENT: Final = frozenset({"string", "int", "bool", "array", "object", "any"})
 _NOT_ON_ALIASES: Final = frozenset({"secure", "allowed", "minValue", "maxValue", "minLength", "maxLength", "sealed"})
@@ -55,17 +56,21 @@ class TypeChecks:
     """
 
     def __init__(
-        self,
-        declared: Mapping[str, tuple[TypeSyntax, list[Decorator]]],
-        imported: Mapping[str, TypeOf],
-        fault: Fault,
+        self, declared: Mapping[str, tuple[TypeSyntax, list[Decorator]]], imported: Mapping[str, TypeOf], fault: Fault
     ) -> None:
         self._declared, self._imported, self._fault = declared, imported, fault
 
     def run(self, declarations: Iterable[Declaration]) -> None:
         """Note all that is refused."""
+        described: set[str] = set()
         for one in declarations:
             _constants(one.decorators, self._fault)
+            if isinstance(one, Other) and one.keyword == "metadata" and one.value is not None:
+                if not _is_constant(one.value):
+                    self._fault(one.value.place, "metadata is made of literals", "BCP032")
+                if one.name in described:
+                    self._fault(one.place, f"the metadata {one.name} is declared twice", "BCP145")
+                described.add(one.name)
             if isinstance(one, Func):
                 for type_ in (one.output, *(argument.type for argument in one.arguments)):
                     self._type(type_, [])
@@ -218,9 +223,7 @@ class TypeChecks:
             elif isinstance(value, TypeLiteral):
                 self._tag(value, name, seen, (member, place))
 
-    def _tag(
-        self, value: TypeLiteral, name: str, seen: dict[str, TypeSyntax], where: tuple[TypeSyntax, Place]
-    ) -> None:
+    def _tag(self, value: TypeLiteral, name: str, seen: dict[str, TypeSyntax], where: tuple[TypeSyntax, Place]) -> None:
         member, place = where
         if not isinstance(value.value, str):
             self._fault(place, f"each member of a tagged union has a literal text {name}", "BCP364")
@@ -323,7 +326,7 @@ def _is_null(type_: TypeSyntax) -> bool:
     return isinstance(type_, TypeLiteral) and type_.value is None
 
 
-def _kind(value: str | int | bool | None) -> str:
+def _kind(value: str | int | None) -> str:
     if value is None:
         return "null"
     return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "string"

@@ -57,7 +57,11 @@ class TypeReader:
 
     def _tagged(self, of: TypeOf, type_: TypeSyntax, decorator: Decorator) -> TypeOf:
         """Return a union of objects with the texts that tell them apart."""
-        name = decorator.arguments[0].value if decorator.arguments and isinstance(decorator.arguments[0], Literal) else None
+        name = (
+            decorator.arguments[0].value
+            if decorator.arguments and isinstance(decorator.arguments[0], Literal)
+            else None
+        )
         while isinstance(type_, TypeNullable):
             type_ = type_.type
         if not isinstance(name, str) or not isinstance(type_, TypeUnion):
@@ -129,7 +133,9 @@ class TypeReader:
         """Return the type of a part of another: of a property, of all others, of an item."""
         if of.kind == "array":
             if part == "*":
-                return of.items or self._no_part(place, "only a list with one type of items has a type for all", "BCP390")
+                return of.items or self._no_part(
+                    place, "only a list with one type of items has a type for all", "BCP390"
+                )
             items = of.tuple or []
             if part.isdecimal() and int(part) < len(items):
                 return items[int(part)]
@@ -239,4 +245,3 @@ def _literals(of: TypeOf) -> list[str | int | bool | None] | None:
 
 def _is_nullable(type_: TypeSyntax) -> bool:
     return isinstance(type_, TypeNullable)
-

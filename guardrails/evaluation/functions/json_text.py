@@ -17,7 +17,7 @@ _TOKEN: Final = lazy_regex(
     r"""\s+|//[^\n\r]*|/\*.*?\*/|(?P<mark>[{}\[\]:,])
     |(?P<double>"(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")
     |(?P<single>'[^'"\\\x00-\x1f]*')
-    |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])|(?P<word>[A-Za-z_$][\w$]*)""",
+    |(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?![\w.])|(?P<word>[A-Za-z_$][\w$]*)""",
     re.X | re.S,
 )
 _WORDS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None}

@@ -77,19 +77,19 @@ def _custom(moment: Moment, pattern: str) -> str | Unknown:
             if found[0] not in pattern[found.end() :]:
                 raise EngineError("a date format has a quote that is not closed, or ends in a backslash")
             return unsure("such a date format")
-        token = found[kind or 0]
+        part = found[kind or 0]
         if kind == "percent":
-            if token in ("", "%"):
+            if part in ("", "%"):
                 raise EngineError("a date format has a % before nothing")
-            if token in "'\"\\":
+            if part in "'\"\\":
                 return unsure("such a date format")
-        if kind in ("characters", "percent") and token[0] in _LETTERS:
-            written = _characters(moment, token, parts)
+        if kind in ("characters", "percent") and part[0] in _LETTERS:
+            written = _characters(moment, part, parts)
             if written is None:
-                return unsure(f"the date format {token}")
+                return unsure(f"the date format {part}")
             parts.append(written)
         else:
-            parts.append(token)
+            parts.append(part)
     return "".join(parts)
 
 

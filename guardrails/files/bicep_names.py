@@ -473,7 +473,8 @@ def _from_outside(call: Call) -> Node:
         reason = f"the environment variable {name} is known only where the deployment is made"
     else:
         reason = "what comes from outside is known only where the deployment is made"
-    return Opaque(Unknown(reason, call.place))
+    refused = "nv" in call.name and len(call.arguments) == 1  # where it is not set
+    return Opaque(Unknown(reason, call.place, doubt=refused))
 
 
 _CALLS: Final[dict[str, Callable[[Binder, Call, Locals], Node]]] = {

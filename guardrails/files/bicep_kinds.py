@@ -69,6 +69,7 @@ _PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Op
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
 _LOGIC: Final = frozenset({"and", "or", "not"})
+_MODULE: Final = Shape("object", members={"name": _PLAIN["string"], "outputs": ANY, "identity": ANY})
 _SCOPE_TEXTS: Final = frozenset({"id", "name", "type", "location", "subscriptionId", "tenantId", "displayName"})
 _MOST_KINDS: Final = 50
 _DEEPEST: Final = 12
@@ -92,6 +93,7 @@ class Kinds:
         self._variables: dict[str, Shape] = {}
         self._typed: dict[str, TypeOf] = {}
         self._arguments: dict[str, Shape] | None = None
+        self._modules: dict[str, bool] | None = None
 
     def run(self, typed: Mapping[str, TypeOf]) -> None:
         """Look at all declarations but resources. `typed`: the declared types of variables."""
@@ -210,8 +212,11 @@ class Kinds:
     def _local(self, node: Local, names: Locals) -> Shape:
         return names.get(node.name, ANY)
 
-    def _symbol(self, _node: Symbol, _names: Locals) -> Shape:
-        return ANY
+    def _symbol(self, node: Symbol, _names: Locals) -> Shape:
+        if self._modules is None:
+            self._modules = {one.symbol: one.loop is not None for one in self._template.resources if one.deployment}
+        looped = self._modules.get(node.name)
+        return ANY if looped is None else Shape("array", items=_MODULE) if looped else _MODULE
 
     def _access(self, node: Access, names: Locals) -> Shape:
         target = self.shape(node.target, names)
@@ -331,6 +336,10 @@ class Kinds:
             self._argument(node, number, shape, codes)
         if node.name in {"concat", "union", "intersection"}:
             self._alike(node, shapes)
+        if node.name == "contains" and shapes[0].kind in {"string", "object"} and shapes[1].kind not in {"", "string"}:
+            self._fault(node.place, f"contains() looks for a text in a value of type {shapes[0].kind}", "BCP048")
+        if node.name in {"indexOf", "lastIndexOf"} and shapes[0].kind == "string" != (shapes[1].kind or "string"):
+            self._fault(node.place, f"{node.name}() looks for a text in a text", "BCP048")
         listed = node.arguments[0] if node.arguments else None
         if node.name == "join" and isinstance(listed, Array) and any(map(_is_null, listed.items)):
             self._fault(listed.place, "join() does not take null", "BCP070")

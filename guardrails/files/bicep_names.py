@@ -364,6 +364,8 @@ class Binder:
         if type(target) is Local and target.name not in names:
             named = self.named.get(target.name)
             if named is None and target.name in _BUILT_IN:
+                if name in SIGNATURES and (target.name == "az") != (name in _AZURE or name in _SCOPES):
+                    return self.fault(node.place, f"{target.name} has no function {name}", "BCP107")
                 return self._built_in(Call(name, node.arguments[1:], node.place), names)
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
                 return self._imported_function(target, name, node, names, named.members)

@@ -191,7 +191,7 @@ class _Reader:
         if declared is not None and declared.lower() not in _TYPES:
             self._lower.wrong(place, f"{what} has the type {declared[:40]!r}, which there is not", "shape")
         elif self._typed and member(node, "type") is None and member(node, "$ref") is None:
-            self._lower.wrong(place, f"{what} has no type", "shape")
+            self._lower.doubt(place, f"{what} has no type", "shape")
 
     def _early(self, found: Template) -> None:
         """Report functions that ask Azure where the engine may not take them."""

@@ -239,7 +239,10 @@ class Blocks:
             for one in node.members:
                 if isinstance(one, Member) and isinstance(one.key, str):
                     deployment.parameters[one.key] = Given(one.value, one.place)
-                    self._take_secrets(one.value)
+                    template = deployment.template
+                    declared = template.parameters.get(one.key) if template is not None else None
+                    if declared is None or declared.type.secure or declared.type.reference or not declared.type.kind:
+                        self._take_secrets(one.value)
             return
         deployment.parameters_node = node
         if not isinstance(node, Object | Opaque):

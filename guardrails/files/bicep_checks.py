@@ -158,9 +158,11 @@ class Checks:
                 self._fault(place, f"{name} is read, never set", "BCP073")
             elif name in {"scope", "parent"} and _is_any(member.value):
                 self._fault(place, f"any() is no {name}", "BCP176")
+            elif name in {"scope", "parent"} and isinstance(member.value, Conditional):
+                self._fault(place, f"a {name} hangs on no condition", "BCP420")
             elif name == "dependsOn" and isinstance(member.value, Array):
                 for item in member.value.items:
-                    if isinstance(item, Literal | Interpolation | Object):
+                    if isinstance(item, Literal | Interpolation | Object | Call):
                         self._fault(item.place, "a resource or module is expected here", "BCP034")
                     elif not isinstance(item, Spread) and _is_any(item):
                         self._fault(item.place, "any() is no resource", "BCP176")

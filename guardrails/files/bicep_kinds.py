@@ -212,6 +212,9 @@ class Kinds:
     def _local(self, node: Local, names: Locals) -> Shape:
         return names.get(node.name, ANY)
 
+    def _is_collection(self, node: Symbol) -> bool:
+        return any(one.symbol == node.name and one.loop is not None for one in self._template.resources)
+
     def _symbol(self, node: Symbol, _names: Locals) -> Shape:
         if self._modules is None:
             self._modules = {one.symbol: one.loop is not None for one in self._template.resources if one.deployment}
@@ -221,6 +224,8 @@ class Kinds:
     def _access(self, node: Access, names: Locals) -> Shape:
         target = self.shape(node.target, names)
         key = self.shape(node.key, names)
+        if node.safe and isinstance(node.target, Symbol) and key.kind != "string" and self._is_collection(node.target):
+            self._fault(node.place, "a resource or module of a loop is not chosen with [?...]", "BCP323")
         if node.safe and target.kind != "array":
             return ANY
         if target.kind in {"string", "int", "bool", "null"}:
@@ -230,10 +235,14 @@ class Kinds:
         elif target.kind == "array":
             if key.kind in {"string", "bool", "array", "object", "null"} and not node.safe:
                 self._fault(node.place, "a member of a list is chosen by its number", "BCP074")
-            if isinstance(key.value, int) and not node.from_end:
+            if isinstance(key.value, int):
                 return self._numbered(node, target, key.value)
-            return self._item(target)
+            if node.from_end and key.kind not in {"", "int"}:
+                self._fault(node.place, "an item is counted from the end by a number", "BCP414")
+            return ANY if key.of is not None and key.of.allowed is not None else self._item(target)
         elif target.kind == "object":
+            if node.from_end:
+                self._fault(node.place, "only items of a list are counted from the end", "BCP415")
             if key.kind in {"int", "bool", "array", "object"}:
                 self._fault(node.place, "a member of an object is chosen by its name", "BCP075")
             elif isinstance(key.value, str):
@@ -247,6 +256,8 @@ class Kinds:
             each = tuple(map(of_type, target.of.tuple))
         if each is None:
             return self._item(target)
+        if node.from_end:
+            return each[-number] if 1 <= number <= len(each) else ANY
         if 0 <= number < len(each):
             return each[number]
         if not node.safe:
@@ -338,7 +349,8 @@ class Kinds:
             self._alike(node, shapes)
         if node.name == "contains" and shapes[0].kind in {"string", "object"} and shapes[1].kind not in {"", "string"}:
             self._fault(node.place, f"contains() looks for a text in a value of type {shapes[0].kind}", "BCP048")
-        if node.name in {"indexOf", "lastIndexOf"} and shapes[0].kind == "string" != (shapes[1].kind or "string"):
+        is_search = node.name in {"indexOf", "lastIndexOf"} and shapes[0].kind == "string"
+        if is_search and shapes[1].kind not in {"", "string"}:
             self._fault(node.place, f"{node.name}() looks for a text in a text", "BCP048")
         listed = node.arguments[0] if node.arguments else None
         if node.name == "join" and isinstance(listed, Array) and any(map(_is_null, listed.items)):

@@ -205,7 +205,7 @@ class Binder:
             return Parameter(node.name, place)
         if kind is Kind.VARIABLE and self._where is not Where.DEFAULT:
             return Variable(node.name, place)
-        if kind in {Kind.RESOURCE, Kind.MODULE} and self._where is Where.ANYWHERE:
+        if kind in {Kind.RESOURCE, Kind.MODULE} and self._where in {Where.ANYWHERE, Where.FUNCTION}:
             return Symbol(node.name, place)
         if self._where is Where.DEFAULT and kind in {Kind.VARIABLE, Kind.RESOURCE, Kind.MODULE}:
             return self.fault(
@@ -317,6 +317,8 @@ class Binder:
             return self.unknown_functions[name]
         if named is not None and named.kind is Kind.ERROR:
             return Opaque(Unknown(f"{name} could not be read", node.place))
+        if name in SIGNATURES and (name in names or name in self.named):
+            return self.fault(node.place, f"{name} is a name of this file here, not the function", "BCP265")
         return self._built_in(node, names)
 
     def _built_in(self, node: Call, names: Locals) -> Node:

@@ -133,6 +133,20 @@ class RunTime:
                     self._fault(one.place, said, "BCP307")
             if isinstance(one, Lambda):
                 self._lambda(one)
+            if isinstance(one, Call) and self._asks(one) and any(map(self._late, self._given(one))):
+                said = f"what {one.name}() is given must be known before the deployment starts, and is not"
+                self._fault(one.place, said, "BCP181")
+
+    def _given(self, node: Call) -> list[Node]:
+        """Return what a function that asks Azure is given, without the resource that it is asked of."""
+        if not node.arguments:
+            return []
+        root = first = node.arguments[0]
+        while isinstance(root, Access):
+            root = root.target
+        placed = self._placed.get(root.name) if isinstance(root, Symbol) else None
+        of_module = placed is not None and placed.block.keyword == "module" and root is not first
+        return node.arguments if of_module else node.arguments[1:]
 
     def _lambda(self, node: Lambda) -> None:
         """Look at what the body of a lambda asks Azure with the variables of the lambda."""

@@ -108,12 +108,12 @@ type TypeSyntax = TypeName | TypeLiteral | TypeList | TypeNullable | TypeUnion |
 
 
 class Decorator:
-    """`@name(arguments)`; `name` without the namespace `sys`."""
+    """`@name(arguments)`; `name` without the namespace `sys`. `bare`: no namespace is written."""
 
-    __slots__ = ("arguments", "name", "place")
+    __slots__ = ("arguments", "bare", "name", "place")
 
-    def __init__(self, name: str, arguments: list[Node], place: Place) -> None:
-        self.name, self.arguments, self.place = name, arguments, place
+    def __init__(self, name: str, arguments: list[Node], place: Place, *, bare: bool = True) -> None:
+        self.name, self.arguments, self.place, self.bare = name, arguments, place, bare
 
 
 class Declaration:

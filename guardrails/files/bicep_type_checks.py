@@ -234,11 +234,12 @@ class TypeChecks:
 
     def _decorators(self, type_: TypeSyntax, decorators: list[Decorator]) -> None:
         bare, kind = _bare(type_), self._kind(type_)
-        numbers: dict[str, int] = {}
         for decorator in decorators:
             name, place = decorator.name, decorator.place
             if name in _KINDS and kind and kind not in _KINDS[name]:
                 self._fault(place, f"@{name}() is not for values of type {kind}", "BCP124")
+            elif name == "secure" and isinstance(bare, TypeName) and bare.path[-1] == "any":
+                self._fault(place, "@secure() is for texts and objects", "BCP440")
             elif name in _NOT_ON_ALIASES and self._is_alias(type_):
                 self._fault(place, f"@{name}() may not stand on the name of another type", "BCP308")
             elif name in _NOT_ON_LITERALS and isinstance(bare, TypeLiteral | TypeUnion):
@@ -249,11 +250,16 @@ class TypeChecks:
                 self._fault(place, "@discriminator() is for a union of objects", "BCP363")
             elif name == "allowed":
                 self._allowed(decorator, kind)
+        self._numbers(type_, decorators)
+
+    def _numbers(self, type_: TypeSyntax, decorators: list[Decorator]) -> None:
+        numbers: dict[str, int] = {}
+        for decorator in decorators:
             number = _number(decorator)
             if number is not None:
-                numbers[name] = number
-                if name in _LENGTHS and number < 0:
-                    self._fault(place, "a length is not negative", "BCP168")
+                numbers[decorator.name] = number
+                if decorator.name in _LENGTHS and number < 0:
+                    self._fault(decorator.place, "a length is not negative", "BCP168")
         for least, most in _PAIRS:
             if least in numbers and most in numbers and numbers[least] > numbers[most]:
                 self._fault(type_.place, f"{least} is greater than {most}", "BCP331")
@@ -284,11 +290,12 @@ class TypeChecks:
 
     def _needed(self, type_: TypeSyntax, depth: int, *, inside: bool = False) -> Iterator[str]:
         """Yield the types without which no value of a type can be. `inside`: it is part of a list or object."""
-        if depth > _DEEPEST or isinstance(type_, TypeNullable):
+        if depth > _DEEPEST or (inside and isinstance(type_, TypeNullable)):
             return
+        type_ = _bare(type_)
         if isinstance(type_, TypeName):
             name = type_.path[0]
-            if len(type_.path) == 1 and name in self._declared and not (inside and self._is_nullable(name)):
+            if name in self._declared and not (inside and len(type_.path) == 1 and self._is_nullable(name)):
                 yield name
         elif isinstance(type_, TypeList):
             yield from self._needed(type_.item, depth + 1, inside=True)
@@ -299,7 +306,7 @@ class TypeChecks:
             for member in type_.members:
                 if member.name is not None:
                     yield from self._needed(member.type, depth + 1, inside=True)
-        elif isinstance(type_, TypeUnion) and not any(_is_null(one) for one in type_.members):
+        elif isinstance(type_, TypeUnion) and not (inside and any(_is_null(one) for one in type_.members)):
             for one in type_.members:
                 yield from self._needed(one, depth + 1, inside=inside)
 

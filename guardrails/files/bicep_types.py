@@ -168,6 +168,8 @@ class TypeReader:
     def _once(self, member: TypeMember, made: TypeOf) -> None:
         if member.name in made.properties:
             self._fault(member.place, f"the property {member.name} is declared twice", "BCP025")
+        elif any(str(member.name).lower() == one.lower() for one in made.properties):
+            self._fault(member.place, f"{member.name} differs only in letter case from another property", "BCP353")
 
     def _union(self, type_: TypeUnion) -> TypeOf:
         values: list[str | int | bool | None] = []

@@ -6,7 +6,7 @@ variable: they may refer to each other.
 
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal, Opaque, Variable
+from guardrails.evaluation.expressions import Call, Literal, Node, Opaque, Variable
 from guardrails.evaluation.template import (
     Diagnostic,
     Given,
@@ -18,12 +18,13 @@ from guardrails.evaluation.template import (
     takes_null,
 )
 from guardrails.evaluation.values import Place
+from guardrails.files.bicep_checks import parts
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, text_of
 from guardrails.files.bicep_lower import Lowering
 from guardrails.files.bicep_names import Kind, Named, Where
 from guardrails.files.bicep_parser import ParametersParser
-from guardrails.files.bicep_syntax import File, Param, Using, Var
+from guardrails.files.bicep_syntax import File, Import, Param, Using, Var
 from guardrails.files.bicep_type_checks import TypeChecks
 from guardrails.files.walk import Unreadable
 
@@ -67,10 +68,11 @@ class _Parameters(Lowering):
             self.binder.fault(extends[1].place, "a file extends one other", "BCP405")
         self._declarations({Param: self._assignment, Var: self._variable})
         TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
-        for one in self.file.declarations:
-            for decorator in one.decorators:
+        for declared in self.file.declarations:
+            for decorator in declared.decorators:
                 if decorator.name != "description":
                     self.binder.fault(decorator.place, f"a parameter file has no decorator {decorator.name}", "BCP057")
+        self._imported_values()
         self.kinds = Kinds(self.template, self.binder.fault)
         self.kinds.run(self.typed)
         made = self.made
@@ -86,6 +88,18 @@ class _Parameters(Lowering):
         for name, named in self.named.items():
             if named.kind is Kind.PARAMETER:
                 self.named[name] = Named(Kind.VARIABLE, named.declaration)
+
+    def _imported_values(self) -> None:
+        """Note what is imported and asks for the deployment's scope: a parameter file has none."""
+        template = self.template
+        imported: list[tuple[str, Node, Template | None]] = [
+            (name, one.value, one.home) for name, one in template.variables.items() if not name.startswith(f"{_BASE}.")
+        ]
+        imported += [(name, one.body, one.home) for name, one in template.functions.items()]
+        for name, value, home in imported:
+            if home is not None and _asks_for_scope(value, home):
+                place = next((one.place for one in self.file.declarations if isinstance(one, Import)), self.made.place)
+                self.binder.fault(place, f"{name} is known only in a deployment, so it is not imported", "BCP452")
 
     def _variable(self, one: Var) -> None:
         if one.type is not None:
@@ -187,3 +201,26 @@ class _Parameters(Lowering):
             shape = self.kinds.shape(value, {})
             if declared is not None and not (shape.kind == "null" and declared.default is not None):
                 self.kinds.assign(shape, declared.type, "BCP033", value.place)
+
+
+def _asks_for_scope(value: Node, home: Template) -> bool:
+    """Whether a value of a Bicep file is made of what only a deployment has."""
+    seen: set[str] = set()
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Call) and (one.name in _OF_DEPLOYMENTS or one.name.startswith("list")):
+            return one.name not in home.functions
+        if isinstance(one, Variable | Call) and one.name not in seen:
+            seen.add(one.name)
+            variable = home.variables.get(one.name) if isinstance(one, Variable) else None
+            function = home.functions.get(one.name) if isinstance(one, Call) else None
+            stack += [variable.value] if variable is not None else []
+            stack += [function.body] if function is not None else []
+        stack += parts(one)
+    return False
+
+
+_OF_DEPLOYMENTS: Final = frozenset({
+    "resourceGroup", "subscription", "managementGroup", "tenant", "deployment", "deployer", "environment", "reference",
+})  # fmt: skip

@@ -44,6 +44,7 @@ class Blocks:
         binder: looks up names.
         named: what is declared in the file; resources in resources are added.
         extended: the file uses extensions, whose resources are not Azure's.
+        shaped: it has lambdas, loops or spreads.
     """
 
     def __init__(self, template: Template, binder: Binder, named: dict[str, Named], library: "Library") -> None:
@@ -56,7 +57,7 @@ class Blocks:
         self._deployments: dict[str, Deployment] = {}
         self._types: dict[str, tuple[str, str]] = {}
         self._placed: dict[str, Placed] = {}
-        self.extended = False
+        self.extended = self.shaped = False
 
     def collect(self, block: Block, around: Block | None, symbol: str) -> None:
         """Note a resource with all that are declared in it, or a module with its template."""
@@ -110,7 +111,8 @@ class Blocks:
         if not self.extended:
             Checks(self._template, self._placed, self._binder.constant, self._binder.fault).run()
         placed = {} if self.extended else self._placed
-        RunTime(self._template, placed, self._binder.constant, self._binder.fault).run()
+        walked = self.shaped or self._binder.asks
+        RunTime(self._template, placed, self._binder.constant, self._binder.fault).run(walked=walked)
 
     def check_kinds(self, kinds: Kinds) -> None:
         """Note values of the wrong kind in resources and modules."""

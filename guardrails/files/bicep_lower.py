@@ -87,6 +87,7 @@ class Lowering:
             self.binder.used = set()
             self.blocks.lower(block, around, symbol)
             self.uses.setdefault(symbol, set()).update(self.binder.used)
+        self.blocks.shaped = self.file.shaped
         self.blocks.check()
         kinds = Kinds(self.template, self.binder.fault)
         kinds.run(self.typed)

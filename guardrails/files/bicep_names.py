@@ -140,6 +140,8 @@ class Binder:
         """The resources and modules that are loops."""
         self.secrets: dict[int, Opaque] = {}
         """The calls of getSecret(), until one is found to be a module's parameter."""
+        self.asks = False
+        """A call may ask Azure while the deployment runs."""
         self._where = Where.ANYWHERE
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
@@ -327,6 +329,7 @@ class Binder:
         node.arguments = [self.bind(one, names) for one in node.arguments]
         if name in LOADS:
             return self._load(node)
+        self.asks = self.asks or name == "reference" or name.startswith("to")
         if name == "any":
             return as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
         if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
@@ -338,6 +341,7 @@ class Binder:
         if name.startswith("list") and name.isalpha():
             if not 2 <= len(node.arguments) <= 3:
                 return self.fault(node.place, f"{name}() has 2 to 3 arguments, not {len(node.arguments)}", "BCP071")
+            self.asks = True
             return node
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
@@ -378,6 +382,7 @@ class Binder:
             secret = Opaque(Unknown("a secret of a key vault is known only in Azure", node.place))
             self.secrets[id(secret)] = secret
             return secret
+        self.asks = True
         if not name.startswith("list") and not isinstance(bound[0], Opaque):
             return self.fault(node.place, f"there is no function {name} of such a value", "BCP109")
         return Call(name, bound, node.place)

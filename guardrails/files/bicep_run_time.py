@@ -65,10 +65,15 @@ class RunTime:
     ) -> None:
         self._template, self._placed, self._constant, self._fault = template, placed, constant, fault
         self._found: dict[str, frozenset[str]] = {}
+        self._walked = True
+        self._unknown: frozenset[str] = frozenset()
+        """The existing resources that are found by values of the deployment."""
 
-    def run(self) -> None:
-        """Note all that is refused."""
+    def run(self, *, walked: bool) -> None:
+        """Note all that is refused. `walked`: there are lambdas or loops, or Azure is asked, so all is looked at."""
         template = self._template
+        self._unknown = frozenset(one for one in self._placed if self._identity(one))
+        self._walked = walked or bool(self._unknown)
         for variable in template.variables.values():
             if variable.home is None:
                 self._variable(variable.value)
@@ -76,16 +81,15 @@ class RunTime:
             if function.home is None and self._late(function.body):
                 self._fault(function.body.place, "a function is computed before the deployment", "BCP341")
         for output in template.outputs.values():
-            self._loops(output.value)
-            self._accesses(output.value)
+            self._inside(output.value)
         for one in self._placed.values():
             if one.block.existing:
-                self._accesses(one.block.body)
+                self._inside(one.block.body, loops=False)
             else:
                 self._resource(one)
 
     def _variable(self, value: Node) -> None:
-        self._accesses(value)
+        self._inside(value, loops=False)
         if isinstance(value, Comprehension):
             for part, rule in ((value.loop.items, "BCP178"), (value.body, "BCP182")):
                 if part is not None and self._late(part):
@@ -107,35 +111,35 @@ class RunTime:
             name = member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
             if name in _GIVEN_AT_START and one.type in _WITH_LOCATION:
                 self._needed(member.value, f"the property {name}", "BCP120")
-        self._loops(block.body)
-        self._accesses(block.body)
+        self._inside(block.body)
 
     def _needed(self, node: Node | None, what: str, rule: str) -> None:
         if node is not None and not isinstance(node, Literal) and self._late(node):
             said = f"{what} must be known before the deployment starts, and this is not"
             self._fault(node.place, said, rule)
 
-    def _loops(self, value: Node) -> None:
-        """Look at the loops in a value."""
-        for one in _all(value):
-            if isinstance(one, Comprehension):
-                self._needed(one.loop.items, "what a loop runs over", "BCP178")
+    def _inside(self, value: Node, *, loops: bool = True) -> None:
+        """Look at what is read of resources that are not known before, at lambdas, and at what Azure is asked.
 
-    def _accesses(self, value: Node) -> None:
-        """Look at what is read of resources that are not known before, and at what lambdas ask for."""
-        late = [symbol for symbol in self._placed if self._identity(symbol)]
-        for one in _all(value):
-            if late and isinstance(one, Access):
-                base = _base(one)
-                name = self._constant(one.key)
-                if base is not None and base.name in late and name is not None and name not in _AT_START:
-                    said = f"{base.name} is not known before the deployment starts, so nothing else of it can be read"
-                    self._fault(one.place, said, "BCP307")
-            if isinstance(one, Lambda):
-                self._lambda(one)
-            if isinstance(one, Call) and self._asks(one) and any(map(self._late, self._given(one))):
-                said = f"what {one.name}() is given must be known before the deployment starts, and is not"
+        `loops`: what the loops in the value run over must be known before.
+        """
+        for one in _all(value) if self._walked else ():
+            kind = type(one)
+            if kind is Access and self._unknown:
+                self._access(one)  # type: ignore[arg-type]
+            elif kind is Comprehension and loops:
+                self._needed(one.loop.items, "what a loop runs over", "BCP178")  # type: ignore[union-attr]
+            elif kind is Lambda:
+                self._lambda(one)  # type: ignore[arg-type]
+            elif kind is Call and self._asks(one) and any(map(self._late, self._given(one))):  # type: ignore[arg-type]
+                said = f"what {one.name}() is given must be known before the deployment starts, and is not"  # type: ignore[union-attr]
                 self._fault(one.place, said, "BCP181")
+
+    def _access(self, node: Access) -> None:
+        base, name = _base(node), self._constant(node.key)
+        if base is not None and base.name in self._unknown and name is not None and name not in _AT_START:
+            said = f"{base.name} is not known before the deployment starts, so nothing else of it can be read"
+            self._fault(node.place, said, "BCP307")
 
     def _given(self, node: Call) -> list[Node]:
         """Return what a function that asks Azure is given, without the resource that it is asked of."""

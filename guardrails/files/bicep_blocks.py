@@ -125,6 +125,10 @@ class Blocks:
                 test = kinds.shape(block.condition, names)
                 if test.kind not in {"", "bool"}:
                     self._binder.fault(block.condition.place, "a condition is true or false", "BCP046")
+            if block.keyword == "module" and one.resource.name is not None:
+                name = kinds.shape(one.resource.name, names)
+                if name.kind not in {"", "string"}:
+                    self._binder.fault(one.resource.name.place, "the name of a module is a text", "BCP036")
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
             else:
@@ -226,6 +230,8 @@ class Blocks:
             self._params(deployment, members["params"].value)
         if "extensionConfigs" in members:
             self._take_secrets(members["extensionConfigs"].value, deep=True)
+        if "identity" in members and isinstance(members["identity"].value, Object):
+            self._identity(members["identity"].value)
         if "scope" in members:
             deployment.scope = members["scope"].value
         if deployment.template is not None and deployment.parameters_node is None:
@@ -233,6 +239,16 @@ class Blocks:
             self._check_params(block, deployment, deployment.template, params.place if params else None)
         name = members["name"].value if "name" in members else None
         return Resource(Literal(_DEPLOYMENTS, block.target.place), name, deployment=deployment)
+
+    def _identity(self, node: Object) -> None:
+        """Note an identity of a module that it cannot have."""
+        if any(isinstance(one, Spread) for one in node.members):
+            return
+        kind = next((one.value for one in node.members if isinstance(one, Member) and one.key == "type"), None)
+        if kind is None:
+            self._binder.fault(node.place, "the identity of a module has a type", "BCP035")
+        elif isinstance(kind, Literal) and kind.value not in {"None", "UserAssigned"}:
+            self._binder.fault(kind.place, "the type of a module's identity is None or UserAssigned", "BCP088")
 
     def _params(self, deployment: Deployment, node: Node) -> None:
         if isinstance(node, Object) and all(

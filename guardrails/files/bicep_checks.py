@@ -124,7 +124,7 @@ class Checks:
 
     def _resource(self, one: Placed) -> None:
         resource, block = one.resource, one.block
-        name = resource.name
+        name = next((member.value for member in block.body.members if _key(member) == "name"), resource.name)
         if name is not None:
             self._name(one, name)
         self._properties(one)
@@ -150,7 +150,7 @@ class Checks:
     def _properties(self, one: Placed) -> None:
         """Check the properties that all types have."""
         for member in one.block.body.members:
-            name = member.key if isinstance(member, Member) else ""
+            name = _key(member)
             place = member.place
             if one.block.existing and name in _SET:
                 self._fault(place, f"{name} is not set on a resource that exists already", "BCP173")
@@ -294,6 +294,10 @@ class Checks:
             module = one.block.keyword == "module"
             said = f"{one.block.name} is the same {'deployment' if module else 'resource'} as {others}"
             self._fault(place, said, "BCP122" if module else "BCP121")
+
+
+def _key(member: Member | Spread) -> str:
+    return member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
 
 
 def _is_any(node: Node) -> bool:

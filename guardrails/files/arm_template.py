@@ -186,12 +186,10 @@ class _Reader:
             self._lower.doubt(resources.place, message, "shape")
 
     def _type(self, node: Node, place: Place, what: str) -> None:
-        """Report a type that there is not. With a language version a type may be left out."""
+        """Report a type that there is not. A type may be left out: so Bicep compiles the type any."""
         declared = text_of(member(node, "type"))
         if declared is not None and declared.lower() not in _TYPES:
             self._lower.wrong(place, f"{what} has the type {declared[:40]!r}, which there is not", "shape")
-        elif self._typed and member(node, "type") is None and member(node, "$ref") is None:
-            self._lower.doubt(place, f"{what} has no type", "shape")
 
     def _early(self, found: Template) -> None:
         """Report functions that ask Azure where the engine may not take them."""

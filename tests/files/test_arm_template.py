@@ -110,8 +110,6 @@ def test_what_the_engine_does_not_read_as_a_template_is_refused(change: Callable
     "change",
     [
         lambda one: one.pop("contentVersion"),
-        lambda one: one.update(parameters={"p": {"defaultValue": "a"}}),
-        lambda one: one.update(outputs={"o": {"value": "a"}}),
         lambda one: one.update(resources={"a": one["resources"][0]}),
         lambda one: one.update(languageVersion="2.0"),
         lambda one: one.update(outputs={"o": {"type": "string"}}),

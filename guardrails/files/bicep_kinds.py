@@ -537,7 +537,7 @@ _LISTS: Final = {
 
 
 def _scope(node: Call, scope: ScopeKind | None) -> Shape:
-    """Return what a function gives that tells of the deployment's scope. For another scope it has no properties."""
+    """Return what a function gives that describes the deployment's scope. For another scope it has no properties."""
     names = {} if node.arguments else dict.fromkeys(SCOPES[node.name], ANY)
     if node.name == "deployment" and scope != ScopeKind.RESOURCE_GROUP:
         names["location"] = ANY

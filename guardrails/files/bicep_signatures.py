@@ -135,7 +135,7 @@ SCOPES: Final = {
         "portal", "resourceManager", "sqlManagement", "suffixes", "vmImageAliasDoc",
     ),
 }  # fmt: skip
-"""The properties of what a function tells of the scope, the deployment or the cloud."""
+"""The properties of what describes the scope, the deployment or the cloud."""
 LAMBDAS: Final = {
     "filter": (1, 2), "map": (1, 2), "sort": (2, 2), "reduce": (2, 3), "toObject": (1, 1), "groupBy": (1, 1),
     "mapValues": (1, 1),

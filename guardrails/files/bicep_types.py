@@ -56,7 +56,7 @@ class TypeReader:
         return self._decorated(of, decorators)
 
     def _tagged(self, of: TypeOf, type_: TypeSyntax, decorator: Decorator) -> TypeOf:
-        """Return a union of objects with the texts that tell them apart."""
+        """Return a union of objects with the texts by which they differ."""
         name = (
             decorator.arguments[0].value
             if decorator.arguments and isinstance(decorator.arguments[0], Literal)

@@ -120,7 +120,7 @@ def test_a_format_that_net_refuses_is_refused(form: str) -> None:
 
 
 @pytest.mark.parametrize(("form", "written"), [("%d", "1"), ("%M/%d", "2/1"), ("%dd", "11"), ("yyyy%x", "2027x")])
-def test_a_percent_takes_one_letter_of_a_format_by_itself(form: str, written: str) -> None:
+def test_a_percent_takes_one_character_of_a_format_by_itself(form: str, written: str) -> None:
     assert value(f"[dateTimeAdd('2027-01-31', 'P1D', '{form}')]") == written
 
 

@@ -31,7 +31,7 @@ _STANDARD: Final = {
     "Y": "yyyy MMMM",
     "y": "yyyy MMMM",
 }
-_LETTERS: Final = frozenset("dfFghHKmMstyz")
+_WRITTEN: Final = frozenset("dfFghHKmMstyz")
 _IN_UTC: Final = "Rru"
 _GENERAL: Final = "MM/dd/yyyy HH:mm:ss zzz"
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -83,7 +83,7 @@ def _custom(moment: Moment, pattern: str) -> str | Unknown:
                 raise EngineError("a date format has a % before nothing")
             if part in "'\"\\":
                 return unsure("such a date format")
-        if kind in ("characters", "percent") and part[0] in _LETTERS:
+        if kind in ("characters", "percent") and part[0] in _WRITTEN:
             written = _characters(moment, part, parts)
             if written is None:
                 return unsure(f"the date format {part}")

@@ -184,6 +184,8 @@ def _with_lambda(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
         for argument in node.arguments
     ]
     whole = values[0]
+    if isinstance(whole, Handle):
+        return Unknown(f"what {found.name}() makes of a resource is known only in Azure", node.place)
     if isinstance(whole, Unknown | Partial):
         return evaluator.unknown(whole, [whole], node.place)
     result = evaluator.charge(found.compute(values))

@@ -37,7 +37,9 @@ class _Check:
     def value(self, type_: TypeOf, value: Value, what: str, depth: int) -> Value:
         if type_.reference and depth < _DEEPEST:
             named = self._frame.template.types.get(type_.reference)
-            if named is None or (value is None and type_.nullable):
+            if named is None:
+                return self._unknown(f"{what} has the type {type_.reference[:60]!r}, which there is not")
+            if value is None and type_.nullable:
                 return value
             return self.value(named, value, what, depth + 1)
         if isinstance(value, Unknown | Partial) or depth >= _DEEPEST:
@@ -119,13 +121,29 @@ class _Check:
 
     def _inside(self, type_: TypeOf, value: Value, what: str, depth: int) -> Value:
         """Check the items of a list and the properties of an object."""
-        if isinstance(value, list) and type_.items is not None:
+        if isinstance(value, list) and (type_.items is not None or type_.tuple):
+            each = type_.tuple or []
             for number, item in enumerate(value):
-                if (doubt := self._inner(type_.items, item, f"item {number} of {what}", depth)) is not None:
+                of_item = each[number] if number < len(each) else type_.items
+                if of_item is None:
+                    continue
+                if (doubt := self._inner(of_item, item, f"item {number} of {what}", depth)) is not None:
                     return doubt
+        if isinstance(value, dict) and type_.variants:
+            return self._tagged(type_, value, what, depth)
         if isinstance(value, dict) and (type_.properties or type_.sealed or type_.additional):
             return self._properties(type_, value, what, depth) or value
         return value
+
+    def _tagged(self, type_: TypeOf, value: dict[str, Value], what: str, depth: int) -> Value:
+        key = find_key(value, type_.tag)
+        tag = None if key is None else value[key]
+        if isinstance(tag, Unknown):
+            return value
+        variant = type_.variants.get(tag) if isinstance(tag, str) else None
+        if variant is None:
+            return self._unknown(f"{type_.tag!r} of {what} names none of the objects that it may be")
+        return self.value(variant, value, what, depth + 1)
 
     def _inner(self, type_: TypeOf, value: Value, what: str, depth: int) -> Unknown | None:
         self._evaluator.spend(1)
@@ -141,6 +159,8 @@ class _Check:
         for key, one in value.items():
             named = type_.properties.get(key)
             of_key = type_.additional if named is None else named
+            if of_key is None and type_.sealed and not any(same_key(key, one) for one in type_.properties):
+                return self._unknown(f"{what} has the property {key[:60]!r}, which its type does not have")
             if of_key is not None and (doubt := self._inner(of_key, one, f"{key!r} of {what}", depth)) is not None:
                 return doubt
         return None

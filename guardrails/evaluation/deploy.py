@@ -142,7 +142,8 @@ class _Deployment:
         for name, declared in frame.template.parameters.items():
             given = frame.given.get(name)
             place = declared.place if given is None else given[0].place
-            self._guarded(lambda name=name: self.evaluator.parameter(frame, name), place)  # type: ignore[misc]
+            value = self._guarded(lambda name=name: self.evaluator.parameter(frame, name), place)  # type: ignore[misc]
+            self.doubtful = self.doubtful or (isinstance(value, Unknown) and value.doubt)
         for name, variable in frame.template.variables.items():
             try:
                 self.evaluator.variable(frame, name)
@@ -208,6 +209,8 @@ class _Deployment:
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
         if isinstance(identity, Unknown):
             identity = self._parts(table, turn, identity)
+        if isinstance(identity.name, Unknown) and identity.name.doubt and counts is not False:
+            self.doubtful = True
         inner = around if deployed is around.deployed else _Around(around.via, deployed, around.depth)
         if isinstance(identity.type, str) and is_exemption(identity.type, identity.name):
             self._exemption(turn, identity, inner)
@@ -238,7 +241,7 @@ class _Deployment:
         if isinstance(value, bool):
             return around.deployed if value else False
         if not isinstance(value, Unknown):
-            if isinstance(value, str):  # a text "true" may be taken for true
+            if isinstance(value, str | int | None):  # "true" and 1 may be taken for true, and null for no condition
                 self.doubtful = True
             else:
                 self._refuse(EngineError(f"a condition is {kind(value)}, not true or false"), condition.place)

@@ -152,8 +152,8 @@ class Evaluator:
         given = frame.given.get(name)
         value = None
         if given is not None:
-            value = self.value(given[0].value, given[1] or Env(frame))
             place = given[0].place
+            value = known(self.value(given[0].value, given[1] or Env(frame)), place)
         if value is None:
             if declared.default is None:
                 value, place = _without_value(declared, frame, given=given is not None)

@@ -89,7 +89,10 @@ def identify(
     if outside and isinstance(last, str) and last[:1] == "[" and last[-1:] == "]":
         last = Unknown("Azure computes this name in brackets once more, in the nested template", resource.place)
     if not isinstance(last, str | Unknown):
-        raise EngineError(f"the name is {kind(last)}, not a text", resource.place)
+        if isinstance(last, int | float):
+            last = unsure("a name that is no text")
+        else:
+            raise EngineError(f"the name is {kind(last)}, not a text", resource.place)
     name = last
     if parent is not None:
         name = _joined(parent.name, last)

@@ -291,5 +291,9 @@ class ResourceHandle(Handle):
         if isinstance(number, Unknown) or isinstance(turns, Unknown):
             return number if isinstance(number, Unknown) else turns
         if not isinstance(number, int) or not 0 <= number < len(turns):
+            loop = self.turn.resource.loop
+            if isinstance(number, int) and loop is not None and loop.index is not None:
+                # a name that is made of the number alone is computed beyond the loop as well
+                return Unknown(f"the loop has no resource {number}", place, doubt=True)
             raise EngineError(f"the loop has no resource {number!r}", place)
         return ResourceHandle(self.table, turns[number])

@@ -74,10 +74,13 @@ class TypeOf:
         least, most: `minValue` and `maxValue` of an int.
         shortest, longest: `minLength` and `maxLength` of a text or list.
         items: the type of each item of a list.
+        tuple: the types of a list's items, one for each, where they are declared one by one.
         properties: the types of an object's properties, by name.
         required: the names of properties that must be given.
         additional: the type of other properties; None for any.
         sealed: other properties are refused.
+        tag: the property whose text says which of `variants` an object is.
+        variants: the types of a union of objects, by the text of `tag`.
         reference: the name of a type of the template (`definitions`, Bicep's `type`), which is meant.
     """
 
@@ -90,10 +93,13 @@ class TypeOf:
     shortest: int | None = None
     longest: int | None = None
     items: "TypeOf | None" = None
+    tuple: "list[TypeOf] | None" = None
     properties: "dict[str, TypeOf]" = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     additional: "TypeOf | None" = None
     sealed: bool = False
+    tag: str = ""
+    variants: "dict[str, TypeOf]" = field(default_factory=dict)
     reference: str = ""
     place: Place = NOWHERE
 

@@ -128,6 +128,9 @@ class _Parser:
             return Literal(text, self._place) if "\n" not in text else Opaque(_broken_line(self._place))
         if first.isascii() and (first.isalpha() or first == "_"):
             return self._call(depth)
+        if word == "+" and _NUMBER.fullmatch(self._tokens[self._at + 1]):
+            self._at += 2
+            return Opaque(replace(unsure("a number with a plus"), place=self._place))
         if number := _NUMBER.fullmatch(word):
             self._at += 1
             if number[1]:

@@ -18,6 +18,10 @@ class Lowering:
         """Report what the engine refuses before it computes anything; or what is doubtful, by its level."""
         self.diagnostics.append(Diagnostic(place, message, rule, level, Stage.COMPILE))
 
+    def doubt(self, place: Place, message: str, rule: str) -> None:
+        """Report what the engine may refuse."""
+        self.diagnostics.append(Diagnostic(place, message, rule, Level.WARNING, Stage.READ))
+
     def text(self, node: Literal) -> Node:
         """Return a text: an expression, or the text that it means."""
         value = node.value

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from guardrails.dataclass import replace
-from guardrails.evaluation.expressions import Array, Comprehension, Literal, Node, Object, Opaque
+from guardrails.evaluation.expressions import Array, Call, Comprehension, Literal, Member, Node, Object, Opaque
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.template import (
     Deployment,
@@ -26,6 +26,7 @@ from guardrails.evaluation.template import (
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.arm_lowering import Lowering
 from guardrails.files.arm_types import read_type
+from guardrails.files.bicep_checks import parts
 from guardrails.files.json_places import Fault, JsonText, fields, member, members, read, text_of
 from guardrails.lazy_regex import lazy_regex
 
@@ -47,6 +48,17 @@ _READ: Final = frozenset({
     "subscriptionid", "resourcegroup", "metadata",
 })  # fmt: skip
 """Fields of a resource that are read by themselves, or not computed."""
+_OF_RESOURCES: Final = _READ | {
+    "location", "tags", "dependson", "kind", "sku", "plan", "identity", "zones", "scale", "managedby",
+    "managedbyextended", "extendedlocation", "etag", "import", "extension", "asserts", "placement", "options",
+    "@options", "id", "apiprofile", "symbolicname", "osprofile",
+}  # fmt: skip
+"""Fields that a resource may have. The engine refuses others."""
+_OF_TEMPLATES: Final = frozenset({
+    "$schema", "contentversion", "apiprofile", "languageversion", "parameters", "variables", "functions", "resources",
+    "outputs", "metadata", "definitions", "imports", "extensions", "asserts", "rules",
+})  # fmt: skip
+_TYPES: Final = frozenset({"string", "securestring", "int", "bool", "array", "object", "secureobject"})
 _NESTED: Final = "microsoft.resources/deployments"
 
 
@@ -131,11 +143,13 @@ class _Reader:
 
     def __init__(self, lowering: Lowering, path: str, linked: Linked | None) -> None:
         self._lower, self._path, self._linked = lowering, path, linked
+        self._typed, self._profile = True, False
 
     def template(self, root: Node, depth: int) -> Template:
         """Return the template that an object is."""
         schema = _SCHEMA.search(text_of(member(root, "$schema")) or "")
         resources = member(root, "resources")
+        self._shape(root, resources)
         found = Template(
             Language.ARM,
             self._path,
@@ -153,7 +167,42 @@ class _Reader:
             self._resource(found, node, symbol, None, depth)
         for name, node, place in self._members(root, "outputs"):
             found.outputs[name] = self._output(name, node, place)
+        self._early(found)
         return found
+
+    def _shape(self, root: Node, resources: Node | None) -> None:
+        """Report what the engine does not read as a template."""
+        self._typed = member(root, "languageVersion") is None
+        self._profile = member(root, "apiProfile") is not None
+        for one in members(root):
+            if str(one.key).lower() not in _OF_TEMPLATES:
+                self._lower.wrong(one.place, f"a template has no {str(one.key)[:60]!r}", "shape")
+        if self._typed:
+            for name in ("$schema", "contentVersion", "resources"):
+                if isinstance(root, Object) and member(root, name) is None:
+                    self._lower.doubt(root.place, f"the template has no {name}", "shape")
+        if resources is not None and isinstance(resources, Object if self._typed else Array):
+            message = "resources with symbolic names go with languageVersion 2.0, and a list of them with none"
+            self._lower.doubt(resources.place, message, "shape")
+
+    def _type(self, node: Node, place: Place, what: str) -> None:
+        """Report a type that there is not. A type may be left out: so Bicep compiles the type any."""
+        declared = text_of(member(node, "type"))
+        if declared is not None and declared.lower() not in _TYPES:
+            self._lower.wrong(place, f"{what} has the type {declared[:40]!r}, which there is not", "shape")
+
+    def _early(self, found: Template) -> None:
+        """Report functions that ask Azure where the engine may not take them."""
+        early = [one.default for one in found.parameters.values()] + [one.value for one in found.variables.values()]
+        for one in found.resources:
+            early += [one.type, one.name, one.api_version, one.condition, one.loop.count if one.loop else None]
+        stack = [node for node in early if node is not None]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, Call) and (node.name.lower() == "reference" or node.name.lower().startswith("list")):
+                message = f"{node.name}() asks Azure, and this is computed before the deployment"
+                self._lower.doubt(node.place, message, "too-early")
+            stack += parts(node)
 
     def _members(self, root: Node, name: str) -> Iterator[tuple[str, Node, Place]]:
         section = member(root, name)
@@ -164,8 +213,7 @@ class _Reader:
 
     def _parameter(self, name: str, node: Node, place: Place) -> ParameterDeclaration:
         default = member(node, "defaultValue")
-        if not isinstance(node, Object) or (member(node, "type") is None and member(node, "$ref") is None):
-            self._lower.wrong(place, f"the parameter {name[:60]!r} has no type", "shape", Level.WARNING)
+        self._type(node, place, f"the parameter {name[:60]!r}")
         return ParameterDeclaration(
             name, read_type(node), None if default is None else self._lower.value(default), place
         )
@@ -205,8 +253,9 @@ class _Reader:
             loop = self._lower.resource_loop(loop_node)
             if loop is not None:
                 lowered = Comprehension(loop, self._lower.value(source), place=loop_node.place)
+        self._type(node, place, f"the output {name[:60]!r}")
         if lowered is None:
-            self._lower.wrong(place, f"the output {name[:60]!r} has no value", "shape", Level.WARNING)
+            self._lower.doubt(place, f"the output {name[:60]!r} has no value", "shape")
             lowered = Opaque(Unknown("it has no value", place))
         return Output(
             name, lowered, read_type(node), None if condition is None else self._lower.value(condition), place
@@ -219,8 +268,11 @@ class _Reader:
             return
         found_fields = fields(node)
         type_ = found_fields.get("type")
+        for one in node.members:
+            if isinstance(one, Member) and str(one.key).lower() not in _OF_RESOURCES:
+                self._lower.wrong(one.place, f"a resource has no {str(one.key)[:60]!r}", "shape")
         if type_ is None:
-            self._lower.wrong(node.place, "a resource has no type", "shape", Level.WARNING)
+            self._lower.wrong(node.place, "a resource has no type", "shape")
             return
         resource = self._plain(node, found_fields, symbol, enclosing)
         found.resources.append(resource)
@@ -234,9 +286,11 @@ class _Reader:
     def _plain(self, node: Object, given: dict[str, Node], symbol: str, enclosing: Resource | None) -> Resource:
         existing = given.get("existing")
         name, version = self._lowered(given, "name"), self._lowered(given, "apiversion")
-        for what, value in (("name", name), ("API version", version)):
-            if value is None:
-                self._lower.wrong(node.place, f"a resource has no {what}", "shape", Level.WARNING)
+        extended = "import" in given or "extension" in given
+        if name is None and not extended:
+            self._lower.wrong(node.place, "a resource has no name", "shape")
+        if version is None and not extended and not self._profile:
+            self._lower.wrong(node.place, "a resource has no API version", "shape")
         return Resource(
             type=self._lower.value(given["type"]),
             name=name,
@@ -292,7 +346,10 @@ class _Reader:
                 self._lower.wrong(inline.place, f"more than {DEEPEST} templates are nested within each other", "nested")
                 return None, Unknown("so many nested templates are not read", inline.place)
             if isinstance(inline, Object):
-                return self.template(inline, depth + 1), None
+                before = self._typed, self._profile
+                template = self.template(inline, depth + 1)
+                self._typed, self._profile = before
+                return template, None
             return None, Unknown("its template is no JSON object in this file", inline.place)
         link = member(properties, "templateLink")
         relative = member(link, "relativePath")

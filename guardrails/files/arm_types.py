@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from guardrails.evaluation.expressions import Array, Literal, Node
+from guardrails.evaluation.expressions import Array, Literal, Node, Spread
 from guardrails.evaluation.template import TypeOf
 from guardrails.files.json_places import member, members, text_of
 
@@ -39,6 +39,12 @@ def read_type(node: Node | None, depth: int = 0) -> TypeOf:
     )
     if (items := member(node, "items")) is not None:
         found.items = read_type(items, depth + 1)
+    if isinstance(first := member(node, "prefixItems"), Array):
+        found.tuple = [read_type(item, depth + 1) for item in first.items if not isinstance(item, Spread)]
+    discriminator = member(node, "discriminator")
+    found.tag = text_of(member(discriminator, "propertyName")) or ""
+    for one in members(member(discriminator, "mapping")):
+        found.variants[str(one.key)] = read_type(one.value, depth + 1)
     _read_properties(found, node, depth)
     return found
 

@@ -18,11 +18,12 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template, takes_null
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
-from guardrails.files.bicep_checks import Checks, Placed, at_run_time
+from guardrails.files.bicep_checks import Checks, Placed
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_kinds import Locals as Shapes
-from guardrails.files.bicep_library import REMOTE
+from guardrails.files.bicep_library import REMOTE, is_missing, path_fault
 from guardrails.files.bicep_names import Binder, Kind, Locals, Named
+from guardrails.files.bicep_run_time import RunTime
 from guardrails.files.bicep_syntax import NESTED, Block
 from guardrails.files.walk import Unreadable
 from guardrails.lazy_regex import lazy_regex
@@ -43,6 +44,7 @@ class Blocks:
         binder: looks up names.
         named: what is declared in the file; resources in resources are added.
         extended: the file uses extensions, whose resources are not Azure's.
+        shaped: it has lambdas, loops or spreads.
     """
 
     def __init__(self, template: Template, binder: Binder, named: dict[str, Named], library: "Library") -> None:
@@ -55,7 +57,7 @@ class Blocks:
         self._deployments: dict[str, Deployment] = {}
         self._types: dict[str, tuple[str, str]] = {}
         self._placed: dict[str, Placed] = {}
-        self.extended = False
+        self.extended = self.shaped = False
 
     def collect(self, block: Block, around: Block | None, symbol: str) -> None:
         """Note a resource with all that are declared in it, or a module with its template."""
@@ -100,8 +102,6 @@ class Blocks:
         resource.place, resource.body = block.place, block.body
         self._template.resources.append(resource)
         self._placed[symbol] = Placed(block, resource)
-        if not block.existing and not self.extended:
-            self._at_start(resource)
 
     def check(self) -> None:
         """Note what the compiler refuses of all resources and modules together."""
@@ -110,6 +110,9 @@ class Blocks:
             self._binder.fault(secret.place, said, "BCP180")
         if not self.extended:
             Checks(self._template, self._placed, self._binder.constant, self._binder.fault).run()
+        placed = {} if self.extended else self._placed
+        walked = self.shaped or self._binder.asks
+        RunTime(self._template, placed, self._binder.constant, self._binder.fault).run(walked=walked)
 
     def check_kinds(self, kinds: Kinds) -> None:
         """Note values of the wrong kind in resources and modules."""
@@ -122,6 +125,10 @@ class Blocks:
                 test = kinds.shape(block.condition, names)
                 if test.kind not in {"", "bool"}:
                     self._binder.fault(block.condition.place, "a condition is true or false", "BCP046")
+            if block.keyword == "module" and one.resource.name is not None:
+                name = kinds.shape(one.resource.name, names)
+                if name.kind not in {"", "string"}:
+                    self._binder.fault(one.resource.name.place, "the name of a module is a text", "BCP036")
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
             else:
@@ -130,7 +137,8 @@ class Blocks:
     def _params_kinds(self, kinds: Kinds, deployment: Deployment, template: Template, names: Shapes) -> None:
         for parameter, given in deployment.parameters.items():
             declared = template.parameters.get(parameter)
-            if declared is not None:
+            null = declared is not None and isinstance(given.value, Literal) and given.value.value is None
+            if declared is not None and not (null and declared.default is not None):
                 kinds.assign(kinds.shape(given.value, names), declared.type, "BCP036", given.place)
 
     def _names(self, symbol: str) -> Locals:
@@ -141,22 +149,6 @@ class Blocks:
             for depth in range(1, len(parts) + 1):
                 names |= self._nested.get(NESTED.join(parts[:depth]), {})
         return names
-
-    def _at_start(self, resource: Resource) -> None:
-        """Note what must be known before the deployment starts, and is not."""
-        items = resource.loop.items if resource.loop is not None else None
-        for node, what, rule in (
-            (resource.name, "a name", "BCP120"),
-            (resource.condition, "a condition", "BCP177"),
-            (items, "what a loop runs over", "BCP178"),
-        ):
-            if (
-                node is not None
-                and not isinstance(node, Literal)
-                and at_run_time(node, self._template.variables, self._binder.constant) is not None
-            ):
-                said = f"{what} must be known before the deployment starts, and this is not"
-                self._binder.fault(node.place, said, rule)
 
     # resources
 
@@ -238,6 +230,8 @@ class Blocks:
             self._params(deployment, members["params"].value)
         if "extensionConfigs" in members:
             self._take_secrets(members["extensionConfigs"].value, deep=True)
+        if "identity" in members and isinstance(members["identity"].value, Object):
+            self._identity(members["identity"].value)
         if "scope" in members:
             deployment.scope = members["scope"].value
         if deployment.template is not None and deployment.parameters_node is None:
@@ -246,6 +240,16 @@ class Blocks:
         name = members["name"].value if "name" in members else None
         return Resource(Literal(_DEPLOYMENTS, block.target.place), name, deployment=deployment)
 
+    def _identity(self, node: Object) -> None:
+        """Note an identity of a module that it cannot have."""
+        if any(isinstance(one, Spread) for one in node.members):
+            return
+        kind = next((one.value for one in node.members if isinstance(one, Member) and one.key == "type"), None)
+        if kind is None:
+            self._binder.fault(node.place, "the identity of a module has a type", "BCP035")
+        elif isinstance(kind, Literal) and kind.value not in {"None", "UserAssigned"}:
+            self._binder.fault(kind.place, "the type of a module's identity is None or UserAssigned", "BCP088")
+
     def _params(self, deployment: Deployment, node: Node) -> None:
         if isinstance(node, Object) and all(
             isinstance(one, Member) and isinstance(one.key, str) for one in node.members
@@ -253,7 +257,10 @@ class Blocks:
             for one in node.members:
                 if isinstance(one, Member) and isinstance(one.key, str):
                     deployment.parameters[one.key] = Given(one.value, one.place)
-                    self._take_secrets(one.value)
+                    template = deployment.template
+                    declared = template.parameters.get(one.key) if template is not None else None
+                    if declared is None or declared.type.secure or declared.type.reference or not declared.type.kind:
+                        self._take_secrets(one.value)
             return
         deployment.parameters_node = node
         if not isinstance(node, Object | Opaque):
@@ -281,13 +288,13 @@ class Blocks:
             return Deployment(None, Unknown("the path of the module is not known", place))
         if path.startswith(REMOTE):
             return Deployment(None, Unknown(f"the module {path} is in a registry; nothing is fetched", place))
-        if not path or path.startswith("/") or "\\" in path:
-            self._binder.fault(place, f"{path!r} is no relative path with forward slashes", "BCP051")
+        if (refused := path_fault(path)) is not None:
+            self._binder.fault(place, *refused)
             return Deployment(None, Unknown("the path of the module is not valid", place))
         try:
             template = self._library.template(self._library.files.joined(self._path, path), self._path)
         except Unreadable as error:
-            if self._library.is_missing(error):
+            if is_missing(error):
                 self._binder.fault(place, f"{path}: {error}", "BCP091")
             return Deployment(None, Unknown(f"the module {path}: {error}", place))
         if isinstance(template, str):

@@ -24,9 +24,8 @@ from guardrails.evaluation.expressions import (
     Opaque,
     Spread,
     Symbol,
-    Variable,
 )
-from guardrails.evaluation.template import Resource, ScopeKind, Template, VariableDeclaration
+from guardrails.evaluation.template import Resource, ScopeKind, Template
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_azure import scopes_of
 from guardrails.files.bicep_syntax import GROUP, METHOD, Block
@@ -48,6 +47,23 @@ _FROM: Final = {
 }
 """The target scopes from which a module may go to a scope, by how many arguments name it."""
 _REFUSED: Final = {"tenant": "BCP113", "managementGroup": "BCP114", "subscription": "BCP115", "resourceGroup": "BCP116"}
+_SET: Final = frozenset(
+    {
+        "id",
+        "type",
+        "apiVersion",
+        "location",
+        "tags",
+        "kind",
+        "sku",
+        "identity",
+        "plan",
+        "zones",
+        "properties",
+        "managedBy",
+    }
+)
+_READ: Final = frozenset({"id", "type", "apiVersion"})
 _DEEPEST: Final = 20
 
 
@@ -108,9 +124,10 @@ class Checks:
 
     def _resource(self, one: Placed) -> None:
         resource, block = one.resource, one.block
-        name = resource.name
+        name = next((member.value for member in block.body.members if _key(member) == "name"), resource.name)
         if name is not None:
             self._name(one, name)
+        self._properties(one)
         if resource.parent:
             self._child(one)
             return
@@ -129,6 +146,26 @@ class Checks:
         elif not block.existing and not self._deployable(scope, 0):
             message = "a resource of another scope than the file's is deployed by a module"
             self._fault(place, message, "BCP139")
+
+    def _properties(self, one: Placed) -> None:
+        """Check the properties that all types have."""
+        for member in one.block.body.members:
+            name = _key(member)
+            place = member.place
+            if one.block.existing and name in _SET:
+                self._fault(place, f"{name} is not set on a resource that exists already", "BCP173")
+            elif name in _READ:
+                self._fault(place, f"{name} is read, never set", "BCP073")
+            elif name in {"scope", "parent"} and _is_any(member.value):
+                self._fault(place, f"any() is no {name}", "BCP176")
+            elif name in {"scope", "parent"} and isinstance(member.value, Conditional):
+                self._fault(place, f"a {name} hangs on no condition", "BCP420")
+            elif name == "dependsOn" and isinstance(member.value, Array):
+                for item in member.value.items:
+                    if isinstance(item, Literal | Interpolation | Object | Call):
+                        self._fault(item.place, "a resource or module is expected here", "BCP034")
+                    elif not isinstance(item, Spread) and _is_any(item):
+                        self._fault(item.place, "any() is no resource", "BCP176")
 
     def _name(self, one: Placed, name: Node) -> None:
         """Check the parts of a literal name against the type's."""
@@ -259,6 +296,15 @@ class Checks:
             self._fault(place, said, "BCP122" if module else "BCP121")
 
 
+def _key(member: Member | Spread) -> str:
+    return member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
+
+
+def _is_any(node: Node) -> bool:
+    """Whether an expression is `any(...)`, as the binder leaves it."""
+    return isinstance(node, Conditional) and isinstance(node.test, Literal) and not isinstance(node.yes, Access)
+
+
 def resource_name(one: Placed) -> str:
     """Return a resource's type for a message."""
     type_ = one.resource.type
@@ -304,6 +350,8 @@ def shapes(value: Node, loops: Loops, fault: Fault) -> None:
             _spread_with_loop(one, fault)
             for member in one.members:
                 is_loop = inner is Loops.PROPERTIES and isinstance(member.value, Comprehension)
+                if is_loop and isinstance(member, Member) and isinstance(member.key, Interpolation):
+                    fault(member.value.place, "a property with a loop has no expressions in its name", "BCP143")
                 stack.append((member.value, False, Loops.WHOLE if is_loop else inner))
         elif isinstance(one, Array):
             stack += [(part, False, inner) for part in parts(one)]
@@ -356,46 +404,6 @@ def parts(node: Node) -> list[Node]:
     if isinstance(node, Comprehension):
         return [part for part in (node.loop.items, node.body, node.condition) if part is not None]
     return []
-
-
-_AT_START: Final = frozenset({"id", "name", "type", "apiVersion"})
-"""The properties of a resource that are known before a deployment starts."""
-
-
-def at_run_time(
-    node: Node, variables: Mapping[str, VariableDeclaration], constant: Callable[[Node | None], str | None]
-) -> Node | None:
-    """Return the part of a value that is known only while a deployment runs; None where there is none.
-
-    `constant`: gives the text that the compiler knows an expression to be.
-    """
-    seen: set[str] = set()
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, Symbol) or (isinstance(one, Call) and one.name == "reference"):
-            return one
-        if isinstance(one, Variable):
-            if one.name not in seen:
-                seen.add(one.name)
-                declared = variables.get(one.name)
-                stack += [declared.value] if declared is not None and declared.home is None else []
-            continue
-        if isinstance(one, Access):
-            base = one.target.target if isinstance(one.target, Access) and _is_index(one.target) else one.target
-            if isinstance(base, Symbol) and not (isinstance(one.key, Literal) and isinstance(one.key.value, int)):
-                name = constant(one.key)
-                if name is not None and name not in _AT_START:
-                    return one
-                stack += [one.target.key] if base is not one.target and isinstance(one.target, Access) else []
-                continue
-        stack += parts(one)
-    return None
-
-
-def _is_index(node: Access) -> bool:
-    """Whether an access chooses one resource of a loop."""
-    return isinstance(node.target, Symbol) and not (isinstance(node.key, Literal) and isinstance(node.key.value, str))
 
 
 def cycles(uses: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -3,9 +3,21 @@
 from collections.abc import Callable
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal
+from guardrails.evaluation.expressions import Array, Literal
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_syntax import Block, Declaration, Decorator, Func, Import, Other, Out, Param, Type, Var
+from guardrails.files.bicep_syntax import (
+    Block,
+    Declaration,
+    Decorator,
+    Func,
+    Import,
+    Other,
+    Out,
+    Param,
+    Type,
+    TypeName,
+    Var,
+)
 
 _VALUES: Final = (Param, Out, Type)
 _ANY: Final = (Param, Out, Type, Var, Func, Block, Import, Other)
@@ -33,10 +45,14 @@ _TARGETS: Final[dict[str, tuple[tuple[type[Declaration], ...], int, int]]] = {
 _RULES: Final[dict[type[Declaration], str]] = {
     Param: "BCP125", Var: "BCP126", Block: "BCP127", Out: "BCP129", Type: "BCP297", Func: "BCP152",
 }  # fmt: skip
+_EXPERIMENTAL: Final = frozenset({"validate", "waitUntil", "patch"})
+"""Decorators that an experimental feature brings."""
 _RESOURCES_ONLY: Final = frozenset({"onlyIfNotExists", "nullIfNotFound", "waitUntil", "retryOn", "patch"})
 
 
-def check_decorators(one: Declaration, fault: Callable[[Place, str, str], object]) -> None:
+def check_decorators(
+    one: Declaration, fault: Callable[[Place, str, str], object], *, experimental: bool = True
+) -> None:
     """Note the decorators of a declaration that the compiler refuses."""
     seen: set[str] = set()
     for decorator in one.decorators:
@@ -45,7 +61,7 @@ def check_decorators(one: Declaration, fault: Callable[[Place, str, str], object
             continue
         name = name.removeprefix("az.")
         known = _TARGETS.get(name)
-        if known is None:
+        if known is None or (name in _EXPERIMENTAL and not experimental):
             fault(place, f"there is no decorator {name}", "BCP057")
             continue
         targets, least, most = known
@@ -60,6 +76,14 @@ def check_decorators(one: Declaration, fault: Callable[[Place, str, str], object
             _on_block(one, decorator, fault)
 
 
+def check_member_decorators(decorators: list[Decorator], fault: Callable[[Place, str, str], object]) -> None:
+    """Note the decorators of a property of a type that the compiler refuses."""
+    for decorator in decorators:
+        if decorator.name == "export":
+            fault(decorator.place, "a property is not exported by itself", "BCP361")
+    check_decorators(Type("", decorators, decorators[0].place, TypeName(["any"], decorators[0].place)), fault)
+
+
 def _on_block(one: Block, decorator: Decorator, fault: Callable[[Place, str, str], object]) -> None:
     name, place = decorator.name, decorator.place
     if name in _RESOURCES_ONLY and one.keyword == "module":
@@ -70,5 +94,19 @@ def _on_block(one: Block, decorator: Decorator, fault: Callable[[Place, str, str
         size = decorator.arguments[0]
         if isinstance(size, Literal) and isinstance(size.value, int) and size.value < 1:
             fault(place, "a batch has at least 1 member", "BCP154")
+    elif name == "retryOn":
+        _retry(decorator, fault)
     elif name == "nullIfNotFound" and not one.existing:
         fault(place, "@nullIfNotFound() is for an existing resource", "BCP445")
+
+
+def _retry(decorator: Decorator, fault: Callable[[Place, str, str], object]) -> None:
+    codes, count = decorator.arguments[0], decorator.arguments[1] if len(decorator.arguments) > 1 else None
+    items = codes.items if isinstance(codes, Array) else []
+    if any(isinstance(item, Literal) and not isinstance(item.value, str) for item in items):
+        fault(codes.place, "@retryOn() needs the codes as texts", "BCP033")
+    value = count.value if isinstance(count, Literal) else 1
+    if not isinstance(value, int):
+        fault(decorator.place, "@retryOn() needs a number of times", "BCP070")
+    elif value < 1:
+        fault(decorator.place, "@retryOn() repeats at least 1 time", "BCP328")

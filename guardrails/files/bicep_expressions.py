@@ -112,7 +112,7 @@ class ExpressionParser(TextParser):
         if sign in {"-", "!"}:
             self.advance()
             value = self._accessed(self._primary(place if sign == "-" else None))
-            if sign == "-" and isinstance(value, Literal) and isinstance(value.value, int) and value.value > 0:
+            if sign == "-" and isinstance(value, Literal) and type(value.value) is int and value.value > 0:
                 return Literal(-value.value, place)
             return Call(sign, [value], place)
         return self._accessed(self._primary())

@@ -27,9 +27,10 @@ from guardrails.evaluation.expressions import (
     Symbol,
     Variable,
 )
-from guardrails.evaluation.template import FunctionDeclaration, Template, TypeOf
+from guardrails.evaluation.functions import units
+from guardrails.evaluation.template import FunctionDeclaration, ScopeKind, Template, TypeOf
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SIGNATURES, Signature
+from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
 type Fault = Callable[[Place, str, str], Impossible]
 
@@ -43,7 +44,9 @@ class Shape:
         nullable: it may be null as well.
         members: the properties of an object, where all are known; None where they are not.
         items: what each item of a list is.
-        value: the text that it is, where that is known.
+        each: what the items of a list are, one by one, where all are known.
+        value: the text or integer that it is, where that is known.
+        either: what it may be, of several that differ.
         of: the declared type that it has.
         place: where it is.
     """
@@ -52,7 +55,9 @@ class Shape:
     nullable: bool = False
     members: "Mapping[str, Shape] | None" = None
     items: "Shape | None" = None
-    value: str | None = None
+    each: "tuple[Shape, ...] | None" = None
+    value: str | int | None = None
+    either: "tuple[Shape, ...]" = ()
     of: TypeOf | None = None
     place: Place | None = None
 
@@ -64,6 +69,9 @@ _PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Op
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
 _LOGIC: Final = frozenset({"and", "or", "not"})
+_MODULE: Final = Shape("object", members={"name": _PLAIN["string"], "outputs": ANY, "identity": ANY})
+_SCOPE_TEXTS: Final = frozenset({"id", "name", "type", "location", "subscriptionId", "tenantId", "displayName"})
+_MOST_KINDS: Final = 50
 _DEEPEST: Final = 12
 """Levels of declared types that values are held against."""
 
@@ -85,6 +93,7 @@ class Kinds:
         self._variables: dict[str, Shape] = {}
         self._typed: dict[str, TypeOf] = {}
         self._arguments: dict[str, Shape] | None = None
+        self._modules: dict[str, bool] | None = None
 
     def run(self, typed: Mapping[str, TypeOf]) -> None:
         """Look at all declarations but resources. `typed`: the declared types of variables."""
@@ -152,8 +161,9 @@ class Kinds:
         value = node.value
         if isinstance(value, str):
             return Shape("string", value=value, place=node.place)
-        kind = "null" if value is None else "bool" if isinstance(value, bool) else "int"
-        return _PLAIN[kind] if isinstance(value, int | None) else ANY
+        if type(value) is int:
+            return Shape("int", value=value, place=node.place)
+        return _PLAIN["null" if value is None else "bool"] if isinstance(value, int | None) else ANY
 
     def _interpolation(self, node: Interpolation, names: Locals) -> Shape:
         for part in node.parts:
@@ -166,7 +176,8 @@ class Kinds:
             self._spread(item, "array", names) if isinstance(item, Spread) else self.shape(item, names)
             for item in node.items
         ]
-        return Shape("array", items=_common(shapes) if shapes else None, place=node.place)
+        each = None if any(isinstance(item, Spread) for item in node.items) else tuple(shapes)
+        return Shape("array", items=_common(shapes) if shapes else None, each=each, place=node.place)
 
     def _spread(self, node: Spread, kind: str, names: Locals) -> Shape:
         shape = self.shape(node.value, names)
@@ -201,25 +212,56 @@ class Kinds:
     def _local(self, node: Local, names: Locals) -> Shape:
         return names.get(node.name, ANY)
 
-    def _symbol(self, _node: Symbol, _names: Locals) -> Shape:
-        return ANY
+    def _is_collection(self, node: Symbol) -> bool:
+        return any(one.symbol == node.name and one.loop is not None for one in self._template.resources)
+
+    def _symbol(self, node: Symbol, _names: Locals) -> Shape:
+        if self._modules is None:
+            self._modules = {one.symbol: one.loop is not None for one in self._template.resources if one.deployment}
+        looped = self._modules.get(node.name)
+        return ANY if looped is None else Shape("array", items=_MODULE) if looped else _MODULE
 
     def _access(self, node: Access, names: Locals) -> Shape:
         target = self.shape(node.target, names)
         key = self.shape(node.key, names)
+        if node.safe and isinstance(node.target, Symbol) and key.kind != "string" and self._is_collection(node.target):
+            self._fault(node.place, "a resource or module of a loop is not chosen with [?...]", "BCP323")
         if node.safe and target.kind != "array":
             return ANY
-        if target.kind in {"string", "int", "bool"}:
-            self._fault(node.place, f"a value of type {target.kind} has no members", "BCP055")
+        if target.kind in {"string", "int", "bool", "null"}:
+            index = key.kind == "int"
+            rule = "BCP076" if index else "BCP055"
+            self._fault(node.place, f"a value of type {target.kind} has no {'items' if index else 'members'}", rule)
         elif target.kind == "array":
-            if key.kind in {"string", "bool", "array", "object"} and not node.safe:
+            if key.kind in {"string", "bool", "array", "object", "null"} and not node.safe:
                 self._fault(node.place, "a member of a list is chosen by its number", "BCP074")
-            return self._item(target)
+            if isinstance(key.value, int):
+                return self._numbered(node, target, key.value)
+            if node.from_end and key.kind not in {"", "int"}:
+                self._fault(node.place, "an item is counted from the end by a number", "BCP414")
+            return ANY if key.of is not None and key.of.allowed is not None else self._item(target)
         elif target.kind == "object":
+            if node.from_end:
+                self._fault(node.place, "only items of a list are counted from the end", "BCP415")
             if key.kind in {"int", "bool", "array", "object"}:
                 self._fault(node.place, "a member of an object is chosen by its name", "BCP075")
-            elif key.value is not None:
+            elif isinstance(key.value, str):
                 return self._property(node, target, key.value)
+        return ANY
+
+    def _numbered(self, node: Access, target: Shape, number: int) -> Shape:
+        """Return the item of a list with a known number."""
+        each = target.each
+        if target.of is not None and target.of.tuple is not None:
+            each = tuple(map(of_type, target.of.tuple))
+        if each is None:
+            return self._item(target)
+        if node.from_end:
+            return each[-number] if 1 <= number <= len(each) else ANY
+        if 0 <= number < len(each):
+            return each[number]
+        if not node.safe:
+            self._fault(node.place, f"the list has {len(each)} items, and none with the number {number}", "BCP311")
         return ANY
 
     def _item(self, target: Shape) -> Shape:
@@ -247,7 +289,9 @@ class Kinds:
         if test.kind not in {"", "bool"}:
             self._fault(node.test.place, f"a condition is true or false, not of type {test.kind}", "BCP046")
         yes, no = self.shape(node.yes, names), self.shape(node.no, names)
-        return ANY if isinstance(node.test, Literal) else _common([yes, no])
+        if not isinstance(node.test, Literal):
+            return _common([yes, no])
+        return ANY if _is_null(node.no) else yes if node.test.value is True else no
 
     def _lambda(self, node: Lambda, names: Locals) -> Shape:
         self.shape(node.body, {**names, **dict.fromkeys(node.names, ANY)})
@@ -303,13 +347,20 @@ class Kinds:
             self._argument(node, number, shape, codes)
         if node.name in {"concat", "union", "intersection"}:
             self._alike(node, shapes)
+        if node.name == "contains" and shapes[0].kind in {"string", "object"} and shapes[1].kind not in {"", "string"}:
+            self._fault(node.place, f"contains() looks for a text in a value of type {shapes[0].kind}", "BCP048")
+        is_search = node.name in {"indexOf", "lastIndexOf"} and shapes[0].kind == "string"
+        if is_search and shapes[1].kind not in {"", "string"}:
+            self._fault(node.place, f"{node.name}() looks for a text in a text", "BCP048")
         listed = node.arguments[0] if node.arguments else None
         if node.name == "join" and isinstance(listed, Array) and any(map(_is_null, listed.items)):
             self._fault(listed.place, "join() does not take null", "BCP070")
         result = signature.result
         if result == "=":
             return Shape(shapes[0].kind) if shapes[0].kind else ANY
-        return ANY if result == "*" else _PLAIN[KINDS[result]]
+        if node.name in SCOPES:
+            return _scope(node, self._template.scope)
+        return ANY if result == "*" else _LISTS.get(node.name) or _PLAIN[KINDS[result]]
 
     def _counted(self, node: Call, signature: Signature) -> bool:
         count = len(node.arguments)
@@ -387,27 +438,55 @@ class Kinds:
 
     def assign(self, shape: Shape, type_: TypeOf, rule: str, place: Place, depth: int = 0) -> None:
         """Note where a value is certainly not of a declared type."""
-        if depth > _DEEPEST or not shape.kind or not type_.kind:
+        if depth > _DEEPEST or not type_.kind or not (shape.kind or shape.either):
             return
         place = shape.place or place
-        if shape.kind == "null":
-            return
-        if shape.kind != type_.kind:
-            said = f"a value of type {type_.kind} is expected here, not of type {shape.kind}"
-            self._fault(place, said, rule)
-        elif shape.value is not None and isinstance(type_.allowed, Array):
-            self._allowed(shape, type_.allowed, place, rule)
-        elif shape.kind == "array" and type_.items is not None and shape.items is not None:
-            self.assign(shape.items, type_.items, "BCP034", place, depth + 1)
+        for one in shape.either or (shape,):
+            if (said := _clash(one, type_)) is not None:
+                self._fault(place, said, rule)
+                return
+        if shape.kind in {"int", "string"} and shape.value is not None:
+            self._limits(shape.value, type_, place)
+        elif shape.kind == "array":
+            self._items(shape, type_, place, depth)
         elif shape.kind == "object" and shape.members is not None:
             self._members(shape.members, type_, place, depth)
 
-    def _allowed(self, shape: Shape, allowed: Array, place: Place, rule: str) -> None:
-        values = [item.value for item in allowed.items if isinstance(item, Literal)]
-        if len(values) == len(allowed.items) and shape.value not in values:
-            self._fault(place, f"{shape.value!r} is none of the allowed values", rule)
+    def _limits(self, value: str | int, type_: TypeOf, place: Place) -> None:
+        """Note where a text is certainly too short or long, or a number too small or great."""
+        if isinstance(value, int):
+            self._within(value, type_.least, type_.most, place, ("BCP328", "BCP327"))
+        else:
+            self._within(units.length(value), type_.shortest, type_.longest, place, ("BCP333", "BCP332"))
+
+    def _within(self, number: int, least: int | None, most: int | None, place: Place, rules: tuple[str, str]) -> None:
+        if least is not None and number < least:
+            self._fault(place, f"{number} is below the least, {least}", rules[0])
+        elif most is not None and number > most:
+            self._fault(place, f"{number} is above the greatest, {most}", rules[1])
+
+    def _items(self, shape: Shape, type_: TypeOf, place: Place, depth: int) -> None:
+        types = type_.tuple
+        if shape.each is not None:
+            least = type_.shortest if types is None else len(types)
+            self._within(len(shape.each), least, type_.longest, place, ("BCP333", "BCP332"))
+            for number, item in enumerate(shape.each):
+                inner = type_.items if types is None else types[number] if number < len(types) else None
+                if inner is not None:
+                    self.assign(item, inner, "BCP034", place, depth + 1)
+        elif type_.items is not None and shape.items is not None:
+            self.assign(shape.items, type_.items, "BCP034", place, depth + 1)
 
     def _members(self, members: Mapping[str, Shape], type_: TypeOf, place: Place, depth: int) -> None:
+        if type_.tag:
+            tag = members.get(type_.tag, _PLAIN["null"])
+            variant = type_.variants.get(str(tag.value))
+            if variant is not None:
+                self._members(members, variant, place, depth)
+            elif tag.value is not None or tag.kind == "null":
+                rule = "BCP036" if type_.tag in members else "BCP078"
+                self._fault(place, f"{type_.tag} says which object it is, and says none that is declared", rule)
+            return
         missing = sorted(type_.required - members.keys())
         if missing:
             self._fault(place, f"the object lacks {', '.join(missing[:5])}", "BCP035")
@@ -428,8 +507,41 @@ def _common(shapes: list[Shape]) -> Shape:
     first = shapes[0]
     if all(shape is first for shape in shapes):
         return first
-    kinds = {shape.kind for shape in shapes}
-    return Shape(first.kind) if len(kinds) == 1 else ANY
+    flat = [one for shape in shapes for one in (shape.either or (shape,))]
+    kinds = {one.kind for one in flat} - {"null"}
+    if "" in kinds or not kinds or len(flat) > _MOST_KINDS:
+        return ANY
+    nullable = any(one.kind == "null" or one.nullable for one in flat)
+    either = tuple(one for one in flat if one.kind != "null")
+    return Shape(kinds.pop() if len(kinds) == 1 else "", nullable, either=either)
+
+
+def _clash(shape: Shape, type_: TypeOf) -> str | None:
+    """Return why a value is certainly not of a declared type, None where it may be."""
+    if shape.kind == "null":
+        return None if type_.nullable else f"a value of type {type_.kind} is expected here, not null"
+    if shape.kind != type_.kind:
+        return f"a value of type {type_.kind} is expected here, not of type {shape.kind}"
+    if shape.value is not None and isinstance(type_.allowed, Array):
+        values = [item.value for item in type_.allowed.items if isinstance(item, Literal)]
+        if len(values) == len(type_.allowed.items) and shape.value not in values:
+            return f"{shape.value!r} is none of the allowed values"
+    return None
+
+
+_TEXTS: Final = Shape("array", items=_PLAIN["string"])
+_LISTS: Final = {
+    "range": Shape("array", items=_PLAIN["int"]), "split": _TEXTS, "objectKeys": _TEXTS,
+    "items": Shape("array", items=Shape("object", members={"key": _PLAIN["string"], "value": ANY})),
+}  # fmt: skip
+
+
+def _scope(node: Call, scope: ScopeKind | None) -> Shape:
+    """Return what a function gives that describes the deployment's scope. For another scope it has no properties."""
+    names = {} if node.arguments else dict.fromkeys(SCOPES[node.name], ANY)
+    if node.name == "deployment" and scope != ScopeKind.RESOURCE_GROUP:
+        names["location"] = ANY
+    return Shape("object", members={name: _PLAIN["string"] if name in _SCOPE_TEXTS else ANY for name in names})
 
 
 _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {

@@ -22,6 +22,7 @@ REMOTE: Final = ("br:", "br/", "ts:", "ts/", "oci:")
 DEEPEST: Final = 20
 """Modules within modules that are read."""
 
+_DRIVE: Final = lazy_regex(r"[a-zA-Z]:")
 _NAME: Final = lazy_regex(r"\s*[a-zA-Z]+[ \t]+([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -140,10 +141,6 @@ class Library:
         found = _NAME.match(lines[line - 1]) if 0 < line <= len(lines) else None
         return found[1] if found else ""
 
-    def is_missing(self, error: Unreadable) -> bool:
-        """Whether a file cannot be read because it is not there, so that no compiler reads it either."""
-        return "no such file" in str(error) or "not a directory" in str(error) or "is a directory" in str(error)
-
     def experimental(self, path: str) -> bool:
         """Whether a bicepconfig.json for a file switches experimental features on. The nearest one counts."""
         folder = dirname(path)
@@ -165,6 +162,27 @@ class Library:
             except (ValueError, RecursionError):
                 return True
             return bool(isinstance(found, dict) and found.get("experimentalFeaturesEnabled"))
+
+
+def is_missing(error: Unreadable) -> bool:
+    """Whether a file cannot be read because it is not there, so that no compiler reads it either."""
+    return "no such file" in str(error) or "not a directory" in str(error) or "is a directory" in str(error)
+
+
+def path_fault(path: str) -> tuple[str, str] | None:
+    """Return why the compiler takes a text for no path of a file, and its code; None where it does."""
+    if not path:
+        return "a path is not empty", "BCP050"
+    if path[0] == "/" or _DRIVE.match(path):
+        return f"{path!r} is no relative path", "BCP051"
+    for character in path:
+        if character == "\\":
+            return f"{path!r} is no path with forward slashes", "BCP098"
+        if character in '"*:<>?|':
+            return f"a path has no {character} in it", "BCP085"
+        if character < " ":
+            return "a path has no control characters in it", "BCP111"
+    return (f"a path does not end with {path[-1]!r}", "BCP086") if path[-1] in " ." else None
 
 
 def _exports(root: dict[str, Any], template: Template) -> dict[str, Declaration]:

@@ -13,7 +13,7 @@ from typing import Final
 from guardrails.evaluation.expressions import Array, Call, Impossible, Literal, Member, Node, Object, Opaque
 from guardrails.evaluation.functions.json_text import parse as parse_json
 from guardrails.evaluation.values import EngineError, Place, Unknown, Value
-from guardrails.files.bicep_library import Files
+from guardrails.files.bicep_library import Files, is_missing, path_fault
 from guardrails.files.walk import Unreadable
 from guardrails.lazy_regex import lazy_regex
 
@@ -29,6 +29,7 @@ _ENCODINGS: Final = {
 }  # fmt: skip
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _STEP: Final = lazy_regex(r"\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\[(?:'([^'\\]*)'|\"([^\"\\]*)\")\]")
+_WILD: Final = lazy_regex(r"(?P<before>[^*]*?)(?:\.\*|\[\*\])(?P<after>[^*]*)")
 _PLAIN_NAME: Final = lazy_regex(r"[\w.,()+=@ -]+")
 
 type Fault = Callable[[Place, str, str], Impossible]
@@ -64,12 +65,15 @@ class Loads:
             if isinstance(text, Unknown):
                 return Opaque(text)
         known = [str(text) for text in texts]
+        if (refused := path_fault(known[0])) is not None:
+            return self._fault(call.arguments[0].place, *refused)
         try:
             return self._of(call, known)
         except Unreadable as error:
-            missing = "no such file" in str(error) or "not a directory" in str(error)
             message = f"{known[0]}: {error}"
-            return self._fault(call.place, message, "BCP091") if missing else _doubtful(message, call.place)
+            if not is_missing(error):
+                return _doubtful(message, call.place)
+            return self._fault(call.place, message, "BCP275" if "is a directory" in str(error) else "BCP091")
 
     def _of(self, call: Call, texts: list[str]) -> Node:
         place = call.place
@@ -174,6 +178,10 @@ def _decoded(data: bytes, encoding: str) -> str | None:
 def _selected(value: Value, path: str) -> tuple[Value] | None:
     """Return what a JSONPath selects in a value, in a tuple; None where there is nothing."""
     rest = path.strip().removeprefix("$")
+    if rest == ".":
+        return None
+    if (found := _WILD.fullmatch(rest)) is not None:
+        return _all_selected(value, found["before"], found["after"])
     at = 0
     while at < len(rest):
         step = _STEP.match(rest, at)
@@ -191,6 +199,18 @@ def _selected(value: Value, path: str) -> tuple[Value] | None:
             return None
         value = value[key]
     return (value,)
+
+
+def _all_selected(value: Value, before: str, after: str) -> tuple[Value] | None:
+    """Return what a path with one `*` selects: a list, the value itself where it is one; None where there is none."""
+    inside = _selected(value, before)
+    if inside is None or isinstance(inside[0], Unknown):
+        return inside
+    parts = inside[0].values() if isinstance(inside[0], dict) else inside[0] if isinstance(inside[0], list) else []
+    found = [one for part in parts if (one := _selected(part, after)) is not None]
+    if any(isinstance(one[0], Unknown) for one in found):
+        return found[0]
+    return None if not found else found[0] if len(found) == 1 else ([one[0] for one in found],)
 
 
 def node_of(value: Value, place: Place) -> Node:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from guardrails.evaluation.expressions import Call, Comprehension, Literal, Node, Opaque
+from guardrails.evaluation.expressions import Call, Literal, Node, Opaque, Parameter, Symbol, Variable
 from guardrails.evaluation.template import (
     FunctionDeclaration,
     Language,
@@ -15,13 +15,13 @@ from guardrails.evaluation.template import (
     TypeOf,
     VariableDeclaration,
 )
-from guardrails.evaluation.values import Unknown
+from guardrails.evaluation.values import NOWHERE, Place, Unknown
 from guardrails.files.bicep_blocks import Blocks
-from guardrails.files.bicep_checks import Loops, at_run_time, cycles, shapes
+from guardrails.files.bicep_checks import Loops, cycles, parts, shapes
 from guardrails.files.bicep_constants import text_of
 from guardrails.files.bicep_decorators import check_decorators
 from guardrails.files.bicep_kinds import Kinds
-from guardrails.files.bicep_library import REMOTE, Library, Lowered
+from guardrails.files.bicep_library import REMOTE, Library, Lowered, is_missing
 from guardrails.files.bicep_loads import Loads
 from guardrails.files.bicep_names import ARGUMENT, Binder, Kind, Named, Where
 from guardrails.files.bicep_syntax import (
@@ -39,6 +39,7 @@ from guardrails.files.bicep_syntax import (
     TypeSyntax,
     Var,
 )
+from guardrails.files.bicep_type_checks import TypeChecks
 from guardrails.files.bicep_types import UNKNOWN, TypeReader
 from guardrails.files.walk import Unreadable
 
@@ -62,6 +63,8 @@ class Lowering:
         self.typed: dict[str, TypeOf] = {}
         """The types of variables that are declared with one."""
         self.uses: dict[str, set[str]] = {}
+        self._lower: dict[tuple[Kind, str], str] = {}
+        self._imports: set[tuple[str, str]] = set()
         self.binder = Binder(self.named, self._load)
         self.loads = Loads(file.path, library.files, self._constant, self.binder.fault)
         self.blocks = Blocks(self.template, self.binder, self.named, library)
@@ -81,6 +84,7 @@ class Lowering:
         """Return the template, and what other files may import of it."""
         self._scope()
         self._names()
+        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
         self._declarations({
             Param: self._param, Var: self._var, Func: self._func, Out: self._output, Other: self._other,
         })  # fmt: skip
@@ -88,13 +92,14 @@ class Lowering:
             self.binder.used = set()
             self.blocks.lower(block, around, symbol)
             self.uses.setdefault(symbol, set()).update(self.binder.used)
+        self.blocks.shaped = self.file.shaped
         self.blocks.check()
-        self._run_time()
         kinds = Kinds(self.template, self.binder.fault)
         kinds.run(self.typed)
         self.blocks.check_kinds(kinds)
         for one in self._declared_types():
             self.types.named(one)
+        self._exports()
         template = self._finished()
         exported = {one.name: one for one in self.file.declarations if _has(one, "export")}
         return Lowered(template, exported, {name: self.types.named(name) for name in self._declared_types()})
@@ -103,7 +108,7 @@ class Lowering:
         """Read declarations, and note what each refers to."""
         for one in self.file.declarations:
             if one.decorators:
-                check_decorators(one, self.binder.fault)
+                self._check_decorators(one)
             if self.file.shaped:
                 self._shapes(one)
             reader = readers.get(type(one))
@@ -112,6 +117,13 @@ class Lowering:
                 reader(one)
                 if not isinstance(one, Out):
                     self.uses.setdefault(one.name, set()).update(self.binder.used)
+
+    def _check_decorators(self, one: Declaration) -> None:
+        check_decorators(one, self.binder.fault, experimental=self.library.experimental(self.file.path))
+        for decorator in one.decorators:
+            if decorator.bare and decorator.name in self.named:
+                said = f"{decorator.name} is a name of this file here; the decorator is sys.{decorator.name}"
+                self.binder.fault(decorator.place, said, "BCP265")
 
     def _shapes(self, one: Declaration) -> None:
         """Note lambdas, loops and spreads of a declaration that may not stand there."""
@@ -126,21 +138,28 @@ class Lowering:
         elif isinstance(one, Func):
             shapes(one.body, Loops.NOWHERE, self.binder.fault)
 
-    def _run_time(self) -> None:
-        """Note what only a deployment knows, in the loop of a variable or in a function."""
-        template = self.template
-        for variable in template.variables.values():
-            loop = variable.value
-            if isinstance(loop, Comprehension) and variable.home is None:
-                for part, rule in ((loop.loop.items, "BCP178"), (loop.body, "BCP182")):
-                    if part is not None and at_run_time(part, template.variables, self.binder.constant) is not None:
-                        self.binder.fault(part.place, "a loop of a variable is computed before the deployment", rule)
-        for function in template.functions.values():
-            if (
-                function.home is None
-                and at_run_time(function.body, template.variables, self.binder.constant) is not None
-            ):
-                self.binder.fault(function.body.place, "a function is computed before the deployment", "BCP341")
+    def _exports(self) -> None:
+        """Note exported variables that hang on what only this file has."""
+        for one in self.file.declarations:
+            if isinstance(one, Var) and _has(one, "export") and self._is_bound(one.name):
+                said = f"{one.name} is made of a parameter or resource, so it is not exported"
+                self.binder.fault(one.place, said, "BCP372")
+
+    def _is_bound(self, name: str) -> bool:
+        seen: set[str] = set()
+        stack: list[Node] = [Variable(name, NOWHERE)]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, Parameter | Symbol):
+                return True
+            if isinstance(node, Variable):
+                declared = self.template.variables.get(node.name)
+                if declared is not None and declared.home is None and node.name not in seen:
+                    stack.append(declared.value)
+                seen.add(node.name)
+            else:
+                stack += parts(node)
+        return False
 
     def _finished(self) -> Template:
         """Return the template with all that was found."""
@@ -168,14 +187,11 @@ class Lowering:
 
     def _names(self) -> None:
         """Note what each declared name stands for."""
-        lower: dict[tuple[type, str], str] = {}
         for one in self.file.declarations:
             kind = _KINDS.get(type(one))
             if kind is not None:
                 self._declare(one.name, Named(kind, one), one)
-                key = type(one), one.name.lower()
-                if lower.setdefault(key, one.name) != one.name:
-                    self.binder.fault(one.place, f"{one.name} differs only in letter case from another name", "BCP353")
+                self._differs(kind, one.name, one.place)
             elif isinstance(one, Block):
                 self._declare(one.name, Named(Kind.RESOURCE if one.keyword == "resource" else Kind.MODULE, one), one)
                 self.blocks.collect(one, None, one.name)
@@ -186,6 +202,11 @@ class Lowering:
                 self.blocks.extended = True
         for place in self.file.broken:
             self._broken(place.line)
+
+    def _differs(self, kind: Kind, name: str, place: Place) -> None:
+        """Note a name that differs from another of its kind in letter case alone."""
+        if self._lower.setdefault((kind, name.lower()), name) != name:
+            self.binder.fault(place, f"{name} differs only in letter case from another name", "BCP353")
 
     def _broken(self, line: int) -> None:
         """Note the name of a declaration that could not be read: what refers to it is no further fault."""
@@ -218,8 +239,13 @@ class Lowering:
                 if name not in other.exported:
                     self.binder.fault(place, f"{path} exports no {name}", "BCP360")
                     self.named.setdefault(here, Named(Kind.ERROR))
-                else:
-                    self._declare(here, Named(self._take(other, name, here), one), one)
+                    continue
+                kind = self._take(other, name, here)
+                self._declare(here, Named(kind, one), one)
+                self._differs(kind, here, place)
+                if (path, name) in self._imports:
+                    self.binder.fault(place, f"{name} of {path} is imported twice", "BCP362")
+                self._imports.add((path, name))
         else:
             members = {name: self._take(other, name, f"{one.name}.{name}") for name in other.exported}
             self._declare(one.name, Named(Kind.NAMESPACE, one, members), one)
@@ -231,7 +257,7 @@ class Lowering:
         try:
             other = self.library.lowered(self.library.files.joined(self.file.path, path), self.file.path)
         except Unreadable as error:
-            if self.library.is_missing(error):
+            if is_missing(error):
                 self.binder.fault(one.source.place, f"{path}: {error}", "BCP091")
             return None, f"{path}: {error}"
         if other is None:

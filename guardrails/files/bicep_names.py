@@ -140,6 +140,8 @@ class Binder:
         """The resources and modules that are loops."""
         self.secrets: dict[int, Opaque] = {}
         """The calls of getSecret(), until one is found to be a module's parameter."""
+        self.asks = False
+        """A call may ask Azure while the deployment runs."""
         self._where = Where.ANYWHERE
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
@@ -205,7 +207,7 @@ class Binder:
             return Parameter(node.name, place)
         if kind is Kind.VARIABLE and self._where is not Where.DEFAULT:
             return Variable(node.name, place)
-        if kind in {Kind.RESOURCE, Kind.MODULE} and self._where is Where.ANYWHERE:
+        if kind in {Kind.RESOURCE, Kind.MODULE} and self._where in {Where.ANYWHERE, Where.FUNCTION}:
             return Symbol(node.name, place)
         if self._where is Where.DEFAULT and kind in {Kind.VARIABLE, Kind.RESOURCE, Kind.MODULE}:
             return self.fault(
@@ -317,6 +319,8 @@ class Binder:
             return self.unknown_functions[name]
         if named is not None and named.kind is Kind.ERROR:
             return Opaque(Unknown(f"{name} could not be read", node.place))
+        if name in SIGNATURES and (name in names or name in self.named):
+            return self.fault(node.place, f"{name} is a name of this file here, not the function", "BCP265")
         return self._built_in(node, names)
 
     def _built_in(self, node: Call, names: Locals) -> Node:
@@ -325,6 +329,7 @@ class Binder:
         node.arguments = [self.bind(one, names) for one in node.arguments]
         if name in LOADS:
             return self._load(node)
+        self.asks = self.asks or name == "reference" or name.startswith("to")
         if name == "any":
             return as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
         if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
@@ -334,7 +339,10 @@ class Binder:
         if name in SIGNATURES and not (self._where is Where.PARAMETERS and name in _AZURE):
             return self._at_scope(node) if name in _SCOPES else node
         if name.startswith("list") and name.isalpha():
-            return Opaque(Unknown(_HEAD, node.place))
+            if not 2 <= len(node.arguments) <= 3:
+                return self.fault(node.place, f"{name}() has 2 to 3 arguments, not {len(node.arguments)}", "BCP071")
+            self.asks = True
+            return node
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
         if name in _NO_SIGNATURES:
@@ -362,6 +370,8 @@ class Binder:
         if type(target) is Local and target.name not in names:
             named = self.named.get(target.name)
             if named is None and target.name in _BUILT_IN:
+                if name in SIGNATURES and (target.name == "az") != (name in _AZURE or name in _SCOPES):
+                    return self.fault(node.place, f"{target.name} has no function {name}", "BCP107")
                 return self._built_in(Call(name, node.arguments[1:], node.place), names)
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
                 return self._imported_function(target, name, node, names, named.members)
@@ -372,9 +382,10 @@ class Binder:
             secret = Opaque(Unknown("a secret of a key vault is known only in Azure", node.place))
             self.secrets[id(secret)] = secret
             return secret
+        self.asks = True
         if not name.startswith("list") and not isinstance(bound[0], Opaque):
             return self.fault(node.place, f"there is no function {name} of such a value", "BCP109")
-        return Opaque(Unknown(f"what {name}() of a resource gives is known only in Azure", node.place))
+        return Call(name, bound, node.place)
 
     def _imported_function(
         self, target: Local, name: str, node: Call, names: Locals, members: Mapping[str, Kind]
@@ -471,7 +482,8 @@ def _from_outside(call: Call) -> Node:
         reason = f"the environment variable {name} is known only where the deployment is made"
     else:
         reason = "what comes from outside is known only where the deployment is made"
-    return Opaque(Unknown(reason, call.place))
+    refused = "nv" in call.name and len(call.arguments) == 1  # where it is not set
+    return Opaque(Unknown(reason, call.place, doubt=refused))
 
 
 _CALLS: Final[dict[str, Callable[[Binder, Call, Locals], Node]]] = {

@@ -6,7 +6,7 @@ variable: they may refer to each other.
 
 from typing import Final
 
-from guardrails.evaluation.expressions import Literal, Opaque, Variable
+from guardrails.evaluation.expressions import Call, Literal, Node, Opaque, Variable
 from guardrails.evaluation.template import (
     Diagnostic,
     Given,
@@ -18,11 +18,14 @@ from guardrails.evaluation.template import (
     takes_null,
 )
 from guardrails.evaluation.values import Place
+from guardrails.files.bicep_checks import parts
+from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, text_of
 from guardrails.files.bicep_lower import Lowering
 from guardrails.files.bicep_names import Kind, Named, Where
 from guardrails.files.bicep_parser import ParametersParser
-from guardrails.files.bicep_syntax import File, Param, Using, Var
+from guardrails.files.bicep_syntax import File, Import, Param, Using, Var
+from guardrails.files.bicep_type_checks import TypeChecks
 from guardrails.files.walk import Unreadable
 
 _BASE: Final = "base"
@@ -39,7 +42,7 @@ def read_parameters(path: str, data: bytes, library: Library, depth: int = 0) ->
         return ParameterFile(path, diagnostics=[wrong], place=place)
     parser = ParametersParser(text, path)
     file = parser.file()
-    lowering = _Parameters(file, library, depth)
+    lowering = _Parameters(file, library, depth, sound=not parser.faults)
     found = lowering.parameter_file()
     found.diagnostics[:0] = parser.faults
     return found
@@ -48,9 +51,9 @@ def read_parameters(path: str, data: bytes, library: Library, depth: int = 0) ->
 class _Parameters(Lowering):
     """Reads the declarations of a parameter file."""
 
-    def __init__(self, file: File, library: Library, depth: int) -> None:
+    def __init__(self, file: File, library: Library, depth: int, *, sound: bool) -> None:
         super().__init__(file, library)
-        self._depth = depth
+        self._depth, self._sound = depth, sound
         self.made = ParameterFile(file.path, place=Place(file.path, 1, 1))
         self._unread = False
         """Whether a parameter may be given in a part or file that could not be read."""
@@ -64,10 +67,19 @@ class _Parameters(Lowering):
         if len(extends) > 1:
             self.binder.fault(extends[1].place, "a file extends one other", "BCP405")
         self._declarations({Param: self._assignment, Var: self._variable})
+        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
+        for declared in self.file.declarations:
+            for decorator in declared.decorators:
+                if decorator.name != "description":
+                    self.binder.fault(decorator.place, f"a parameter file has no decorator {decorator.name}", "BCP057")
+        self._imported_values()
+        self.kinds = Kinds(self.template, self.binder.fault)
+        self.kinds.run(self.typed)
         made = self.made
         made.home = self._finished()
         self._unread = self._unread or bool(self.file.broken)
         self._using()
+        made.home.diagnostics += [one for one in self.binder.faults if one not in made.home.diagnostics]
         made.diagnostics = made.home.diagnostics
         return made
 
@@ -77,7 +89,21 @@ class _Parameters(Lowering):
             if named.kind is Kind.PARAMETER:
                 self.named[name] = Named(Kind.VARIABLE, named.declaration)
 
+    def _imported_values(self) -> None:
+        """Note what is imported and asks for the deployment's scope: a parameter file has none."""
+        template = self.template
+        imported: list[tuple[str, Node, Template | None]] = [
+            (name, one.value, one.home) for name, one in template.variables.items() if not name.startswith(f"{_BASE}.")
+        ]
+        imported += [(name, one.body, one.home) for name, one in template.functions.items()]
+        for name, value, home in imported:
+            if home is not None and _asks_for_scope(value, home):
+                place = next((one.place for one in self.file.declarations if isinstance(one, Import)), self.made.place)
+                self.binder.fault(place, f"{name} is known only in a deployment, so it is not imported", "BCP452")
+
     def _variable(self, one: Var) -> None:
+        if one.type is not None:
+            self.typed[one.name] = self.types.read(one.type, one.decorators)
         value = self.binder.value(one.value, {}, Where.PARAMETERS)
         self.template.variables.setdefault(one.name, VariableDeclaration(one.name, value, one.place))
 
@@ -169,3 +195,32 @@ class _Parameters(Lowering):
         for name, given in self.made.values.items():
             if name not in template.parameters and not template.incomplete:
                 self._wrong(given.place, f"the template has no parameter {name}", "BCP259")
+        owns = [one for one in self.file.declarations if isinstance(one, Param) and one.name in self.made.values]
+        for own in owns if self._sound else []:
+            value, declared = self.made.values[own.name].value, template.parameters.get(own.name)
+            shape = self.kinds.shape(value, {})
+            if declared is not None and not (shape.kind == "null" and declared.default is not None):
+                self.kinds.assign(shape, declared.type, "BCP033", value.place)
+
+
+def _asks_for_scope(value: Node, home: Template) -> bool:
+    """Whether a value of a Bicep file is made of what only a deployment has."""
+    seen: set[str] = set()
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Call) and (one.name in _OF_DEPLOYMENTS or one.name.startswith("list")):
+            return one.name not in home.functions
+        if isinstance(one, Variable | Call) and one.name not in seen:
+            seen.add(one.name)
+            variable = home.variables.get(one.name) if isinstance(one, Variable) else None
+            function = home.functions.get(one.name) if isinstance(one, Call) else None
+            stack += [variable.value] if variable is not None else []
+            stack += [function.body] if function is not None else []
+        stack += parts(one)
+    return False
+
+
+_OF_DEPLOYMENTS: Final = frozenset({
+    "resourceGroup", "subscription", "managementGroup", "tenant", "deployment", "deployer", "environment", "reference",
+})  # fmt: skip

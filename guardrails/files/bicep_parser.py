@@ -106,9 +106,9 @@ class TypeParser(ExpressionParser):
                 return made
 
     def _part_of(self, base: TypeSyntax, part: str, place: Place) -> TypeSyntax:
-        if self.lexeme != "*" and self.kind not in {NAME, NUMBER}:
+        if self.lexeme != "*" and self.kind not in {NAME, NUMBER, TEXT}:
             raise self.fault("an index is expected here", "BCP018")
-        if isinstance(base, TypeName):
+        if isinstance(base, TypeName) and self.kind != TEXT:
             return TypeName([*base.path, part], base.place)
         return TypeOpaque(place)
 
@@ -175,8 +175,8 @@ class TypeParser(ExpressionParser):
         self.advance()
         self.skip_breaks()
         while self.lexeme not in {"]", END}:
-            self.decorators()
-            made.items.append(self.type())
+            decorators, place = self.decorators(), self.place
+            made.items.append(TypeMember(str(len(made.items)), self.type(), decorators, place))
             self._separator("]")
             self.skip_breaks()
         self.expect("]")
@@ -206,6 +206,7 @@ class TypeParser(ExpressionParser):
             self.advance()
             name = self.expect_name("a decorator", "BCP123")
             arguments = self._arguments() if self.lexeme == "(" else None
+            bare = self.lexeme != "."
             while self.lexeme == ".":
                 self.advance()
                 inner = self.expect_name("a decorator", "BCP020")
@@ -216,7 +217,7 @@ class TypeParser(ExpressionParser):
             if self.lexeme != LINE:
                 raise self.fault("a new line is expected here", "BCP019")
             self.advance()
-            made.append(Decorator(name, arguments, place))
+            made.append(Decorator(name, arguments, place, bare=bare))
         return made
 
 

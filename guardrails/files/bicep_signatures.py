@@ -124,6 +124,18 @@ def _signatures() -> dict[str, Signature]:
 
 
 SIGNATURES: Final[dict[str, Signature]] = _signatures()
+SCOPES: Final = {
+    "resourceGroup": ("id", "name", "type", "location", "managedBy", "tags", "properties"),
+    "subscription": ("id", "subscriptionId", "tenantId", "displayName"),
+    "managementGroup": ("id", "name", "type", "properties"),
+    "tenant": ("tenantId", "country", "countryCode", "displayName"),
+    "deployment": ("name", "properties"),
+    "environment": (
+        "activeDirectoryDataLake", "authentication", "batch", "gallery", "graph", "graphAudience", "media", "name",
+        "portal", "resourceManager", "sqlManagement", "suffixes", "vmImageAliasDoc",
+    ),
+}  # fmt: skip
+"""The properties of what describes the scope, the deployment or the cloud."""
 LAMBDAS: Final = {
     "filter": (1, 2), "map": (1, 2), "sort": (2, 2), "reduce": (2, 3), "toObject": (1, 1), "groupBy": (1, 1),
     "mapValues": (1, 1),

@@ -69,7 +69,7 @@ class TypeUnion:
 
 
 class TypeMember:
-    """A property of an object type. `name`: None for `*`, all others."""
+    """A property of an object type, or an item of a tuple. `name`: None for `*`, all others; an item's number."""
 
     __slots__ = ("decorators", "name", "place", "type")
 
@@ -91,7 +91,7 @@ class TypeTuple:
 
     __slots__ = ("items", "place")
 
-    def __init__(self, items: "list[TypeSyntax]", place: Place) -> None:
+    def __init__(self, items: list[TypeMember], place: Place) -> None:
         self.items, self.place = items, place
 
 
@@ -108,12 +108,12 @@ type TypeSyntax = TypeName | TypeLiteral | TypeList | TypeNullable | TypeUnion |
 
 
 class Decorator:
-    """`@name(arguments)`; `name` without the namespace `sys`."""
+    """`@name(arguments)`; `name` without the namespace `sys`. `bare`: no namespace is written."""
 
-    __slots__ = ("arguments", "name", "place")
+    __slots__ = ("arguments", "bare", "name", "place")
 
-    def __init__(self, name: str, arguments: list[Node], place: Place) -> None:
-        self.name, self.arguments, self.place = name, arguments, place
+    def __init__(self, name: str, arguments: list[Node], place: Place, *, bare: bool = True) -> None:
+        self.name, self.arguments, self.place, self.bare = name, arguments, place, bare
 
 
 class Declaration:

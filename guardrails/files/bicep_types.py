@@ -50,7 +50,31 @@ class TypeReader:
 
     def read(self, type_: TypeSyntax, decorators: list[Decorator]) -> TypeOf:
         """Return a type with what its decorators add."""
-        return self._decorated(self.of(type_), decorators)
+        of = self.of(type_)
+        if (marked := next((one for one in decorators if one.name == "discriminator"), None)) is not None:
+            of = self._tagged(of, type_, marked)
+        return self._decorated(of, decorators)
+
+    def _tagged(self, of: TypeOf, type_: TypeSyntax, decorator: Decorator) -> TypeOf:
+        """Return a union of objects with the texts by which they differ."""
+        name = (
+            decorator.arguments[0].value
+            if decorator.arguments and isinstance(decorator.arguments[0], Literal)
+            else None
+        )
+        while isinstance(type_, TypeNullable):
+            type_ = type_.type
+        if not isinstance(name, str) or not isinstance(type_, TypeUnion):
+            return of
+        variants: dict[str, TypeOf] = {}
+        for member in type_.members:
+            variant = self._tagged(self.of(member), member, decorator)
+            tags = _literals(variant.properties[name]) if name in variant.properties else None
+            found = variant.variants or {tag: variant for tag in tags or [] if isinstance(tag, str)}
+            if not found:
+                return of  # a member is not known, or no member of such a union
+            variants |= found
+        return replace(of, kind="object", tag=name, variants=variants)
 
     def of(self, type_: TypeSyntax) -> TypeOf:
         """Return a type."""
@@ -67,9 +91,8 @@ class TypeReader:
         if isinstance(type_, TypeObject):
             return self._object(type_)
         if isinstance(type_, TypeTuple):
-            for item in type_.items:
-                self.of(item)
-            return TypeOf(kind="array", longest=len(type_.items), place=type_.place)
+            items = [self.read(item.type, item.decorators) for item in type_.items]
+            return TypeOf(kind="array", longest=len(items), tuple=items, place=type_.place)
         return UNKNOWN
 
     def named(self, name: str) -> TypeOf:
@@ -96,13 +119,36 @@ class TypeReader:
         elif name in _AMBIENT or name == "any":
             found = _ambient(name, type_.place)
         elif any(one.startswith(f"{name}.") for one in self._imported):
+            if f"{name}." not in self._imported and rest:
+                self._fault(type_.place, f"{name} has no type {rest[0]}", "BCP302")
             return UNKNOWN
         else:
             self._fault(type_.place, f"there is no type {name}", "BCP302")
             return UNKNOWN
         for part in rest:
-            found = _part(found, part)
+            found = self._part(found, part, type_.place)
         return found
+
+    def _part(self, of: TypeOf, part: str, place: Place) -> TypeOf:
+        """Return the type of a part of another: of a property, of all others, of an item."""
+        if of.kind == "array":
+            if part == "*":
+                return of.items or self._no_part(
+                    place, "only a list with one type of items has a type for all", "BCP390"
+                )
+            items = of.tuple or []
+            if part.isdecimal() and int(part) < len(items):
+                return items[int(part)]
+            return self._no_part(place, f"the list has no type for {part}", "BCP388")
+        if of.kind == "object" and not of.tag and not of.reference:
+            if part == "*":
+                return of.additional or self._no_part(place, "the object has no type for other properties", "BCP389")
+            return of.properties.get(part) or self._no_part(place, f"the object has no property {part}", "BCP052")
+        return UNKNOWN
+
+    def _no_part(self, place: Place, message: str, rule: str) -> TypeOf:
+        self._fault(place, message, rule)
+        return UNKNOWN
 
     def _object(self, type_: TypeObject) -> TypeOf:
         made = TypeOf(kind="object", place=type_.place)
@@ -122,6 +168,8 @@ class TypeReader:
     def _once(self, member: TypeMember, made: TypeOf) -> None:
         if member.name in made.properties:
             self._fault(member.place, f"the property {member.name} is declared twice", "BCP025")
+        elif any(str(member.name).lower() == one.lower() for one in made.properties):
+            self._fault(member.place, f"{member.name} differs only in letter case from another property", "BCP353")
 
     def _union(self, type_: TypeUnion) -> TypeOf:
         values: list[str | int | bool | None] = []
@@ -199,10 +247,3 @@ def _literals(of: TypeOf) -> list[str | int | bool | None] | None:
 
 def _is_nullable(type_: TypeSyntax) -> bool:
     return isinstance(type_, TypeNullable)
-
-
-def _part(of: TypeOf, part: str) -> TypeOf:
-    """Return the type of a part of another: of a property, of all others, of an item."""
-    if part == "*":
-        return of.items or of.additional or UNKNOWN
-    return of.properties.get(part) or UNKNOWN

@@ -119,9 +119,25 @@ def test_a_format_that_net_refuses_is_refused(form: str) -> None:
     assert is_refused(f"[dateTimeAdd('2027-01-31', 'P1D', '{form}')]")
 
 
+@pytest.mark.parametrize(("form", "written"), [("%d", "1"), ("%M/%d", "2/1"), ("%dd", "11"), ("yyyy%x", "2027x")])
+def test_a_percent_takes_one_character_of_a_format_by_itself(form: str, written: str) -> None:
+    assert value(f"[dateTimeAdd('2027-01-31', 'P1D', '{form}')]") == written
+
+
+@pytest.mark.parametrize("form", ["yyyy%", "%%", "yyyy''", "yyyy\\"])
+def test_a_format_that_does_not_end_is_refused(form: str) -> None:
+    assert is_refused(f"[dateTimeAdd('2027-01-31', 'P1D', '{form}')]")
+
+
+def test_digits_are_those_of_ascii() -> None:
+    assert is_refused("[dateTimeAdd('2027-01-31', 'P\u0661D')]")
+    assert is_unknown("[dateTimeAdd('\u0662\u0660\u0662\u0667-01-31', 'P1D')]")
+
+
 def test_epochs() -> None:
     assert value("[dateTimeToEpoch('2027-01-01T00:00:00+01:00')]") == 1798758000
-    assert value("[dateTimeToEpoch('1969-12-31T23:59:59.5Z')]") == -1
+    assert value("[dateTimeToEpoch('1969-12-31T23:59:59Z')]") == -1
+    assert is_unknown("[dateTimeToEpoch('1969-12-31T23:59:59.5Z')]")
     assert value("[dateTimeFromEpoch(-1)]") == "1969-12-31T23:59:59Z"
 
 

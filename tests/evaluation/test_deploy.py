@@ -161,7 +161,8 @@ def test_a_loop_that_cannot_run_is_refused_at_its_place(count: object) -> None:
 
 
 def test_a_condition_that_is_no_truth_value_is_refused() -> None:
-    assert "not true or false" in refusal(plan(template(exemption(condition=1))))
+    assert "not true or false" in refusal(plan(template(exemption(condition=[]))))
+    assert plan(template(exemption(condition=1))).outcome == Outcome.UNKNOWN
 
 
 # nested templates

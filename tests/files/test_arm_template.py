@@ -1,6 +1,7 @@
 """ARM templates and parameter files are distinguished, read whole, and a fault in them has its place."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,100 @@ def test_what_is_no_expression(text: str) -> None:
     assert unescaped(text) == ("[x]" if text == "[[x]" else text)
 
 
+_SOUND: dict[str, Any] = {
+    "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+    "contentVersion": "1.0.0.0",
+    "resources": [{"type": "Microsoft.Storage/storageAccounts", "apiVersion": "2022-09-01", "name": "a"}],
+}
+
+
+def _outcome(change: Callable[[dict[str, Any]], object]) -> str:
+    """Return what becomes of a sound template that is changed."""
+    template = json.loads(json.dumps(_SOUND))
+    change(template)
+    return deploy(read_template(json.dumps(template), "a.json"), World(GROUP)).outcome
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one["resources"][0].pop("name"),
+        lambda one: one["resources"][0].pop("type"),
+        lambda one: one["resources"][0].pop("apiVersion"),
+        lambda one: one["resources"][0].update(description="b"),
+        lambda one: one.update(resource=[]),
+        lambda one: one.update(parameters={"p": {"type": "text", "defaultValue": "a"}}),
+    ],
+)
+def test_what_the_engine_does_not_read_as_a_template_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
+    assert _outcome(lambda _: None) == "deploys"
+    assert _outcome(change) == "refused"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.pop("contentVersion"),
+        lambda one: one.update(resources={"a": one["resources"][0]}),
+        lambda one: one.update(languageVersion="2.0"),
+        lambda one: one.update(outputs={"o": {"type": "string"}}),
+        lambda one: one.update(variables={"v": "[reference('a').b]"}),
+        lambda one: one.update(parameters={"p": {"type": "string", "defaultValue": "[listKeys('a', '1').b]"}}),
+        lambda one: one["resources"][0].update(name="[reference('b', '2020-01-01').c]"),
+        lambda one: one["resources"][0].update(name=5),
+        lambda one: one["resources"][0].update(condition=None),
+    ],
+)
+def test_a_template_that_the_engine_may_not_take_has_no_certain_outcome(
+    change: Callable[[dict[str, Any]], object],
+) -> None:
+    assert _outcome(change) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("declared", "good", "bad"),
+    [
+        (
+            {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False},
+            {"a": ""},
+            {"b": 1},
+        ),
+        ({"type": "array", "prefixItems": [{"type": "string"}, {"type": "int"}], "items": False}, ["a", 1], ["a", "b"]),
+        (
+            {
+                "type": "object",
+                "discriminator": {
+                    "propertyName": "kind",
+                    "mapping": {"a": {"type": "object", "properties": {"kind": {"type": "string"}}}},
+                },
+            },
+            {"kind": "a"},
+            {"kind": "b"},
+        ),
+        ({"$ref": "#/definitions/there"}, "a", 1),
+        ({"$ref": "#/definitions/nowhere"}, None, "a"),
+    ],
+)
+def test_a_value_is_held_against_its_type(declared: dict[str, Any], good: object, bad: object) -> None:
+    def with_default(value: object) -> str:
+        return _outcome(
+            lambda one: one.update(
+                languageVersion="2.0",
+                resources={},
+                definitions={"there": {"type": "string"}},
+                parameters={"p": {**declared, "defaultValue": value}},
+            )
+        )
+
+    assert with_default(bad) != "deploys"
+    if good is not None:
+        assert with_default(good) == "deploys"
+
+
 def test_a_fault_of_an_expression_is_one_diagnostic_at_its_column() -> None:
     text = (
-        '{"resources": [\n{"type": "a/b", "apiVersion": "1", "name": "[concat(\'a\' \'b\')]"}], "contentVersion": "1"}'
+        '{"resources": [\n{"type": "a/b", "apiVersion": "1", "name": "[concat(\'a\' \'b\')]"}], "contentVersion": "1",'
+        ' "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"}'
     )
     found = read_template(text, "a.json")
     assert [(one.place, one.level, one.stage) for one in found.diagnostics] == [

@@ -14,6 +14,7 @@ _FILES: Final = {
     "shared.bicep": (
         "var hidden = 'h'\n@export()\nvar shown = '${hidden}!'\n@export()\nfunc f(x string) string => '${x}${hidden}'\n"
     ),
+    "scoped.bicep": "func f() string => resourceGroup().location\n@export()\nvar place = f()\n",
     "base.bicepparam": "using none\nvar x = 'base'\nparam a = '${x}-a'\nparam b = { k: a, l: 1 }\n",
 }
 _MORE: Final = {"k": "base-a", "l": 1, "m": "base-a"}
@@ -74,6 +75,13 @@ def test_what_the_deployers_machine_says_is_unknown() -> None:
         ("using 'main.bicep'\nparam a = utcNow()", "BCP065"),
         ("using 'main.bicep'\nparam a string = 'x'", "BCP018"),
         ("using 'main.bicep'\nresource a 'x' = {}", "BCP007"),
+        ("using 'main.bicep'\nparam a = 1", "BCP033"),
+        ("using 'main.bicep'\nimport { place } from 'scoped.bicep'\nparam a = 'x'", "BCP452"),
+        ("using 'main.bicep'\nimport * as s from 'scoped.bicep'\nparam a = 'x'", "BCP452"),
+        ("using 'main.bicep'\nparam a = null", "BCP033"),
+        ("using 'main.bicep'\nvar v = toLower(1)\nparam a = 'x'", "BCP070"),
+        ("using 'main.bicep'\nvar v int = 'x'\nparam a = 'x'", "BCP033"),
+        ("using 'main.bicep'\n@secure()\nparam a = 'x'", "BCP057"),
         ("using 'main.bicep'\nextends 'nowhere.bicepparam'\nparam a = 'x'", "BCP091"),
         ("using 'main.bicep'\nextends 'base.bicepparam'\nextends 'base.bicepparam'", "BCP405"),
         ("using 'main.bicep'\nextends 'main.bicepparam'\nparam a = 'x'", "BCP104"),

@@ -7,7 +7,7 @@ from guardrails.evaluation.functions.base import function, integer, text, unsure
 from guardrails.evaluation.values import EngineError, Unknown, Value
 from guardrails.lazy_regex import lazy_regex
 
-_RANGE: Final = lazy_regex(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}")
+_RANGE: Final = lazy_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
 
 
 def _network(given: str, name: str) -> ipaddress.IPv4Network | Unknown:

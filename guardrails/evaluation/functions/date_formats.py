@@ -31,6 +31,7 @@ _STANDARD: Final = {
     "Y": "yyyy MMMM",
     "y": "yyyy MMMM",
 }
+_WRITTEN: Final = frozenset("dfFghHKmMstyz")
 _IN_UTC: Final = "Rru"
 _GENERAL: Final = "MM/dd/yyyy HH:mm:ss zzz"
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -39,7 +40,7 @@ _MONTHS: Final = (
     "December",
 )  # fmt: skip
 _TOKEN: Final = lazy_regex(
-    r"""'(?P<single>[^'\\]*)'|"(?P<double>[^"\\]*)"|\\(?P<escaped>.)|(?P<unpaired>['"\\])|(?P<percent>%)
+    r"""'(?P<single>[^'\\]*)'|"(?P<double>[^"\\]*)"|\\(?P<escaped>.)|(?P<unpaired>['"\\])|%(?P<percent>.?)
     |(?P<characters>d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+)|(?P<other>.)""",
     re.X | re.S,
 )
@@ -72,15 +73,23 @@ def _custom(moment: Moment, pattern: str) -> str | Unknown:
     tokens = list(_TOKEN.finditer(pattern))
     for found in tokens:
         kind = found.lastgroup
-        if kind in ("unpaired", "percent"):
+        if kind == "unpaired":
+            if found[0] not in pattern[found.end() :]:
+                raise EngineError("a date format has a quote that is not closed, or ends in a backslash")
             return unsure("such a date format")
-        if kind == "characters":
-            written = _characters(moment, found[0], parts)
+        part = found[kind or 0]
+        if kind == "percent":
+            if part in ("", "%"):
+                raise EngineError("a date format has a % before nothing")
+            if part in "'\"\\":
+                return unsure("such a date format")
+        if kind in ("characters", "percent") and part[0] in _WRITTEN:
+            written = _characters(moment, part, parts)
             if written is None:
-                return unsure(f"the date format {found[0]}")
+                return unsure(f"the date format {part}")
             parts.append(written)
         else:
-            parts.append(found[kind or 0])
+            parts.append(part)
     return "".join(parts)
 
 

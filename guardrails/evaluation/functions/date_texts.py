@@ -27,22 +27,22 @@ _MONTHS: Final = (
     "december",
 )  # fmt: skip
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_CLOCK: Final = r"""(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d{1,7}))?)?
+_CLOCK: Final = r"""(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,7}))?)?
     (?:\ ?(?P<half>[AaPp][Mm]))?"""
-_ZONE: Final = r"(?P<zone>[Zz]|\ ?[+-]\d{2}(?::?\d{2})?|\ GMT)?"
+_ZONE: Final = r"(?P<zone>[Zz]|\ ?[+-][0-9]{2}(?::?[0-9]{2})?|\ GMT)?"
 _NAME: Final = r"(?P<name>[A-Za-z]+)"
 _FORMS: Final = (
-    (r"(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?", r"(?:T|\ +)"),
-    (r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})", r"\ +"),
-    (r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})", r"\ +"),
-    (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?(?P<day>\d{{1,2}})\ {_NAME},?\ (?P<year>\d{{4}})", r"\ +"),
-    (rf"(?P<day>\d{{1,2}})-{_NAME}-(?P<year>\d{{4}})", r"\ +"),
-    (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?{_NAME}\ (?P<day>\d{{1,2}}),?\ (?P<year>\d{{4}})", r"\ +"),
+    (r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})(?:-(?P<day>[0-9]{1,2}))?", r"(?:T|\ +)"),
+    (r"(?P<year>[0-9]{4})/(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})", r"\ +"),
+    (r"(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})/(?P<year>[0-9]{4}|[0-9]{2})", r"\ +"),
+    (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?(?P<day>[0-9]{{1,2}})\ {_NAME},?\ (?P<year>[0-9]{{4}})", r"\ +"),
+    (rf"(?P<day>[0-9]{{1,2}})-{_NAME}-(?P<year>[0-9]{{4}})", r"\ +"),
+    (rf"(?:(?P<weekday>[A-Za-z]+),?\ +)?{_NAME}\ (?P<day>[0-9]{{1,2}}),?\ (?P<year>[0-9]{{4}})", r"\ +"),
 )
 _COMPACT: Final = lazy_regex(
-    r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})(?P<zone>Z)"
+    r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})(?P<zone>Z)"
 )
-_REFUSED: Final = lazy_regex(r"\d+|[^\d]*")
+_REFUSED: Final = lazy_regex(r"[0-9]+|[^0-9]*")
 """Digits alone, or none at all: no date."""
 _TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.X)
 
@@ -57,7 +57,7 @@ def parse(text: str) -> Moment | Unknown:
     bare = text.strip(BLANKS)
     for form in (*_forms(), _COMPACT):
         if found := form.fullmatch(bare):
-            if re.search(r"T\d:", bare) or (found.groupdict().get("hour") and found["day"] is None):
+            if re.search(r"T[0-9]:", bare) or (found.groupdict().get("hour") and found["day"] is None):
                 return unsure("a date that is written like this")
             return _moment(found.groupdict(), text)
     if _REFUSED.fullmatch(bare):

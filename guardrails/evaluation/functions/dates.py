@@ -14,8 +14,8 @@ from guardrails.evaluation.values import NOWHERE, Cause, EngineError, Mark, Mark
 from guardrails.lazy_regex import lazy_regex
 
 _DURATION: Final = lazy_regex(
-    r"(?P<sign>-)?P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<days>\d+)D)?"
-    r"(?P<time>T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:\.(?P<fraction>\d*))?S)?)?"
+    r"(?P<sign>-)?P(?:(?P<years>[0-9]+)Y)?(?:(?P<months>[0-9]+)M)?(?:(?P<days>[0-9]+)D)?"
+    r"(?P<time>T(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?(?:(?P<seconds>[0-9]+)(?:\.(?P<fraction>[0-9]*))?S)?)?"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 UTC_NOW_DEFAULT: Final = "yyyyMMddTHHmmssZ"
@@ -83,7 +83,11 @@ def _added(moment: Moment, whole: timedelta, ticks: int) -> Moment:
 @function("dateTimeToEpoch", 1)
 def _date_time_to_epoch(arguments: list[Value]) -> Value:
     moment = parse(text(arguments[0], "dateTimeToEpoch"))
-    return moment if isinstance(moment, Unknown) else (moment.time - _EPOCH) // timedelta(seconds=1)
+    if isinstance(moment, Unknown):
+        return moment
+    if moment.time < _EPOCH and (moment.time.microsecond or moment.ticks):
+        return unsure("parts of a second before 1970 in dateTimeToEpoch()")
+    return (moment.time - _EPOCH) // timedelta(seconds=1)
 
 
 @function("dateTimeFromEpoch", 1)

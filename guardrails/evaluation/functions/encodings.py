@@ -15,7 +15,9 @@ _DATA_URI: Final = lazy_regex(
     r"data:(?:text/plain;charset=utf-?8|application/json)?;base64,([A-Za-z0-9+/]*={0,2})", re.I
 )
 _BASE_URI: Final = lazy_regex(r"(https?)://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(/[A-Za-z0-9._~/-]*)?")
-_RELATIVE_URI: Final = lazy_regex(r"/?(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)*(?:\?[A-Za-z0-9._~=&/-]*)?")
+_RELATIVE_URI: Final = lazy_regex(
+    r"(?:/|(?:\.{1,2}/)+)?(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/?)*(?:\?[A-Za-z0-9._~=&/-]*)?"
+)
 
 
 @function("base64", 1)

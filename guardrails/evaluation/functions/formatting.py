@@ -10,8 +10,8 @@ from guardrails.evaluation.functions.base import LONGEST_TEXT, MANY, TOO_LONG, f
 from guardrails.evaluation.values import EngineError, Loose, Unknown, Value
 from guardrails.lazy_regex import lazy_regex
 
-_HOLE: Final = lazy_regex(r"\{\{|\}\}|\{(\d{1,6})(?: *, *(-?\d{1,6}))? *(?::([^{}]*))?\}|[{}]")
-_STANDARD: Final = lazy_regex(r"([A-Za-z])(\d{0,9})")
+_HOLE: Final = lazy_regex(r"\{\{|\}\}|\{([0-9]{1,6})(?: *, *(-?[0-9]{1,6}))? *(?::([^{}]*))?\}|[{}]")
+_STANDARD: Final = lazy_regex(r"([A-Za-z])([0-9]{0,9})")
 _CUSTOM: Final = lazy_regex(r"(#|0)(?:[#0]|,(?=[#0]))*(?:\.(0*))?|0")
 _ESCAPED: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 

@@ -1,6 +1,7 @@
 """The function `json()`: JSON as the engine's lenient parser reads it. Pure.
 
-Beyond strict JSON it reads comments, single quotes and keys without quotes. What else it may read is Unknown here.
+Beyond strict JSON it reads comments, single quotes, keys without quotes, line ends in texts and a comma before the
+end. What else it may read is Unknown here.
 """
 
 import json
@@ -14,11 +15,16 @@ from guardrails.lazy_regex import lazy_regex
 _DEEPEST: Final = 60
 _TOKEN: Final = lazy_regex(
     r"""\s+|//[^\n\r]*|/\*.*?\*/|(?P<mark>[{}\[\]:,])
-    |(?P<double>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")|(?P<single>'[^'"\\\x00-\x1f]*')
-    |(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])|(?P<word>[A-Za-z_$][\w$]*)""",
+    |(?P<double>"(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*")
+    |(?P<single>'[^'"\\\x00-\x1f]*')
+    |(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?![\w.])|(?P<word>[A-Za-z_$][\w$]*)""",
     re.X | re.S,
 )
 _WORDS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None}
+
+
+_NOWHERE: Final = "%&()=?!@~^*;<>|#`"
+"""With these no value begins."""
 
 
 class _Unexpected(Exception):
@@ -95,6 +101,8 @@ class _Parser:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if not found:
+                if text[at] in _NOWHERE and not self._tokens:
+                    raise EngineError(f"no value begins with {text[at]!r}")
                 raise _Unexpected
             at = found.end()
             if found.lastgroup:
@@ -128,30 +136,24 @@ class _Parser:
 
     def _object(self, depth: int) -> dict[str, Value]:
         found: dict[str, Value] = {}
-        if self._took("}"):
-            return found
-        while True:
+        while not self._took("}"):
             kind, key = self._tokens[self._next] if self._next < len(self._tokens) else ("", "")
             if kind not in ("double", "single", "word"):
                 raise _Unexpected
             self._next += 1
             self._need(":")
             found[key if kind == "word" else _scalar(kind, key)] = self.value(depth + 1)
-            if self._took("}"):
-                return found
-            self._need(",")
+            if self.peek() != "}":
+                self._need(",")
+        return found
 
     def _array(self, depth: int) -> list[Value]:
         found: list[Value] = []
-        if self._took("]"):
-            return found
-        while True:
-            if self.peek() == "]":
-                raise _Unexpected
+        while not self._took("]"):
             found.append(self.value(depth + 1))
-            if self._took("]"):
-                return found
-            self._need(",")
+            if self.peek() != "]":
+                self._need(",")
+        return found
 
     def _took(self, mark: str) -> bool:
         found = self.peek() == mark
@@ -165,13 +167,15 @@ class _Parser:
 
 def _scalar(kind: str, token: str) -> Value:
     if kind == "double":
-        return json.loads(token)
+        return json.loads(token, strict=False)
     if kind == "single":
         return token[1:-1]
     if kind == "number":
         return _number(token)
     if kind == "word" and token in _WORDS:
         return _WORDS[token]
+    if kind == "word" and token[0] not in "nuNI":
+        raise EngineError(f"no value is written {token[:20]!r}")
     raise _Unexpected
 
 

@@ -77,11 +77,15 @@ def check_decorators(
 
 
 def check_member_decorators(decorators: list[Decorator], fault: Callable[[Place, str, str], object]) -> None:
-    """Note the decorators of a property of a type that the compiler refuses."""
+    """Note the decorators of a property of a type that the compiler refuses.
+
+    It takes `@sys.allowed()` there, and makes nothing of it; `@allowed()` it refuses.
+    """
     for decorator in decorators:
         if decorator.name == "export":
             fault(decorator.place, "a property is not exported by itself", "BCP361")
-    check_decorators(Type("", decorators, decorators[0].place, TypeName(["any"], decorators[0].place)), fault)
+    checked = [one for one in decorators if one.bare or one.name != "allowed"]
+    check_decorators(Type("", checked, decorators[0].place, TypeName(["any"], decorators[0].place)), fault)
 
 
 def _on_block(one: Block, decorator: Decorator, fault: Callable[[Place, str, str], object]) -> None:

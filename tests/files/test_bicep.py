@@ -497,6 +497,10 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     assert found.outcome == "unknown"
 
 
+def test_the_compiler_takes_a_qualified_decorator_on_a_property() -> None:
+    assert not errors(read("type t = {\n  @sys.allowed([ 1, 2 ])\n  a: int\n}\nparam p t = { a: 3 }\n"))
+
+
 @pytest.mark.parametrize(
     ("path", "wanted"),
     [

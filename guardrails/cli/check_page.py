@@ -46,15 +46,15 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
   once, as if it were deployed.
 - For the files of EPAC (Enterprise Azure Policy as Code), `check` computes EPAC's plan.
 - AzPolicyFactory is a tool that deploys policy objects from JSON files. Each file has one exemption, in the property
-  `policyExemption`. A folder belongs to the tool if it is beside `policyExemption.schema.json`, if it is in a folder
-  `policyExemptions`, or if you name it. The files of such a folder are deployed together. A file that you name is
-  checked alone. `check` computes what commit a0362fe of the tool (August 2026) would deploy. Give the deployment's
-  management group with `--deploy-to`.
+  `policyExemption`. A folder belongs to AzPolicyFactory if you name the folder, or if its parent folder is called
+  `policyExemptions` or contains `policyExemption.schema.json`. The files of such a folder are deployed together. A file
+  that you name is checked alone. `check` imitates AzPolicyFactory of August 2026 (commit a0362fe). Give the
+  deployment's management group with `--deploy-to`.
 - EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give
   this time zone with `--time-zone`.
 - For exemptions that were saved from Azure, use `exg judge`.
-- The rule `duplicate` compares the exemptions of all checked files, and those in the files of
-  [`--azure`](#where-and-when-it-is-deployed).
+- The rule `duplicate` compares all exemptions with each other: those in checked files, and the deployed ones that you
+  give with [`--azure`](#where-and-when-it-is-deployed).
 
 ## Rules
 
@@ -85,7 +85,7 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 | --- | --- |
 | added | is now deployed |
 | removed | is no longer deployed. The output says whether Azure keeps it |
-| retargeted | exempts from another assignment, or its assignment assigns something else |
+| retargeted | names another assignment, or the named assignment now applies another policy or initiative |
 | moved | has another scope or name |
 | extended | ends later, or never |
 | shortened | ends earlier |
@@ -102,7 +102,7 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 - For EPAC and AzPolicyFactory, `check` compares both sides' plans. So a dropped entry, an ignored key, and an exemption
   that EPAC deletes in Azure are changes too.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
-- Ends that depend on the time of deployment are compared as if both sides were deployed now.
+- If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
 - The output names each unreadable file of either side. If an exemption looks new, but may already be in an unreadable
   file of the revision, it is *unknown*, not *added*. If `.gitignore` excludes a file on one side only, the exemptions
   in this file are *unknown* too.
@@ -114,16 +114,15 @@ The exit codes keep their meanings, but only effects of the change count:
 | exit code | with `--diff` |
 | --- | --- |
 | 0 | none of the cases below |
-| 1 | a new violation; or an old violation with new evidence, unless the change only narrows or shortens the exemption |
+| 1 | there is a new violation. Or an old violation has new evidence, and the change does more than narrow or shorten the exemption |
 | 2 | a file could not be read, or a deployment would be refused. The problem does not count if the revision has the same problem, and the file has not changed |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
-`baselineState`. Markdown shows a table for a comment. A change that extends an exemption but breaks no rule does not
-fail the check.
+`baselineState`.  A change that extends an exemption but breaks no rule does not fail the check.
 
-`check` reads the revision from git's objects, without submodules. It checks out, runs and fetches nothing. A shallow
-clone may lack the revision: use `fetch-depth: 0`. `--compiler` cannot be used with `--diff`.
+`check` reads the revision from git's objects, without submodules, checkout, fetch or hooks. A shallow clone may lack
+the revision: use `fetch-depth: 0`. `--compiler` cannot be used with `--diff`.
 """
 
 _WORLD: Final = f"""\
@@ -152,8 +151,8 @@ paths:
   "test/**": {{deploy_to: [/subscriptions/ID/resourceGroups/test]}}
 ```
 
-The author of the checked code can change this file. For safety, it cannot set the ruleset, the conditions of a failure,
-or a program to run.
+The author of the checked code can change this file. So the file cannot choose the ruleset, decide when `check` fails,
+or run a program.
 
 ## Results
 
@@ -208,7 +207,7 @@ command or markup in a terminal, a workflow, a Markdown page or code scanning.
 `--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. If `check` does not know a
 value, it takes the value from the compiler's result. If `check` and the compiler compute different values, that is an
 error. Findings keep the file and line that `check` found. Warning: the compiler can read files outside the repository,
-if a Bicep file loads them. This option was tested with recorded answers of Bicep 0.49.2, not with a compiler.
+if a Bicep file loads them. Tests of this option use recorded output of Bicep 0.49.2, and no real compiler.
 
 ## What is understood
 

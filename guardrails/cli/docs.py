@@ -171,9 +171,9 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "# Rules",
         "A rule judges one exemption or one bypass. The result is a pass, a violation with its evidence, or unknown"
         " with a reason. Unknown is never a pass, and never a reason to revert.",
-        "The column *response* shows what the shipped ruleset does in `enforce` mode. The shipped ruleset is in"
+        "The column *response* shows what the service would do in `enforce` mode. The shipped ruleset is in"
         f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
-        f" options, and override them for a scope. The SOC 2 criteria are the [Trust"
+        " options, and override them for a scope. The SOC 2 criteria are the [Trust"
         f" Services Criteria]({_CRITERIA}) of 2017.",
         "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
         " break the rule or are unknown. All cases start from the same compliant exemption of a storage account:"

@@ -90,8 +90,8 @@ class Settings:
     change_reference: str = _setting(
         "GUARDRAILS_CHANGE_REFERENCE",
         "",
-        "Change reference that the service sends when it requests a policy token. Set it if your policies require a "
-        "change reference. Without it, such policies refuse the service's writes, and the notice is `cannot-act`.",
+        "Change reference: text that identifies a change. The service sends it with each request for a policy token. "
+        "Set it if your policies require it: otherwise they refuse the service's writes (notice `cannot-act`).",
     )
     table: str = _setting(
         "GUARDRAILS_TABLE", "guardrails", "Name of the register's table. The service creates it if it is missing."

@@ -24,10 +24,10 @@ _KINDS: Final = ("arm", "table", "queue", "log_lines", "log_bytes")
 def render(data: Data) -> str:
     """Return the page."""
     bills = [bill(data, size) for size in SIZES]
-    totals = [f"{_money(_sum(lines))} for {size:,}" for size, lines in zip(SIZES, bills, strict=True)]
+    totals = [f"- {size:,} exemptions: {_money(_sum(lines))}" for size, lines in zip(SIZES, bills, strict=True)]
     counts, triggers, sweeps = data.counts, data.counts["triggers"], data.counts["sweeps"]
     return Template(_TEXT.read_text(encoding="utf-8")).substitute(
-        totals=f"{', '.join(totals[:-1])} and {totals[-1]}",
+        totals="\n".join(totals),
         counted=counts["counted"],
         looked_up=data.prices["looked_up"],
         bill=_bill(data, bills),

@@ -3,8 +3,8 @@
 What it does: compares the last writer in systemData with the approved identities in the ruleset. If the service's own
 tag was the last write, the rule takes the writer before it. If the ruleset approves no identity, the result is unknown.
 
-Why: an exemption from a pipeline was reviewed as code and approved. One from the portal was not, and the next run of
-the pipeline may remove it or, worse, keep it.
+Why: an exemption from a pipeline was reviewed as code and approved. An exemption from the portal was not. The next run
+of the pipeline may remove it or, worse, keep it without a review.
 
 Example: on a Friday evening, a developer with the role Resource Policy Contributor exempts a resource by hand.
 

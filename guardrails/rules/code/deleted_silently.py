@@ -1,9 +1,9 @@
 """EPAC must not delete an exemption that nobody means to remove.
 
-What it does: compares the deployed exemptions of `--azure` with EPAC's plan. If EPAC would delete one of them, it is a
-violation in three cases: (1) an entry has the exemption's name, but EPAC plans no exemption with its id; (2) EPAC finds
-no entry in one of the files, where the exemption's entry may be; (3) the exemption has no owner id. Only `exg check`
-runs this rule.
+What it does: finds exemptions in the files of `--azure` that EPAC would delete. A delete is a violation in three cases.
+(1) An entry has the exemption's name, but EPAC deploys nothing with the exemption's id. (2) EPAC reads no entry at all,
+or no entry from a file with a mistake, such as a misspelt key `exemptions`. (3) The exemption has no owner id. Only
+`exg check` runs this rule.
 
 Why: if EPAC finds no entry for an exemption that it owns, it deletes the exemption without asking. With the strategy
 `full`, it also deletes exemptions without an owner id.

@@ -1,11 +1,10 @@
 """An exemption must not repeat other exemptions.
 
 What it does: compares the exemptions of one assignment that have not expired, at a sweep or in a scan. It finds two
-kinds of violation. A *repetition*: an earlier exemption at the same scope switches off the same policies for the same
-resources and people. A *completion*: the exemption switches off the whole initiative, but only together with earlier
-exemptions at the same scope or above. In a completion, only exemptions for all resources and all people count. The rule
-reports the exemption that was written later; the service's own writes do not count. The result holds until the next
-sweep.
+kinds of violation. (1) An earlier exemption at the same scope switches off the same policies for the same resources and
+people. (2) The exemption and earlier ones, at the same scope or above, together switch off the whole initiative.
+Exemptions that select only some resources or people do not count in case 2. The rule reports the exemption that was
+written later; the service's own writes do not count. The result holds until the next sweep.
 
 Why: a second exemption keeps a control off after the first ends. Several small ones can add up to a whole initiative
 that nobody approved.

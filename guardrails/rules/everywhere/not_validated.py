@@ -8,7 +8,8 @@ the start.
 Example: an exemption from an assignment that will exist next year. Until then, no assignment shows
 this exemption in its list.
 
-Instead: for the move of a subscription, exempt the subscription only for the days of the move.
+Instead: to move a subscription to another management group, you may need DoNotValidate. Then let the exemption expire
+after the move.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview

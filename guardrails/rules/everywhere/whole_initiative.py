@@ -1,9 +1,10 @@
 """An exemption must name the policies that it switches off.
 
 What it does: finds the policies that the exemption switches off, by its reference ids and by resource selectors of kind
-policyDefinitionReferenceId. Without either, it covers all. If it switches off every policy of the assigned initiative,
-that is a violation. An exemption from an assignment of a single policy passes. If an initiative has only one policy, an
-exemption that names it passes too. Selectors by location or type do not count, because they select resources.
+policyDefinitionReferenceId. It is a violation to switch off every policy of the assigned initiative. An exemption
+without reference ids and selectors does so. An exemption from an assignment of a single policy passes. If an initiative
+has only one policy, an exemption that names it passes too. Selectors by location or type do not count, because they
+select resources.
 
 Why: usually only one of dozens of controls causes a problem. The exemption switches the others off too, and every
 policy that the initiative gets later.

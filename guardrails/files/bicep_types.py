@@ -154,7 +154,7 @@ class TypeReader:
         made = TypeOf(kind="object", place=type_.place)
         required: set[str] = set()
         for member in type_.members[:_MOST_MEMBERS]:
-            of = self.read(member.type, member.decorators)
+            of = self.read(member.type, [one for one in member.decorators if one.name != "allowed"])  # it adds nothing
             if member.name is None:
                 made.additional = of
             else:

@@ -56,6 +56,7 @@ def over_http() -> bool:
 async def before(world: World, storage: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> World:
     """The tenant as it was, and its register imported into an empty table."""
     world.clock.time, world.sound = AT, False
+    await world.arm_graph(skew=2_325_835)  # seconds, as when the version before printed
     for identity, body in recorded("azure.json").items():
         world.arm.seed(identity, body)
     world.ruleset = parse_ruleset(RULES, "ruleset.yaml")

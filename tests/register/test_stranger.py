@@ -221,7 +221,7 @@ async def test_fields_of_a_newer_version_are_no_hand(empty: World) -> None:
 
 
 async def test_the_code_that_the_page_leads_to_computes_what_is_stored(empty: World) -> None:
-    assert "`hash_of` and `seal_of` in [stranger.py](../tests/register/stranger.py)" in PAGE
+    assert "`hash_of` and `seal_of` in [stranger.py](../tests/register/stranger.py)" in " ".join(PAGE.split())
     await written(empty)
     rows = await everything(empty)
     hashes = {row["hash"]: stranger.hash_of(row) for row in rows if row["RowKey"].startswith("history~")}

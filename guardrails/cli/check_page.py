@@ -106,17 +106,20 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 - The output names each unreadable file of either side. If an exemption looks new, but may already be in an unreadable
   file of the revision, it is *unknown*, not *added*. If `.gitignore` excludes a file on one side only, the exemptions
   in this file are *unknown* too.
-- If two deployments create the same exemption, Azure keeps the result of the last one. If a change adds or removes one
-  of the two deployments, the exemption is *changed*, and `check` compares the two results.
+- If deployments A and B create the same exemption, Azure keeps the result of the last one. If a change removes B, the
+  exemption is *changed*: `check` compares what B created with what A creates. The same applies if a change adds B.
 
 The exit codes keep their meanings, but only effects of the change count:
 
 | exit code | with `--diff` |
 | --- | --- |
 | 0 | none of the cases below |
-| 1 | there is a new violation. Or an old violation has new evidence, and the change does more than narrow or shorten the exemption |
+| 1 | the change brings a violation, or makes an old one *worse* |
 | 2 | a file could not be read, or a deployment would be refused. The problem does not count if the revision has the same problem, and the file has not changed |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
+
+A violation is worse if its evidence differs: for example, an expiry that was too late is now later. If the change only
+narrows or shortens the exemption, the violation is not worse.
 
 Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
 `baselineState`.  A change that extends an exemption but breaks no rule does not fail the check.
@@ -159,7 +162,7 @@ or run a program.
 | exit code | meaning |
 | --- | --- |
 | 0 | none of the cases below |
-| 1 | a violation; with `--fail-on high`, of this severity or a worse one |
+| 1 | a violation. With `--fail-on medium`, only violations of severity medium or high count |
 | 2 | a file could not be read, or a deployment would be refused |
 | 3 | with `--strict`: something is unknown |
 

@@ -1,9 +1,9 @@
 """List recent writes that the policies would have refused with the effect Deny.
 
-The command judges each write in the register by today's ruleset and the time of the write. It uses the rules that have
-a policy. A policy never refuses what its rule lets pass, so Deny would have refused at most these writes. For each
-rule, the output also shows what its policy does not see. Writes of the service, and writes that Azure refused, are not
-listed. The command changes nothing.
+The command judges each write in the register by today's ruleset. It compares dates with the time of the write. It uses
+the rules that have a policy. A policy never refuses what its rule lets pass, so Deny would have refused at most these
+writes. For each rule, the output also shows what its policy does not see. Writes of the service, and writes that Azure
+refused, are not listed. The command changes nothing.
   exg policy would-refuse --days 30 --rule expiry-missing
 
 Exit codes: 0: no write. 1: some writes. 2: the command could not run. 3: none, but a write could not be judged.

@@ -139,8 +139,8 @@ ENDED: Final = BypassRule(
     control="The generated policies do not read the end in a tag, and Azure reads no end in an assignment's metadata.",
     text="""A bypass that has ended must be removed.
 
-What it does: compares the end of the bypass with the present time. If the end cannot be read, the result is unknown.
-`bypass-end-missing` reports this result, or `bypass-ended` if `bypass-end-missing` is off.
+What it does: compares the end of the bypass with the present time. If the end cannot be read, the bypass has an
+unknown finding of `bypass-end-missing`. If `bypass-end-missing` is off, the finding is of `bypass-ended`.
 
 Why: an exemption stops at its expiry, but a bypass continues: the tag still lets the resource pass, and the scope stays
 excluded.

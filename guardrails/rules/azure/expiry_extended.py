@@ -3,7 +3,7 @@
 What it does: compares `expiresOn` with the *accepted expiry* in the register. It is a violation to remove the expiry,
 or to move it past the accepted one by more than the tolerance; small steps add up. A later expiry passes, and becomes
 the accepted one, if the exemption names a ticket that it never named before. Nobody checks that the ticket approves the
-date. If you need an approved date, switch `allow_with_new_ticket` off. If there is no accepted expiry, the exemption
+date. With `allow_with_new_ticket: false`, a new ticket changes nothing. If there is no accepted expiry, the exemption
 passes.
 
 Why: anybody who may write an exemption may write a later date, and Azure notifies nobody. Twelve monthly extensions

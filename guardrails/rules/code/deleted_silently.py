@@ -1,9 +1,9 @@
 """EPAC must not delete an exemption that nobody means to remove.
 
-What it does: finds exemptions in the files of `--azure` that EPAC would delete. A delete is a violation in three cases.
-(1) An entry has the exemption's name, but EPAC deploys nothing with the exemption's id. (2) EPAC reads no entry at all,
-or no entry from a file with a mistake, such as a misspelt key `exemptions`. (3) The exemption has no owner id. Only
-`exg check` runs this rule.
+What it does: finds exemptions in the files of `--azure` that EPAC would delete. A delete is a violation in four cases.
+(1) An entry has the exemption's name, but EPAC deploys nothing with the exemption's id. (2) EPAC finds no entries in
+any file. (3) EPAC ignores all entries of one file: for example, their key is `exemption` instead of `exemptions`. (4)
+The exemption has no owner id. Only `exg check` runs this rule.
 
 Why: if EPAC finds no entry for an exemption that it owns, it deletes the exemption without asking. With the strategy
 `full`, it also deletes exemptions without an owner id.

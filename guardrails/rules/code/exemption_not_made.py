@@ -6,8 +6,8 @@ warning, that is a violation. Only `exg check` runs this rule.
 Why: the file says that something is exempt, but it is not. If the exemption is already deployed, EPAC may delete it.
 
 Example: EPAC ignores all entries of a JSON file whose root is a list. It also ignores entries below the key
-`Exemptions`: only `exemptions` in lower case counts. It skips an entry whose assignment is misspelt, whose `scope` has
-a prefix, or whose pattern matches nothing.
+`Exemptions`: only `exemptions` in lower case counts. It skips an entry if the assignment is misspelt, or if a `*` in
+`scope` matches nothing.
 
 Instead: a JSON file, for example, must be `{"exemptions": [...]}`.
 

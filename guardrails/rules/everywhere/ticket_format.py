@@ -1,7 +1,7 @@
 """An approval ticket must have the agreed form.
 
-What it does: compares the ticket with the regular expression in `pattern`. The whole ticket must match; the rule
-ignores what follows the first 200 characters. An exemption without a ticket passes; `ticket-missing` judges it.
+What it does: compares the ticket with the regular expression in `pattern`. Only the first 200 characters count, and
+the pattern must match all of them. An exemption without a ticket passes; `ticket-missing` judges it.
 
 Why: an auditor opens the tickets of some exemptions. Nobody can open "see mail from Bob".
 

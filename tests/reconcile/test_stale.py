@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from guardrails.errors import Retryable
 from sandbox import tenant
 from sandbox.tenant import AUTHORIZATION
 from tests.reconcile.world import World, rules
@@ -100,3 +103,25 @@ async def test_the_last_good_state_is_put_back_by_what_the_initiative_holds_now(
     assert (await world.properties(one))["policyDefinitionReferenceIds"] == good["properties"][
         "policyDefinitionReferenceIds"
     ]
+
+
+async def test_a_version_that_is_bad_now_is_not_put_back_while_azure_cannot_be_read(world: World) -> None:
+    world.ruleset = rules(on={"reference-unknown": "revert"})
+    one = world.id()
+    await world.known(one, policyDefinitionReferenceIds=["denyPublicNetwork"])
+    world.clock.advance(minutes=11)
+    hold(world, "requireTls")
+    await world.known(world.id("other"), policyDefinitionReferenceIds=["requireTls"])  # now it is kept without one
+    await world.bad(one, policyDefinitionReferenceIds=["requireTls"])
+    edited = await world.body(one)
+    world.fault("GET", "policyAssignments", status=429)
+
+    with pytest.raises(Retryable, match="cannot now"):
+        await world.look(one)
+
+    assert await world.body(one) == edited
+    world.arm.faults.reset()
+    world.clock.advance(minutes=1)
+    assert (await world.look(one)).did == "delete"
+    assert await world.body(one) is None
+    assert await world.notice_kinds() == ["reverted"]

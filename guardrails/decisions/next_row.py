@@ -170,7 +170,7 @@ def row_after(
     elif approved:
         row = replace(row, compliant=snapshot)
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
-        accepts = row.compliant is None and _surely_tolerates(at.assessment) and not _extends(at)
+        accepts = row.compliant is None and surely_tolerates(at.assessment) and not _extends(at)
         known = _baseline(at, facts, base) if accepts else row.baseline  # at each such look: the first may be Unknown
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
@@ -210,11 +210,6 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
         far = replace(at.exemption, expires_on=_FAR)  # what lets even this pass is no tolerance
         near = any(key.rstrip("?") == EXTENDS.code for key in keys_found(far, facts, at.ruleset))
     return known.follow(end, ticket, at.now, near=near)
-
-
-def _surely_tolerates(assessment: Assessment) -> bool:
-    """Whether it is known that nothing asks for a revert: an Unknown may turn out to, and then accepts no end."""
-    return all(finding.response is not Response.REVERT for finding in assessment.findings)
 
 
 def _extends(at: Situation) -> bool:
@@ -306,6 +301,11 @@ def _worst(assessment: Assessment) -> str:
 def tolerates(assessment: Assessment) -> bool:
     """Whether no violation found asks for a revert."""
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
+
+
+def surely_tolerates(assessment: Assessment) -> bool:
+    """Whether it is known that nothing asks for a revert: an Unknown may turn out to."""
+    return all(finding.response is not Response.REVERT for finding in assessment.findings)
 
 
 def begun(row: Row, old: Row | None) -> Row:

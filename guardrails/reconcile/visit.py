@@ -17,10 +17,10 @@ from guardrails.decisions.fix import fix_for
 from guardrails.decisions.grace import begins, inherit
 from guardrails.decisions.history import Entry, HistoryEntry, Outgoing
 from guardrails.decisions.holds import ended
-from guardrails.decisions.next_row import row_after, row_of_same, tolerates
+from guardrails.decisions.next_row import row_after, row_of_same, surely_tolerates, tolerates
 from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
 from guardrails.decisions.row import Row, Status, Stored
-from guardrails.errors import Permanent
+from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import applies_now
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
@@ -325,17 +325,22 @@ class Visit:
     ) -> tuple[Mapping[str, Any] | None, Row]:
         """Return the body to put back, None where it would itself be reverted under today's ruleset; and its row then.
 
-        That is judged by what Azure says now. `read`: the entries that this look has read.
+        That is judged by what Azure says now. Raises Retryable where it would be reverted by what was read before, and
+        that cannot be read now. `read`: the entries that this look has read.
         """
         entry, body = read.get(back.entry) or await self.world.register.kept(self.id, back.entry)
         exemption, then = self._read(body), Row.from_json(entry.row)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
         facts = replace(facts, before=None, accepted=None, author=author, written_at=then.written_at, policies=policies)
-        if not tolerates(assess(exemption, facts, self.ruleset)):
+        found = assess(exemption, facts, self.ruleset)
+        if not tolerates(found):
             assignment, policies = await self.exempted(exemption, max_age=timedelta())
-            facts = replace(facts, assignment=assignment, policies=policies)
-        return exemption.body if tolerates(assess(exemption, facts, self.ruleset)) else None, then
+            found = assess(exemption, replace(facts, assignment=assignment, policies=policies), self.ruleset)
+            if tolerates(found) and not surely_tolerates(found):
+                why = "what is to be put back could be judged a moment ago and cannot now"
+                raise Retryable(why, code="unread", subject=self.id.text, delay=60)
+        return exemption.body if tolerates(found) else None, then
 
     async def row_at(self, entry: int) -> Row:
         """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import pytest
+
+from guardrails.errors import Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox import tenant
 from sandbox.tenant import AUTHORIZATION
 from tests.reconcile.world import World, rules
@@ -100,3 +104,43 @@ async def test_the_last_good_state_is_put_back_by_what_the_initiative_holds_now(
     assert (await world.properties(one))["policyDefinitionReferenceIds"] == good["properties"][
         "policyDefinitionReferenceIds"
     ]
+
+
+async def spoil(world: World, one: ExemptionId) -> None:
+    """Have it approved and edited, and its initiative shrink to the policies that it named: to all of them."""
+    hold(world, *TWO, "keys")
+    await world.known(one, policyDefinitionReferenceIds=list(TWO))
+    world.clock.advance(minutes=11)
+    hold(world, *TWO)
+    await world.known(world.id("other"), policyDefinitionReferenceIds=["requireTls"])  # now it is kept with two
+    await world.bad(one, policyDefinitionReferenceIds=["requireTls"])
+
+
+async def test_a_version_that_is_bad_now_is_not_put_back_while_azure_cannot_be_read(world: World) -> None:
+    one = world.id()
+    await spoil(world, one)
+    edited = await world.body(one)
+    world.fault("GET", "policyAssignments", status=429)
+
+    with pytest.raises(Retryable, match="cannot now"):
+        await world.look(one)
+
+    assert await world.body(one) == edited
+    world.arm.faults.reset()
+    world.clock.advance(minutes=1)
+    assert (await world.look(one)).did == "delete"
+    assert await world.body(one) is None
+    assert await world.notice_kinds() == ["reverted"]
+
+
+async def test_a_revert_does_not_wait_for_what_stays_unread(world: World) -> None:
+    one = world.id()
+    await spoil(world, one)
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+
+    with pytest.raises(Retryable, match="cannot now"):
+        await world.look(one)
+
+    world.clock.advance(minutes=1)
+    assert (await world.look(one)).did == "put-back"
+    assert (await world.properties(one))["policyDefinitionReferenceIds"] == list(TWO)

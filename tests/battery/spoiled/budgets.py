@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Final
 
 from guardrails.decisions.row import Hold, Status
+from guardrails.exemption.body import fingerprint
 from guardrails.notices.notice import Kind
 from tests.battery.azure import START
 from tests.battery.ledger import Operated
@@ -12,17 +13,29 @@ from tests.battery.spoiled.base import Spoiled
 from tests.battery.tale import DAY, HOUR, NOW, Tale, intent, plan, ruled  # fmt: skip
 
 
-def reverted(tale: Tale, after: float, takes: float = 0) -> None:
-    """Let it be reverted so many hours later; that takes so many hours, for its worker dies."""
-    tale.add("intent", after=after, intent=intent("delete"), reverts=(tale.at + after * HOUR,))
+def reverted(tale: Tale, after: float, takes: float = 0, *, says: str = "", ours: bool = True) -> None:
+    """Let what it says be reverted so many hours later, or deleted by somebody while that was begun.
+
+    `takes`: so many hours, for its worker dies.
+    """
+    body = tale.keep(said={"owner": says})
+    begun = tale.at + after * HOUR
+    tale.add("intent", after=after, content=fingerprint(body), intent=intent("delete"), reverts=(begun,))
     tale.add("reverted", after=takes, content="", status=Status.GONE)
-    tale.wrote(None, ours=True, before=tale.keep())
+    tale.wrote(None, ours=ours, before=body)
 
 
 def too_many_reverts(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
     reverted(tale, 1)
     reverted(tale, 0.2 if wrong else 1)
+
+
+def deleted_by_its_author_before_it_was_reverted(tale: Tale, wrong: bool) -> None:
+    """Something else was reverted a moment before; or the service reverted both."""
+    tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
+    reverted(tale, 1)
+    reverted(tale, 0.01, says="somebody else", ours=wrong)
 
 
 def closed_while_one_is_in_progress(tale: Tale, wrong: bool) -> None:
@@ -133,7 +146,11 @@ def hold_without_a_reminder(tale: Tale, wrong: bool) -> None:
 
 
 SPOILED: Final[Spoiled] = {
-    "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_in_progress),
+    "no_budget_is_exceeded": (
+        too_many_reverts,
+        deleted_by_its_author_before_it_was_reverted,
+        closed_while_one_is_in_progress,
+    ),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
     "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short, fight_with_one_begun_long_ago),
     "nothing_is_held_for_nothing": (

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from guardrails.decisions.row import Hold, Row
+from guardrails.exemption.body import fingerprint
 from guardrails.notices.notice import Kind
 from guardrails.ruleset.budgets import BREAKER, RESTORES, Budget
 from guardrails.ruleset.model import Ruleset
@@ -92,17 +93,26 @@ def _begun_at(step: Step) -> datetime:
 
 
 def _is_ours(book: Book, step: Step) -> bool:
-    """Whether the service itself did it: a revert that was begun also ends when somebody else deletes the exemption."""
+    """Whether the service itself took away what it began to: such a step also follows a delete by somebody else.
+
+    It may have reverted something else under the same name a moment before.
+    """
     since, until = _begun_at(step) - _MINUTE, step.entry.at + _MINUTE
-    return any(change.ours and since <= change.at <= until for change in book.end.journal(step.one))
+    begun = _intended(book, step)
+    ours = [one for one in book.end.journal(step.one) if one.ours and since <= one.at <= until and one.before]
+    return any(begun is None or fingerprint(one.before or {}) == begun.row.content for one in ours)
 
 
 def _author(book: Book, step: Step) -> str:
     """Return who wrote what a step took away."""
-    steps = book.steps[step.one]
-    at = steps.index(step)
-    begun = next((one for one in reversed(steps[:at]) if one.entry.event == "intent"), None)
+    begun = _intended(book, step)
     return begun.row.author.lower() if begun else ""
+
+
+def _intended(book: Book, step: Step) -> Step | None:
+    """Return the step that began what a step ended."""
+    earlier = [one for one in book.steps[step.one] if one.entry.seq < step.entry.seq]
+    return next((one for one in reversed(earlier) if one.entry.event == "intent"), None)
 
 
 async def a_fight_is_slowed_down(book: Book) -> list[str]:

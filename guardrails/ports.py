@@ -426,7 +426,10 @@ class Record(Protocol):
     async def end(
         self, tip: Tip, sweep: RecordedSweep, ruleset: UsedRuleset, containers: Sequence[str]
     ) -> tuple[Tip, RecordedSweep]:
-        """Record that a sweep ended, as the newest of the chain; return both as they are kept. One write."""
+        """Record that a sweep ended, as the newest of the chain; return both as they are kept. One write.
+
+        A sweep that has ended stays as it is recorded.
+        """
 
     async def use(self, ruleset: UsedRuleset, now: datetime) -> None:
         """Record the ruleset in force when the app starts. One read, unless it changed."""

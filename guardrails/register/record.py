@@ -113,7 +113,8 @@ class Record:
     ) -> tuple[Tip, RecordedSweep]:
         """Record that a sweep ended, as the newest of the chain; return both as they are kept.
 
-        One write; one read more where another sweep ended meanwhile, one write more where it saw other containers.
+        A sweep ends once: if an instance ends it again, its first end stays. One write; two reads more where another
+        sweep ended meanwhile, one write more where it saw other containers.
         """
         listed = canonical_json(sorted(containers))
         digest = hashlib.sha256(listed.encode()).hexdigest() if containers else tip.containers
@@ -122,7 +123,7 @@ class Record:
         said = {**sweep.said, "containers": {"count": len(containers), "sha256": digest}} if containers else sweep.said
         used, lost = sweep.ended or sweep.started, False
         for _ in range(_TRIES):
-            if tip.run == sweep.row:  # an earlier try went through unheard
+            if sweep.seq or tip.run == sweep.row:  # by a try that went through unheard, or another instance
                 return tip, await self._kept(sweep.row, sweep)
             if tip.problem:
                 said = {**said, "gaps": [*said.get("gaps", ()), ALTERED.format(tip.problem)]}
@@ -142,6 +143,7 @@ class Record:
             if (done := await self._moved(after, writes)) is not None:
                 return done, kept
             lost, tip = True, await self._tip() or replace(tip, etag="")
+            sweep = replace(sweep, seq=(await self._kept(sweep.row, sweep)).seq)
         raise _busy()
 
     async def use(self, ruleset: UsedRuleset, now: datetime) -> None:

@@ -139,7 +139,8 @@ class Recording:
 
     async def _anchor(self) -> None:
         """Have what the record has come to in the log, and with each route that wants it: both are outside of it."""
-        one, heads = self._sweep, self._heads if isinstance(self._heads, dict) else {}
+        one, said = self._sweep, self._sweep.said.get("heads")
+        heads = said if isinstance(said, dict) else {}
         count = heads.get("exemptions")
         fact(Fact.RECORD, sweep=one.seq, hash=one.hash, heads=heads.get("digest", ""), exemptions=count)
         if self._say is not None:

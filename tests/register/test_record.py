@@ -123,6 +123,23 @@ async def test_a_sweep_that_another_instance_ends_keeps_its_begin_though_others_
     assert check_record(await empty.register.backup.record()).problems == []
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_sweep_ends_once_though_another_instance_ends_it_again(empty: World, late: bool) -> None:
+    """The other one takes it up before it has ended, or after the next sweep has."""
+    record, lease = empty.register.record, Run(AT + HOUR, "x", None, before=AT)
+    again = RecordedSweep(lease.started, "holder1", {"by": "another"})
+    before = await swept(empty, 0)
+    await swept(empty, 1, ends=False)
+    tip, other = await record.begin(again, RULES, lease)
+    first, later = await swept(empty, 1), await swept(empty, 2)
+    if late:
+        tip, other = await record.begin(again, RULES, lease)
+    ended = replace(other, said={**other.said, "report": {"seen": 9}}, ended=AT + 3 * HOUR)
+    assert (await record.end(tip, ended, RULES, ["s1"]))[1] == first
+    assert await kept(empty) == [before, first, later]
+    assert check_record(await empty.register.backup.record()).problems == []
+
+
 async def test_a_sweep_takes_three_requests_where_nothing_is_new(empty: World) -> None:
     await swept(empty, 0)
     empty.transport.requests.clear()

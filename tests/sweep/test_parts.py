@@ -1,6 +1,7 @@
 """A sweep in parts finds what a whole one finds; instances share its parts, and what a dead one left is done again."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from copy import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import shared_parts
 from guardrails.register.keys import PART
+from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import Write
 from guardrails.register.verify_record import check_record
 from guardrails.sweep import shared
@@ -390,6 +392,46 @@ async def test_what_another_sweep_recorded_meanwhile_is_not_missing(large: Tenan
     *_, newest = await runs(large)
     assert newest.said["heads"] == faster.said["heads"]
     assert check_record(await world.register.backup.record()).problems == []
+
+
+async def test_a_sweep_whose_lease_was_not_given_back_is_recorded_once(
+    large: Tenant, instances: list[Instance], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who began it ended it, but storage was away at the last moment; another ends it again, after the next sweep."""
+    world, real = large.world, shared.Worker._take_over
+    caplog.set_level("INFO")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sweeps, "end", away)
+        with pytest.raises(Retryable, match="is down"):
+            await instances[0].sweeper.sweep()
+    world.clock.advance(seconds=LEASE.total_seconds() + 1)
+    slow, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def taking(self: shared.Worker, one: Pass, *more: Any) -> None:
+        await real(self, one, *more)
+        if one.inventory is instances[1].graph:
+            slow.set()
+            await goes_on.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared.Worker, "_take_over", taking)
+        last = asyncio.create_task(instances[1].sweeper.part(next(one for one in invitations(world) if one.last)))
+        await slow.wait()
+        (first,) = await runs(large)
+        world.clock.advance(seconds=LEASE.total_seconds() + 1)
+        assert await instances[2].sweeper.sweep() is not None
+        goes_on.set()
+        assert await last is not None
+    one, newest = await runs(large)
+    assert (one, one.seq, newest.seq) == (first, 1, 2)
+    assert check_record(await world.register.backup.record()).problems == []
+    facts = [json.loads(one.getMessage()) for one in caplog.records if '"event": "record"' in one.getMessage()]
+    said = [(one["sweep"], one["hash"], one["heads"]) for one in facts]
+    assert said[2] == said[0] == (1, first.hash, first.said["heads"]["digest"])
+
+
+async def away(*_: Any, **__: Any) -> Any:
+    raise Retryable("the table is down", code="storage-busy")
 
 
 async def test_what_a_part_matches_by_another_ruleset_is_not_counted_by_this_one(

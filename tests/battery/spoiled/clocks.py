@@ -159,6 +159,26 @@ def reverted_too_early_after_a_restore(tale: Tale, wrong: bool) -> None:
     tale.add("intent", facts=found("expiry-missing"), content="c", kept="", author=author, intent=intent("delete"))
 
 
+def reverted_too_early_after_a_restore_beside_another(tale: Tale, wrong: bool) -> None:
+    """Its author used the grace of its assignment in another before an operator restored it; or he had no other."""
+    _restored_beside(tale, tenant.SINGLE if wrong else tenant.ASSIGNMENT, ALICE)
+
+
+def reverted_too_early_after_a_restore_of_what_another_wrote(tale: Tale, wrong: bool) -> None:
+    """Who writes it after the restore used the grace in another before; or somebody else did."""
+    _restored_beside(tale, tenant.ASSIGNMENT, MALLORY if wrong else ALICE)
+
+
+def _restored_beside(tale: Tale, assignment: str, author: str) -> None:
+    """Restore it as soon as it is seen broken; then somebody breaks it from an assignment in which nobody used any."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(one=TWO, facts=found("expiry-missing"), status=Status.VIOLATION, assignment=assignment)
+    tale.add(after=24, facts=found("expiry-missing"))
+    tale.add("restored", after=0, facts=found("expiry-missing"), content="b", kept="b")
+    facts = found("expiry-missing")
+    tale.add("intent", facts=facts, content="c", kept="", author=author, assignment="another", intent=intent("delete"))
+
+
 def reverted_too_early_though_a_restore_saw_it(tale: Tale, wrong: bool) -> None:
     """A restore is the first to look at an edit; or it finds nothing in it."""
     tale.ruleset = ruled(**GRACE)
@@ -210,6 +230,8 @@ SPOILED: Final[Spoiled] = {
         reverted_too_early_though_unknown_goes_on,
         reverted_too_early_after_a_put_back,
         reverted_too_early_after_a_restore,
+        reverted_too_early_after_a_restore_beside_another,
+        reverted_too_early_after_a_restore_of_what_another_wrote,
         reverted_too_early_though_a_restore_saw_it,
         reverted_too_early_after_an_adoption,
     ),

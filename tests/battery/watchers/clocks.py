@@ -1,10 +1,10 @@
 """Time to correct an exemption is given once, and an end that was accepted does not creep."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
@@ -289,20 +289,39 @@ class _Seen:
         return at - min((since for since, _ in self.asking.values()), default=at)
 
 
+class _Spent(NamedTuple):
+    """What was used before it had another state: by whom, for how long, and whether others had used some, too."""
+
+    authors: set[str]
+    length: timedelta
+    in_others: bool
+
+
+type _Place = tuple[str, str]
+"""A scope and an assignment, lower case."""
+
+
+def _used_in_others(
+    one: ExemptionId, places: Iterable[_Place], blamed: Mapping[_Place, set[ExemptionId]], ended: Collection[_Place]
+) -> bool:
+    """Whether grace may have been used in others in one of these places: those that are blamed, or that ended there."""
+    return any(place in ended or blamed[place] != {one} for place in places)
+
+
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     """A first violation is reverted no earlier than the shortest grace after it was first seen.
 
     What an older version saw, or another ruleset, or a restore, was seen: that time is its author's grace use. So is
     what he used before it was put back or restored, and what he used in others from an assignment that it exempted
-    from since it was first seen broken. A rule that was broken and is Unknown goes on, except over a put-back or a
-    restore.
+    from since it was first seen broken. What he used in others until a restore counts after it, too. A rule that was
+    broken and is Unknown goes on, except over a put-back or a restore.
     """
     found = []
-    blamed: dict[tuple[str, str], set[ExemptionId]] = {}
+    blamed: dict[_Place, set[ExemptionId]] = {}
     first: dict[ExemptionId, _Seen] = {}
-    spent: dict[ExemptionId, list[tuple[set[str], timedelta]]] = {}
-    places: dict[ExemptionId, set[tuple[str, str]]] = {}
-    ended: set[tuple[str, str]] = set()
+    spent: dict[ExemptionId, list[_Spent]] = {}
+    places: dict[ExemptionId, set[_Place]] = {}
+    ended: set[_Place] = set()
     over: set[str] = set()
     for step in _in_order(book):
         one, where = step.one, (step.one.scope.lower(), step.row.assignment.lower())
@@ -314,7 +333,8 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         if rules is None:
             continue
         if _is_another_state(book, step) and (past := first.pop(one, None)):
-            spent.setdefault(one, []).append((past.authors, past.length(step.entry.at)))
+            in_others = _used_in_others(one, places.get(one, ()), blamed, ended)
+            spent.setdefault(one, []).append(_Spent(past.authors, past.length(step.entry.at), in_others))
         if _is_allowed(book, step):
             places.pop(one, None)
             continue
@@ -333,13 +353,15 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             continue
         if look is None or not look.reverting:
             continue
+        before = [each for each in spent.get(one, ()) if each.authors & seen.authors]
         if (
             one.key in over
-            or any(place in ended or blamed[place] != {one} for place in places[one])
+            or _used_in_others(one, places[one], blamed, ended)
+            or any(each.in_others for each in before)
             or any("not one of its authors" in text for text in step.reasons)
         ):
             continue
-        used = sum((length for authors, length in spent.get(one, ()) if authors & seen.authors), timedelta())
+        used = sum((each.length for each in before), timedelta())
         earliest = seen.over(look) - used
         if step.entry.at < earliest - SLACK:
             found.append(f"{step}: reverted at {step.entry.at}, {earliest - step.entry.at} too early")

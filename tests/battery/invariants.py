@@ -319,14 +319,12 @@ async def nobody_deletes_by_a_claim(end: End) -> list[str]:
     """
     found = []
     for one, entries in end.history.items():
-        for before, entry in pairwise((None, *entries)):
-            assert entry is not None
+        for entry in entries:
             why = str(entry.facts.get("accepted") or "")
             if not why.endswith("deleted it, which is allowed"):
                 continue
             actor = why.removesuffix(" deleted it, which is allowed")
-            gone = (parse_time(before.row.get("lost")) if before else None) or entry.at
-            if not model.may_delete(end, one, actor, gone, entry.at):
+            if not model.may_delete(end, one, actor, entry):
                 found.append(f"{one.key}: entry {entry.seq}: {why}")
     return found
 

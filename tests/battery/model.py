@@ -5,7 +5,7 @@ It knows the rules that the battery's rulesets use, and nothing of how the produ
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.decisions.history import HistoryEntry
@@ -326,8 +326,8 @@ def _claims(body: dict[str, Any]) -> bool:
     return "pacOwnerId" in (body["properties"].get("metadata") or {})
 
 
-def may_delete(end: "End", one: ExemptionId, actor: str, gone: datetime, at: datetime) -> bool:
-    """Whether somebody may delete an exemption that was seen to be gone at a time; `at`: when that was decided.
+def may_delete(end: "End", one: ExemptionId, actor: str, accepted: HistoryEntry) -> bool:
+    """Whether somebody may delete the exemption that was lost, where this history entry accepted it.
 
     Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may, such as one whom the
     ruleset trusted at some time between that write and the delete: when it was looked at, the journal does not say.
@@ -335,14 +335,32 @@ def may_delete(end: "End", one: ExemptionId, actor: str, gone: datetime, at: dat
     assignment is the old one as long as the register waits for that, which the journal does not say either. What came
     after that one's last delete says nothing of it. Where an event alone says that he deleted it there may be no such
     delete; then what existed when it was seen to be gone counts, as far as clocks allow to say.
+
+    The register may have seen neither the loss of the exemption that it knows nor the one that was made under its name:
+    then the delete of that one is taken for the loss, and who may delete the one that it knows counts, too.
     """
-    name = actor.lower()
+    name, at = actor.lower(), accepted.at
     if name in _trusted(end, at, at):
         return True
+    earlier = list(takewhile(lambda entry: entry is not accepted, end.history[one]))
+    gone = (parse_time(earlier[-1].row.get("lost")) if earlier else None) or at
     deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
     until = max((moment for moment in deletes if moment <= gone + _CLOCKS), default=None)
     times = [until] if until else [gone - _CLOCKS, gone, gone + _CLOCKS]
-    return any(name in _may_delete(end, one, moment) for moment in times)
+    return any(name in _may_delete(end, one, moment) for moment in (*times, *_known(end, one, earlier)))
+
+
+def _known(end: "End", one: ExemptionId, earlier: Sequence[HistoryEntry]) -> list[datetime]:
+    """Return when, by Azure, the exemption existed that a register with these entries knows or waits for; [] for none.
+
+    What is known to be gone for good is not the one whose delete is accepted.
+    """
+    last = next((entry for entry in reversed(earlier) if entry.row.get("status") != Status.LOST), None)
+    if last is None or not last.row.get("content"):
+        return []
+    written = (change for change in end.journal(one) if change.after and change.at <= last.at + _CLOCKS)
+    times = [change.at for change in written if fingerprint(change.after or {}) == last.row["content"]]
+    return [max(times) + timedelta(microseconds=1)] if times else []
 
 
 def _may_delete(end: "End", one: ExemptionId, until: datetime) -> set[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from guardrails.decisions import assess
 from guardrails.decisions.row import Status
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.rules.base import Violation
 from guardrails.ruleset.bound_rules import BoundRule
@@ -286,5 +287,31 @@ async def test_whoever_an_event_names_has_the_rights_of_what_was_lost(named: str
     tale.add(
         "deleted", after=0.1, lost=None, status=Status.GONE, facts={"accepted": f"{named} deleted it, which is allowed"}
     )
+    broken = await invariants.nobody_deletes_by_a_claim((await tale.book()).end)
+    assert (not broken) is may
+
+
+@pytest.mark.parametrize(("deleter", "seen", "may"), [
+    (ALICE, False, True), (MALLORY, False, False), (ALICE, True, False),
+], ids=["by who may delete the known one", "by a stranger", "of one that the register has seen"])  # fmt: skip
+async def test_the_delete_of_an_exemption_that_was_never_seen_is_that_of_the_known_one(
+    deleter: str, seen: bool, may: bool
+) -> None:
+    """The known one went with its target, unseen, and another was made under its name for another assignment."""
+    tale = Tale()
+    body = tale.keep()
+    other = {**body, "properties": {**body["properties"], "policyAssignmentId": "/other"}}
+    tale.wrote(body, ALICE)
+    tale.add("written", content=fingerprint(body))
+    tale.hours += 1
+    tale.wrote(None, "", before=body)
+    tale.hours += 1
+    tale.wrote(other, EPAC)
+    if seen:
+        tale.add("written", content=fingerprint(other), author=EPAC, assignment="/other")
+    tale.hours += 1
+    tale.wrote(None, deleter, before=other)
+    tale.add("lost", content="", status=Status.LOST, lost=tale.at + HOUR)
+    tale.add("deleted", lost=None, status=Status.GONE, facts={"accepted": f"{deleter} deleted it, which is allowed"})
     broken = await invariants.nobody_deletes_by_a_claim((await tale.book()).end)
     assert (not broken) is may

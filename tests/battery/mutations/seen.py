@@ -33,7 +33,7 @@ SEEN_BY: Final[Mapping[str, Sight]] = {
     "tool-by-claim": Sight("left_to_a_tool", 97),
     "grace-of-each-rule": Sight("two_rules_in_turn", 69),
     "grace-anew-once-fixed": Sight("corrected_for_a_moment", 1),
-    "grace-anew-after-unknown": Sight("unreadable_in_between", 2),
+    "grace-anew-after-unknown": Sight("unreadable_in_between", 71),
     "grace-runs-while-unknown": Sight("unreadable_for_long", 279),
     "grace-anew-after-a-delete": Sight("deleted_and_made_again", 73),
     "grace-anew-under-another-name": Sight("by_another_name", 74),

@@ -1,7 +1,7 @@
 """What is wrong with the times of a tale: grace, ends and approvals, for the watchers that must see it."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from guardrails.decisions.row import Status
 from guardrails.exemption.times import read_time
@@ -9,7 +9,7 @@ from sandbox import tenant
 from tests.battery.azure import START
 from tests.battery.ledger import Operated
 from tests.battery.spoiled.base import Spoiled
-from tests.battery.tale import ALICE, DAY, HOUR, MALLORY, NOW, TWO, Tale, found, intent, ruled  # fmt: skip
+from tests.battery.tale import ALICE, DAY, HOUR, MALLORY, NOW, ONE, TWO, Tale, found, intent, ruled  # fmt: skip
 
 GRACE: Final = {"rules": {"expiry-missing": {"response": "revert", "grace": "1d"}}}
 
@@ -82,6 +82,19 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
     reason = f"not reverted before {read_time(tale.at + DAY)}, to give time to fix it"
     tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
+
+
+def grace_of_another_control_given_again(tale: Tale, wrong: bool) -> None:
+    """Another used the grace of its control, and exempts from this one's, too, since an hour, or since this moment."""
+    tale.ruleset = ruled(**GRACE)
+    said: dict[str, Any] = {"snapshot": 1, "status": Status.VIOLATION}
+    for one, entry, references in ((ONE, 1, ["b"]), (TWO, 1, ["a"]), (TWO, 2, ["a", "b"])):
+        tale.keep(one=one, entry=entry)["properties"]["policyDefinitionReferenceIds"] = references
+    tale.add("written", TWO, facts=found("expiry-missing"), **said)
+    tale.add("edited", TWO, after=5, facts=found("expiry-missing"), **said | {"snapshot": 2, "content": "b"})
+    tale.hours += 1 if wrong else timedelta(seconds=2) / HOUR
+    reason = f"not reverted before {read_time(tale.at + DAY)}, to give time to fix it"
+    tale.add("written", after=0, facts=found("expiry-missing", plan={"reasons": [reason]}), **said)
 
 
 def grace_given_again_by_half_a_register(tale: Tale, wrong: bool) -> None:
@@ -220,6 +233,7 @@ SPOILED: Final[Spoiled] = {
         grace_given_again_after_an_override_for_a_policy,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
+        grace_of_another_control_given_again,
         grace_given_again_by_half_a_register,
         grace_given_again_after_a_put_back,
     ),

@@ -31,7 +31,7 @@ class Run:
     Attributes:
         start, last: when that was seen first, and last.
         authors: who had written it, lower case, and since when that was seen.
-        controls: the reference ids that it exempted from; None for all of them.
+        controls: the reference ids that it exempted from, None for all of them, and when that was seen.
         rules: those that it breaks still, as far as looks can tell.
         has_grace: whether one that it broke has a grace: from then on what was used at the same scope counts.
     """
@@ -39,13 +39,14 @@ class Run:
     start: datetime
     last: datetime
     authors: dict[str, datetime]
-    controls: frozenset[str] | None
+    controls: list[tuple[datetime, frozenset[str] | None]]
     rules: set[str] = field(default_factory=set)
     has_grace: bool = False
 
-    def overlaps(self, controls: frozenset[str] | None) -> bool:
-        """Whether it exempted from one of these."""
-        return self.controls is None or controls is None or bool(self.controls & controls)
+    def overlaps(self, other: "Run", until: datetime) -> bool:
+        """Whether it was seen, until a time, to exempt from what another one exempts from."""
+        mine = [controls for since, controls in self.controls if since <= until]
+        return any(one is None or some is None or one & some for one in mine for _, some in other.controls)
 
     def ends_with(self, look: "Look", controls: frozenset[str] | None) -> bool:
         """Forget the rules that a look found kept; return whether it ends this: nothing asks for a revert any more.
@@ -173,7 +174,8 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if not step.row.content or book.is_older(step.row):
             continue
         if run is None and (known := step.before) and book.is_older(known) and known.due:
-            run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None, has_grace=True)
+            since = _since(step)
+            run = lasting[one] = Run(since, at, {known.author.lower(): since}, [(since, None)], has_grace=True)
             runs.setdefault(one, []).append(run)
             at_same_scope[one] = []  # it gave each its own
         look = _look_of(book, step)
@@ -185,19 +187,19 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if not look.reverting or step.row.kept == step.row.content:
             continue
         if run is None:
-            run = lasting[one] = Run(at, at, {}, controls)
+            run = lasting[one] = Run(at, at, {}, [])
             runs.setdefault(one, []).append(run)
             at_same_scope[one] = []
         run.last = at
         run.rules |= look.reverting.keys()
         run.authors.setdefault(author, at)
-        run.controls = None if run.controls is None or controls is None else run.controls | controls
+        run.controls.append((at, controls))
         if not run.has_grace and any(look.reverting.values()):
             run.has_grace = True
             at_same_scope[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
-                if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run.controls)
+                if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run, at - _MOMENT)
                 and each.authors.get(author, at) <= at - _MOMENT and not book.is_half(at)
             ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)

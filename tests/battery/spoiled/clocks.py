@@ -213,6 +213,35 @@ def end_that_creeps(tale: Tale, wrong: bool) -> None:
     tale.add("edited", facts=found(*[] if wrong else ["expiry-extended"]), content="b", expires_on=START + 40 * DAY)
 
 
+def end_that_creeps_after_a_restore(tale: Tale, wrong: bool) -> None:
+    """An operator restored a state with an earlier end; or one without an end, which the ruleset leaves in place."""
+    tale.ruleset = ruled(rules={"expiry-extended": "revert", "expiry-missing": "alert", "ticket-missing": "alert"})
+    left: dict[str, Any] = {"status": Status.VIOLATION, "tolerated": 1, "snapshot": 1}
+    tale.add("written", facts=found("ticket-missing"), expires_on=START + 30 * DAY, **left)
+    restored = found("ticket-missing", *[] if wrong else ["expiry-missing"])
+    tale.add("restored", facts=restored, content="b", kept="b", expires_on=START + 20 * DAY if wrong else None)
+    end = START + (25 if wrong else 40) * DAY
+    tale.add("edited", facts=found("ticket-missing"), content="c", kept="", expires_on=end)
+
+
+def end_that_creeps_after_a_tag_stayed(tale: Tale, wrong: bool) -> None:
+    """A new ticket made it compliant, but its tag could not be removed; then it has the same end, or a later one."""
+    tale.ruleset = ruled(rules={"expiry-extended": "revert", "ticket-missing": "tag"})
+    left: dict[str, Any] = {"status": Status.VIOLATION, "tolerated": 1, "snapshot": 1}
+    tale.add("written", facts=found("ticket-missing"), expires_on=START + 30 * DAY, **left)
+    renewed: dict[str, Any] = {
+        "content": "b",
+        "expires_on": START + 60 * DAY,
+        "ticket": "SEC-1",
+        "compliant": 2,
+        "snapshot": 2,
+    }
+    tale.add("intent", facts=found(plan={"status": "compliant"}), intent=intent("untag"), **renewed)
+    tale.add("cannot-act", status=Status.CANNOT_ACT)
+    end = START + (90 if wrong else 60) * DAY
+    tale.add("edited", facts=found("ticket-missing"), content="c", status=Status.VIOLATION, ticket="", expires_on=end)
+
+
 def first_date_lost(tale: Tale, wrong: bool) -> None:
     first, more = (START, NOW), (START + HOUR, NOW)
     tale.add(dates=(first,))
@@ -249,6 +278,6 @@ SPOILED: Final[Spoiled] = {
         reverted_too_early_though_a_restore_saw_it,
         reverted_too_early_after_an_adoption,
     ),
-    "an_end_does_not_creep": (end_that_creeps,),
+    "an_end_does_not_creep": (end_that_creeps, end_that_creeps_after_a_restore, end_that_creeps_after_a_tag_stayed),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
 }

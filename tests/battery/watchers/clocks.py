@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from guardrails.decisions.row import Row, Status
+from guardrails.decisions.row import Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.times import parse_time
@@ -402,16 +402,10 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
             if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)
             end = row.expires_on
-            if (
-                look.loosened
-                or look.unclear
-                or row.kept == row.content
-                or row.status is Status.EXCLUDED
-                or not row.content
-            ):
+            if look.loosened or look.unclear or row.status is Status.EXCLUDED or not row.content:
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
-            accepts = not look.reverting and _EXTENDED not in look.broken and _is_accepted(row, step)
+            accepts = not look.reverting and _EXTENDED not in look.broken and _is_accepted(step)
             if end is None:
                 known.end = None if accepts else known.end
                 continue
@@ -427,11 +421,11 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
     return found
 
 
-def _is_accepted(row: Row, step: Step) -> bool:
-    if row.status is Status.COMPLIANT:
-        return row.intent is None  # before that has ended the status is the one of before
-    return (
-        row.status is Status.VIOLATION
+def _is_accepted(step: Step) -> bool:
+    row = step.row
+    status = (step.entry.facts.get("plan") or {}).get("status", row.status)  # a row has the one of before what it began
+    return status == Status.COMPLIANT or (
+        status == Status.VIOLATION
         and row.compliant is None
         and row.tolerated == row.snapshot
         and (row.intent is None or row.intent.action not in _REVERTS)  # a tag alone accepts at once

@@ -25,7 +25,7 @@ class Baseline:
     """What was accepted.
 
     Attributes:
-        end: the end, UTC; None where it had none.
+        end: the end, UTC; None where it had none, or nothing is accepted yet: then every end passes.
         latest: the latest end that was let pass since; None where that had none.
         at: when `end` was recorded, UTC.
         tickets: marks (see `ticket_mark`) of the tickets that accepted states named, oldest first.
@@ -85,6 +85,11 @@ class Former:
 def first(end: datetime | None, ticket: str, now: datetime) -> Baseline:
     """Return the baseline of a first accepted state."""
     return Baseline(end, end, now, _with_ticket((), ticket))
+
+
+def nothing(now: datetime) -> Baseline:
+    """Return the baseline of a state that is not accepted yet: it may turn out to break a rule."""
+    return Baseline(None, None, now)
 
 
 def cut(dates: Dates, most: int) -> Dates:

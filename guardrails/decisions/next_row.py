@@ -8,7 +8,7 @@ from typing import Any, Final
 from guardrails.criteria.model import NOT_KEPT, Weakened
 from guardrails.dataclass import replace
 from guardrails.decisions.assess import Assessment, Verdict, keys_found
-from guardrails.decisions.baseline import Baseline, come_back, cut, first, leave
+from guardrails.decisions.baseline import Baseline, come_back, cut, first, leave, nothing
 from guardrails.decisions.decide import Plan, Situation, broken_at, running_at, toggling
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.facts import baseline_of, is_own_write, says_the_same
@@ -168,9 +168,10 @@ def row_after(
             baseline=_baseline(at, facts, base),
         )  # fmt: skip
     elif approved:
-        row = replace(row, compliant=snapshot)
+        waits = row.baseline is not None and row.baseline.latest != exemption.expires_on
+        row = replace(row, compliant=snapshot, baseline=_baseline(at, facts, base) if waits else row.baseline)
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
-        accepts = row.compliant is None and surely_tolerates(at.assessment) and not _extends(at)
+        accepts = row.compliant is None and not _extends(at)
         known = _baseline(at, facts, base) if accepts else row.baseline  # at each such look: the first may be Unknown
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
@@ -201,15 +202,27 @@ def _kept(old: Row | None, content: str, spelled: str) -> tuple[int, str] | None
 
 
 def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
-    """Return the end that later ones are compared with, once this state is accepted."""
+    """Return the end that later ones are compared with, after a look at a state that asks for no revert.
+
+    The state is not accepted while a rule that asks for a revert is Unknown. While the assignment is gone, rules pass
+    that would look at it. So no first end is accepted then, and no earlier one: later ends would be measured by it.
+    """
     known, end, ticket = baseline_of(base), at.exemption.expires_on, at.exemption.ticket
+    gone, unclear = isinstance(facts.assignment, Gone), _is_unclear(at.assessment)
     if known is None:
-        return first(end, ticket, at.now)
+        return nothing(at.now) if gone or unclear else first(end, ticket, at.now)
+    if unclear or (gone and (known.end is None or (end is not None and end < known.end))):
+        return known
     near = False
     if known.end is not None and end is not None and end > known.end and not _extends(at):
         far = replace(at.exemption, expires_on=_FAR)  # what lets even this pass is no tolerance
         near = any(key.rstrip("?") == EXTENDS.code for key in keys_found(far, facts, at.ruleset))
     return known.follow(end, ticket, at.now, near=near)
+
+
+def _is_unclear(assessment: Assessment) -> bool:
+    """Whether a rule that asks for a revert is Unknown."""
+    return any(one.status is Verdict.UNKNOWN and one.response is Response.REVERT for one in assessment.findings)
 
 
 def _extends(at: Situation) -> bool:

@@ -79,8 +79,9 @@ class Row:
         compliant_at: when that state was recorded; None where it never was.
         tolerated, tolerated_content: the same for the last state with violations of which none asks for a revert: what
             an edit goes back to where there never was a compliant state.
-        baseline: the end that later ones are compared with; see guardrails.decisions.baseline. None where none was
-            accepted, and in rows of before there were baselines: there it is what the compliant state said.
+        baseline: the end that later ones are compared with; see guardrails.decisions.baseline. None where every
+            state asked for a revert, and in rows of before there were baselines: there it is what the compliant state
+            said.
         former: what is remembered of exemptions from other assignments under this name, the last ones.
         undo: the entry whose body our last write replaced or deleted; what `restore` writes.
         kept: fingerprint of content that is reported but not reverted: adopted, or restored by an operator.

@@ -139,8 +139,9 @@ def _is_extended(change: "Change", journal: Sequence["Change"], bases: Sequence[
     """Whether it ends later than an earlier state that could be accepted, by more than a day and under no new ticket.
 
     Which states were accepted is not in the journal: any is taken for it that, at some time while it stood, broke no
-    rule but this. What it broke when it was written does not count alone: an assignment may go, or a ruleset change,
-    and the state may be accepted then. One that never ends sets no end, and its ticket is named all the same.
+    rule but this. What it broke when it was written does not count alone: a ruleset may change, and the state may be
+    accepted then. While the assignment is gone, what counts is what it was, for no first or earlier end is accepted
+    then. One that never ends sets no end, and its ticket is named all the same.
     """
     body = change.before
     assert body is not None
@@ -150,10 +151,14 @@ def _is_extended(change: "Change", journal: Sequence["Change"], bases: Sequence[
         state = one.after
         if state is None or not _is_same_assignment(state, body):
             continue
-        if all(broken(state, ruleset, azure) for ruleset, azure in _judged_by(one, after, bases)):
+        moments = list(_judged_by(one, after, bases))
+        if all(broken(state, ruleset, azure) for ruleset, azure in moments):
             continue
         then = parse_time(state["properties"].get("expiresOn"))
-        ends += [then] if then else []
+        known = _last_assigned(state, after, bases)
+        there = [(ruleset, azure if _is_assigned(state, azure) else known) for ruleset, azure in moments]
+        accepted = any(azure is not None and not broken(state, ruleset, azure) for ruleset, azure in there)
+        ends += [then] if then and accepted else []
         tickets |= {_ticket(state)} if state["properties"] != body["properties"] else set()
     if end is None:
         return bool(ends)
@@ -167,6 +172,17 @@ def _judged_by(
     known = [(one.rulesets, one.azure) for one in bases if one.since <= after.at and one.until >= change.at]
     for rulesets, azure in ((change.rulesets, change.azure), *known, (after.rulesets, after.azure)):
         yield from ((ruleset, azure) for ruleset in rulesets)
+
+
+def _is_assigned(state: dict[str, Any], azure: Mapping[str, "Entry"]) -> bool:
+    return "/" + state["properties"]["policyAssignmentId"].strip("/").lower() in azure
+
+
+def _last_assigned(state: dict[str, Any], until: "Change", bases: Sequence["Basis"]) -> Mapping[str, "Entry"] | None:
+    """Return what was there when a state's assignment was seen last, before a change: a worker may still know it."""
+    return next(
+        (one.azure for one in reversed(bases) if one.since <= until.at and _is_assigned(state, one.azure)), None
+    )
 
 
 def _ticket(body: dict[str, Any]) -> str:

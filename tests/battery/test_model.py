@@ -109,14 +109,35 @@ def taken(ruleset: Ruleset, *states: Any, assigned: Sequence[Any] = ()) -> bool:
     return model.may_be_taken(journal[-1], journal, bases)
 
 
+ALONE: Final = azure("denyPublicNetwork", "requireTls", "encryptAtRest")
+"""With another policy, by which what exempts from two of them exempts from no whole initiative."""
+
+
 @pytest.mark.parametrize(
     ("assigned", "extended"),
-    [([BOTH, BOTH, BOTH], False), ([GONE, BOTH, BOTH], True), ([BOTH, GONE, GONE], False)],
-    ids=["it is there", "it was gone while that state stood", "it was gone later"],
+    [
+        ([BOTH, BOTH, BOTH], False),
+        ([ALONE, BOTH, BOTH], True),
+        ([GONE, BOTH, BOTH], False),
+        ([BOTH, GONE, GONE], False),
+        ([GONE, GONE, GONE], False),
+    ],
+    ids=["it broke a rule", "it broke none for a while", "gone while it stood", "gone later", "never there"],
 )
-def test_an_end_can_be_accepted_once_the_assignment_is_gone(assigned: Sequence[Any], extended: bool) -> None:
+def test_no_end_is_accepted_only_because_the_assignment_is_gone(assigned: Sequence[Any], extended: bool) -> None:
     whole = ends(100, references=("requireTls", "denyPublicNetwork"))
     assert taken(EXTENDS, whole, None, ends(109), assigned=assigned) is extended
+
+
+def test_a_worker_may_know_an_assignment_that_is_gone() -> None:
+    good = ends(100)
+    wrote, edited, reverted = (
+        Change(START + hour * HOUR, hour == 3, ONE.key, ALICE, before, after, (EXTENDS,), azure=GONE)
+        for hour, (before, after) in zip((1, 2, 3), pairwise((None, good, ends(109), None)), strict=True)
+    )
+    for there in (BOTH, GONE):
+        basis = Basis(START, START + 0.5 * HOUR, (EXTENDS,), there)
+        assert model.may_be_taken(reverted, [wrote, edited, reverted], [basis]) is (there is BOTH)
 
 
 def test_an_end_can_be_accepted_by_a_ruleset_that_was_in_force_while_it_existed() -> None:

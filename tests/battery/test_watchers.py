@@ -27,6 +27,7 @@ READ: Final = (
     ("reconcile/restore_lost.py", "was not read"),
     ("reconcile/restore.py", "as history entry"),
     ("azure/events.py", "names no exemption"),
+    ("criteria/weakened.py", "the assignment does not exist"),
     ("azure/arm.py", "the scope cannot be tagged"),
     ("register/table.py", "and a transaction takes"),
 )

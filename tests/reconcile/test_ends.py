@@ -9,7 +9,6 @@ import pytest
 from guardrails.decisions.row import Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time
-from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.reconcile.clocks import edit, gone
 from tests.reconcile.world import ABOVE, NO_TICKET, World, in_days, rules
@@ -151,23 +150,81 @@ async def test_an_end_is_accepted_once_the_rule_is_known(world: World, unread: E
     assert not await edit(world, unread, **ends(60))
 
 
-@pytest.mark.parametrize("accepted", [True, False])
-async def test_an_end_is_accepted_while_the_assignment_is_gone(
-    world: World, approved: ExemptionId, accepted: bool
+async def test_nor_of_what_belonged_to_a_protected_owner_when_the_rule_was_unknown(
+    world: World, approved: ExemptionId
 ) -> None:
-    on = {"expiry-extended": "revert", "whole-initiative": GRACE}
-    world.ruleset = rules(on=on, tagging={"exemption": False, "scope": False})
+    """It breaks the rule, as a look before and a look after find; in between the rule is Unknown."""
+    on = {"expiry-extended": "revert", "owner-missing": "alert", "whole-initiative": "revert"}
+    world.ruleset = rules(on=on, owners=[{"name": "EPAC", "metadata": {"pacOwnerId": "*"}}])
+    await edit(world, approved, **ends(0, owner="", pacOwnerId="y"), **NO_MEMBER)
+    read_no_more(world)
+    assert set((await world.look(approved)).row.findings) == {"EXG203", "EXG302?"}
+    await read_again(world)
+    assert set((await world.look(approved)).row.findings) == {"EXG203", "EXG302"}
+    assert await edit(world, approved, **ends(60))
+    assert (await world.row(approved)).status is Status.COMPLIANT
+
+
+@pytest.fixture
+async def unassigned(world: World, approved: ExemptionId) -> ExemptionId:
+    """An exemption from a whole initiative, whose assignment is gone: nothing is known of what it exempts from."""
+    world.ruleset = rules(on={"expiry-extended": "revert", "whole-initiative": "revert"}, breaker=MANY)
+    world.fault("GET", "policyAssignments", status=404, code="PolicyAssignmentNotFound")
     assert await edit(world, approved, **ends(0), **NO_MEMBER)
-    assigned = world.azure()[tenant.ASSIGNMENT.lower()]
-    if accepted:
-        world.arm.store.remove(tenant.ASSIGNMENT.lower())
+    assert (await world.row(approved)).status is Status.COMPLIANT
+    return approved
+
+
+async def test_no_first_end_is_accepted_while_the_assignment_is_gone(world: World, unassigned: ExemptionId) -> None:
+    await read_again(world)
+    await world.settle(unassigned)
+    assert await world.body(unassigned) is None
+    assert await edit(world, unassigned, **ends(60))
+    assert not await edit(world, unassigned, **ends(90))
+
+
+async def test_nor_is_it_where_nobody_looks_before_the_next_edit(world: World, unassigned: ExemptionId) -> None:
+    await read_again(world)
+    assert await edit(world, unassigned, **ends(60))
+    assert not await edit(world, unassigned, **ends(90))
+
+
+async def test_nor_is_an_earlier_one(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
     world.clock.advance(hours=1)
-    assert (await world.look(approved)).row.status is (Status.COMPLIANT if accepted else Status.VIOLATION)
-    world.arm.seed(tenant.ASSIGNMENT, assigned)
-    world.clock.advance(hours=1)
-    await gone(world, approved)
-    assert await edit(world, approved, **ends(60)) is not accepted
+    world.fault("GET", "policyAssignments", status=404, code="PolicyAssignmentNotFound")
+    assert await edit(world, approved, **ends(-60), **NO_MEMBER)
+    await read_again(world)
+    assert await edit(world, approved, **ends(0), displayName="corrected")
+    assert not await edit(world, approved, **ends(60))
+
+
+async def test_it_is_accepted_once_the_assignment_is_there_again(world: World, approved: ExemptionId) -> None:
+    world.fault("GET", "policyAssignments", status=404, code="PolicyAssignmentNotFound")
+    assert await edit(world, approved, **ends(0))
+    await read_again(world)
+    await world.look(approved)
+    assert not await edit(world, approved, **ends(60))
     assert await edit(world, approved, **ends(60, "SEC-2"))
+
+
+@pytest.mark.parametrize("by", ["a new ticket", "a ruleset without the rule"])
+async def test_a_later_end_is_accepted_though_the_assignment_is_gone(
+    world: World, approved: ExemptionId, by: str
+) -> None:
+    before = world.ruleset
+    await edit(world, approved, **ends(0))
+    world.clock.advance(hours=1)
+    world.fault("GET", "policyAssignments", status=404, code="PolicyAssignmentNotFound")
+    world.ruleset = before if by == "a new ticket" else rules()
+    assert await edit(world, approved, **ends(60, "SEC-2" if by == "a new ticket" else "SEC-1234"))
+    world.ruleset = before
+    for _ in range(2):
+        await world.settle(approved)
+        assert (await world.row(approved)).status is Status.COMPLIANT
+        assert (await world.properties(approved))["expiresOn"] == ends(60)["expiresOn"]
+        await read_again(world)
+    assert not await edit(world, approved, **ends(90, "SEC-2" if by == "a new ticket" else "SEC-1234"))
 
 
 async def edited_and_put_back(world: World, one: ExemptionId) -> None:

@@ -9,7 +9,7 @@ from guardrails.decisions.baseline import Baseline, Dates
 from guardrails.decisions.decide import Situation
 from guardrails.decisions.grace import Broken, GraceUse
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.facts import Before
+from guardrails.exemption.facts import Before, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.ruleset.bound_rules import Response
 from tests.battery.mutations.base import Mutation, around, instead, mutation
@@ -96,6 +96,12 @@ def _forgotten_when_gone(old: Any, row: Row, *args: Any, moved: bool, gone: bool
 
 def _compliant_alone(old: Any, row: Row) -> tuple[Before | None, Before | None]:
     return old(row)[0], None
+
+
+def _assigned(old: Any, at: Situation, facts: Facts, base: Row) -> Baseline:
+    """As if something were assigned, whether or not it is."""
+    found: Baseline = old(at, replace(facts, assignment=Unread("")), base)
+    return found
 
 
 def _newest(_: Any, dates: Dates, most: int) -> Dates:
@@ -205,6 +211,18 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "The end of an exemption that never was compliant is compared, too.",
         "tests/reconcile/test_ends.py::test_what_never_was_compliant_is_compared_too",
         around("guardrails.decisions.facts._accepted", _compliant_alone),
+    ),
+    mutation(
+        "end-accepted-while-unknown",
+        "No end is accepted while a rule that asks for a revert is Unknown.",
+        "tests/reconcile/test_ends.py::test_nor_of_what_belonged_to_a_protected_owner_when_the_rule_was_unknown",
+        around("guardrails.decisions.next_row._is_unclear", lambda *_: False),
+    ),
+    mutation(
+        "end-accepted-without-assignment",
+        "No first end and no earlier one is accepted while the assignment is gone.",
+        "tests/reconcile/test_ends.py::test_no_first_end_is_accepted_while_the_assignment_is_gone",
+        around("guardrails.decisions.next_row._baseline", _assigned),
     ),
     mutation(
         "ends-pushed-out",

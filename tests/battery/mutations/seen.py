@@ -46,6 +46,8 @@ SEEN_BY: Final[Mapping[str, Sight]] = {
     "end-forgotten-by-a-delete": Sight("a_later_end_when_made_again", 13),
     "end-forgotten-by-another-assignment": Sight("a_later_end_by_another_assignment", 83),
     "end-never-approved": Sight("an_end_of_what_never_was_compliant", 15),
+    "end-accepted-while-unknown": Sight("tickets_in_turn", 288),
+    "end-accepted-without-assignment": Sight("a_later_end_when_made_again", 13),
     "ends-pushed-out": Sight("many_ends", 16),
     "grace-of-rows-of-before": Sight("rows_of_before", 60),
     "end-of-rows-of-before": Sight("rows_of_before", 60),

@@ -242,6 +242,16 @@ def end_that_creeps_after_a_tag_stayed(tale: Tale, wrong: bool) -> None:
     tale.add("edited", facts=found("ticket-missing"), content="c", status=Status.VIOLATION, ticket="", expires_on=end)
 
 
+def end_accepted_before_its_assignment_was_gone(tale: Tale, wrong: bool) -> None:
+    """Azure said that the assignment is gone when the first end was seen; or when an earlier one was accepted."""
+    tale.ruleset = ruled(rules={"expiry-extended": "revert"})
+    gone = {"unknown": "the assignment does not exist"}
+    if wrong:
+        tale.add("written", facts=found(), expires_on=START + 30 * DAY, ticket="SEC-1")
+    tale.add("edited", facts=found(), content="b", expires_on=START + 20 * DAY, ticket="SEC-1", criteria_weakened=gone)
+    tale.add("edited", facts=found(), content="c", expires_on=START + 40 * DAY, ticket="SEC-1", criteria_weakened={})
+
+
 def first_date_lost(tale: Tale, wrong: bool) -> None:
     first, more = (START, NOW), (START + HOUR, NOW)
     tale.add(dates=(first,))
@@ -278,6 +288,11 @@ SPOILED: Final[Spoiled] = {
         reverted_too_early_though_a_restore_saw_it,
         reverted_too_early_after_an_adoption,
     ),
-    "an_end_does_not_creep": (end_that_creeps, end_that_creeps_after_a_restore, end_that_creeps_after_a_tag_stayed),
+    "an_end_does_not_creep": (
+        end_that_creeps,
+        end_that_creeps_after_a_restore,
+        end_that_creeps_after_a_tag_stayed,
+        end_accepted_before_its_assignment_was_gone,
+    ),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
 }

@@ -12,6 +12,7 @@ _ONE: Final = {"expiry-missing": _GRACE}
 _LONG: Final = {"expiry-missing": {"response": "revert", "grace": "20d"}}
 _ENDS: Final = {"expiry-extended": "revert", "expiry-missing": "alert", "expiry-too-far": "alert"}
 _UNREADABLE: Final = Fault(path="policyAssignments", method="GET", status=403, code="AuthorizationFailed")
+_NOT_FOUND: Final = Fault(path="policyAssignments", method="GET", status=404, code="PolicyAssignmentNotFound")
 
 
 def _broken(play: Play, hours: float, **changes: Any) -> Moves:
@@ -175,12 +176,20 @@ def tickets_in_turn(play: Play) -> Moves:
 
 @story(rules=_ENDS, durability={"mode": "never"})
 def a_later_end_when_made_again(play: Play) -> Moves:
-    """Delete it and make it again with a later end."""
+    """Delete it and make it again with a later end; write another one whose assignment is not found at first."""
     play.write(OWNER, expiresOn=play.days(60))
     yield MINUTE
     play.delete(OWNER)
     yield DAY
     play.write(OWNER, expiresOn=play.days(120))
+    yield HOUR
+    other = play.id("story-other")  # for a moment, its assignment seems to be gone
+    play.fails(_NOT_FOUND)
+    play.write(OWNER, other, expiresOn=play.days(60), **ALL_MEMBERS)
+    yield MINUTE
+    play.fails()
+    yield 2 * MINUTE
+    play.write(OWNER, other, expiresOn=play.days(120))
     yield HOUR
 
 

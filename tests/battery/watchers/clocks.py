@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from guardrails.decisions.row import Status
+from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.times import parse_time
@@ -384,7 +384,8 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
     """If an expiry is later than the accepted expiry by more than the tolerance, the service finds it.
 
     In small steps, by a ticket that was named before, by a delete, by way of another assignment, or without ever having
-    been compliant. Only while one ruleset is in force that asks for it.
+    been compliant. Only while one ruleset is in force that asks for it. While the assignment is gone, no first end is
+    accepted, and no earlier one.
     """
     found = []
     for one, steps in book.steps.items():
@@ -406,6 +407,8 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
             accepts = not look.reverting and _EXTENDED not in look.broken and _is_accepted(step)
+            if _is_assignment_gone(row) and (known.end is None or (end is not None and end < known.end)):
+                accepts = False
             if end is None:
                 known.end = None if accepts else known.end
                 continue
@@ -430,6 +433,11 @@ def _is_accepted(step: Step) -> bool:
         and row.tolerated == row.snapshot
         and (row.intent is None or row.intent.action not in _REVERTS)  # a tag alone accepts at once
     )
+
+
+def _is_assignment_gone(row: Row) -> bool:
+    """Whether Azure said at that look that the assignment does not exist: by mistake, too."""
+    return row.criteria_weakened.get("unknown") == "the assignment does not exist"
 
 
 async def the_first_end_is_kept(book: Book) -> list[str]:

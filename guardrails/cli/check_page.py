@@ -39,7 +39,7 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 
 - `check` walks folders and honours `.gitignore`. It finds templates and parameter files by their content.
 - If another checked file uses a template as a module, `check` checks the module once for each use, with the values of
-  that use. It does not also check the module alone.
+  that use. Without a parameter file, the module is not checked by itself.
 - A template is checked once for each parameter file: each `.bicepparam` file that uses it, or `X.parameters.json`
   beside `X.json`. `--parameters FILE` names others.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
@@ -118,8 +118,8 @@ The exit codes keep their meanings, but only effects of the change count:
 | 2 | a file could not be read, or a deployment would be refused. The problem does not count if the revision has the same problem, and the file has not changed |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
-A violation is worse if its evidence differs: for example, an expiry that was too late is now later. If the change only
-narrows or shortens the exemption, the violation is not worse.
+A violation whose evidence has changed counts as worse: for example, an expiry that was too late is now later.
+Exception: the change only narrows or shortens the exemption.
 
 Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
 `baselineState`.  A change that extends an exemption but breaks no rule does not fail the check.
@@ -135,12 +135,12 @@ _WORLD: Final = f"""\
 | --- | --- | --- |
 | `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Give one for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | the tenant, the region, `deployment().name` | what depends on them |
-| `--now TIME` | the time of the deployment | `utcNow()`; the rules then use the current time |
+| `--now TIME` | the time of the deployment | `utcNow()`, but the rules use the current time |
 | `--next-run 7d` | when the code is deployed again | nothing; `ends-before-next-run` passes |
 | `--azure FILE` | objects from Resource Graph, `az` or ARM: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
 | `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |
 | `--online` | reads the assignments from Azure, with your own login | |
-| `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | nothing: by default, the settings are in the nearest `global-settings.jsonc`, and the environment is the folder's name |
+| `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | nothing. Default: the nearest `global-settings.jsonc`, and the environment with the name of the folder of exemptions |
 | `--time-zone NAME`, `--culture NAME` | time zone and culture (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | what depends on them |
 
 These options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
@@ -199,12 +199,13 @@ jobs:
 
 To see only what the pull request changes, check out with `fetch-depth: 2`, and add `--diff HEAD^1`.
 
-The last step fails the job if it finds a violation. The first `exg check` fails it only with exit code 2 or higher.
+The last step fails the job if it finds a violation. The first `exg check` fails the job only with exit code 2 or
+higher.
 
 ## Pull requests from strangers
 
-`check` executes and fetches nothing. It opens no file outside the repository's root, even through a link, and no file
-of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. Text from a file never becomes a
+`check` executes no code and fetches nothing. It opens no file outside the repository's root, even through a link, and
+no file of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. Text from a file never becomes a
 command or markup in a terminal, a workflow, a Markdown page or code scanning.
 
 `--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. If `check` does not know a

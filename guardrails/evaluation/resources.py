@@ -63,7 +63,7 @@ class Table(Resources):
         if turn is None or turn.resource.deployment is None or (turn.resource.loop is not None and turn.number is None):
             return None
         outputs = self.outputs(turn, place)
-        rest = Unknown("what reference() says beyond the outputs is known only in Azure", place)
+        rest = Unknown("the properties of reference(), except the outputs, are known only in Azure", place)
         if isinstance(outputs, Unknown):
             return outputs
         return Partial({"outputs": {key: Partial({"value": value}, rest) for key, value in outputs.items()}}, rest)
@@ -71,7 +71,9 @@ class Table(Resources):
     def _info(self, turn: Turn, place: Place) -> Value:
         handle = ResourceHandle(self, turn)
         known = {name: handle.member(name, place) for name in ("id", "name", "type", "apiVersion")}
-        return Partial(known, Unknown("what resourceInfo() says beyond the id is known only in Azure", place))
+        return Partial(
+            known, Unknown("the properties of resourceInfo(), except the id, are known only in Azure", place)
+        )
 
     def _nested(self, name: str) -> Turn | None:
         """Return the nested deployment of an id or a name."""

@@ -67,7 +67,7 @@ TICKET_MISSING: Final = BypassRule(
     text="""A bypass must name its approval ticket.
 
 What it does: looks for a ticket in the assignment's metadata, under the same keys as in an exemption. For an exception
-tag, looks in the ticket tag of the same resource.
+tag, the rule looks in the ticket tag of the same resource.
 
 Why: a bypass has the effect of an exemption, but no category and no justification. Without a ticket, nobody knows who
 accepted the risk.
@@ -139,8 +139,8 @@ ENDED: Final = BypassRule(
     control="The generated policies do not read the end in a tag, and Azure reads no end in an assignment's metadata.",
     text="""A bypass that has ended must be removed.
 
-What it does: compares the end of the bypass with the present time. If the end cannot be read, the bypass has an
-unknown finding of `bypass-end-missing`. If `bypass-end-missing` is off, the finding is of `bypass-ended`.
+What it does: compares the end of the bypass with the present time. If the end cannot be read, the result is
+unknown, with the code EXG503 (`bypass-end-missing`). If that rule is off, the code is EXG504.
 
 Why: an exemption stops at its expiry, but a bypass continues: the tag still lets the resource pass, and the scope stays
 excluded.

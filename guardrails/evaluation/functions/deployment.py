@@ -120,7 +120,7 @@ def _deployment(evaluator: "Evaluator", env: Env, _values: list[Value], place: P
     known: dict[str, Value] = {"name": named}
     if not isinstance(env.frame.scope, Unknown) and group_of(env.frame.scope) is None:
         known["location"] = env.frame.location
-    return Partial(known, Unknown("what deployment() says beyond the name is known only in Azure", place))
+    return Partial(known, Unknown("the properties of deployment(), except its name, are known only in Azure", place))
 
 
 # scopes
@@ -136,7 +136,7 @@ def _named(env: Env, name: str, values: list[Value], place: Place) -> list[str] 
 def _object(evaluator: "Evaluator", id_: str, known: dict[str, Value], what: str, place: Place) -> Partial:
     """Return a scope as an object: what is known of it, and what --azure says."""
     given = evaluator.world.objects.get(id_.lower(), {})
-    rest = Unknown(f"what {what} says beyond its ids is known only in Azure", place)
+    rest = Unknown(f"the properties of {what}, except its ids, are known only in Azure", place)
     for name in ("location", "tags", "displayName"):
         if name in given and isinstance(known.get(name), Unknown | None):
             known[name] = given[name]
@@ -216,7 +216,7 @@ def _own_management_group(frame: Frame, place: Place) -> str | Unknown:
 
 @_reads("tenant", 0)
 def _tenant_function(evaluator: "Evaluator", _env: Env, _values: list[Value], place: Place) -> Value:
-    rest = Unknown("what tenant() says beyond its id is known only in Azure", place)
+    rest = Unknown("the properties of tenant(), except its id, are known only in Azure", place)
     return TenantScope({"tenantId": _tenant(evaluator, place)}, rest)
 
 

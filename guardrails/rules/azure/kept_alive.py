@@ -3,7 +3,6 @@
 What it does: counts the calendar months up to the present expiry. The count starts when the exemption was created in
 Azure, or when the register first saw it, whichever is earlier. It is a violation if the count is above the option
 `months`, and the register also saw an earlier expiry. Expiries that differ by at most `tolerance_days` count as one.
-`expiry-too-far` judges a single date.
 
 Why: each renewal looks small, and nobody adds them up. After two years, the exception is normal operation, and the
 owners of the policy must decide.

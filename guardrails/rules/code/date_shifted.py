@@ -1,4 +1,4 @@
-"""Code must not lose the time zone of a date.
+"""The function dateTimeAdd must not drop a time zone.
 
 What it does: Azure's function `dateTimeAdd` reads a time with an offset, drops the offset, and marks the result as UTC.
 If that happens to `expiresOn`, it is a violation. Only `exg check` runs this rule.

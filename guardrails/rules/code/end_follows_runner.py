@@ -1,7 +1,7 @@
 """An expiry in a file of AzPolicyFactory must be in UTC.
 
-What it does: it is a violation if the expiry has an offset and its key is not spelled exactly `expiresOn`.
-AzPolicyFactory's schema does not check other spellings, such as `ExpiresOn`. Only `exg check` runs this rule.
+What it does: AzPolicyFactory's schema refuses an offset only under the exact key `expiresOn`. This rule finds an
+offset under other spellings, such as `ExpiresOn`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such an expiry with the clock of the machine that runs the pipeline. If this clock is not
 in UTC, AzPolicyFactory stops deploying the exemption some hours before or after the expiry (seen with commit a0362fe).

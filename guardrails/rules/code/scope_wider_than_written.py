@@ -6,8 +6,8 @@ EPAC also exempts another scope, that is a violation. Only `exg check` runs this
 Why: more resources are exempted than were approved.
 
 Example: a file has the pattern `/subscriptions/subscriptionsPattern/prod*/resourceGroups/*`. EPAC uses only the last
-segment, `*`, and compares it with the names of subscriptions. So it exempts each subscription as a whole. In a pattern
-without `subscriptionsPattern`, a `*` also matches slashes.
+segment, `*`, and compares it with the names of subscriptions. So it exempts each subscription as a whole. Without
+EPAC's keyword `subscriptionsPattern`, a `*` also matches slashes: `/subscriptions/*` also exempts each resource group.
 
 Instead: for resource groups, write one pattern for each subscription: `/subscriptions/ID/resourceGroups/PATTERN`.
 

@@ -1,6 +1,6 @@
 """An exemption must not repeat other exemptions.
 
-What it does: compares the exemptions of one assignment that have not expired, at a sweep or in a scan. It finds two
+What it does: a sweep or a scan compares all exemptions from one assignment, except expired ones. The rule finds two
 kinds of violation. (1) An earlier exemption at the same scope switches off the same policies for the same resources and
 people. (2) The exemption and earlier ones, at the same scope or above, together switch off the whole initiative.
 Exemptions that select only some resources or people do not count in case 2. The rule reports the exemption that was

@@ -2,8 +2,8 @@
 
 What it does: compares `expiresOn` with the present time.
 
-Why: Azure keeps an expired exemption, but the policy applies again. People may believe that the resource is covered,
-and anybody who may write the exemption can revive it with a new date.
+Why: Azure keeps an expired exemption, but the policy applies again. People may believe that the resource is still
+exempt. Anybody who may write the exemption can revive it with a new date.
 
 Example: an exemption that ended in June and still shows in every list in November.
 

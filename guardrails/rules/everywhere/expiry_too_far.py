@@ -35,7 +35,7 @@ class Options:
     """How far ahead an exemption may end."""
 
     months: int = option(12, "calendar months from the write to the latest allowed expiry", minimum=1, stricter="less")
-    tolerance_days: int = option(1, "days of tolerance, for time zones and whole days", minimum=0, stricter="less")
+    tolerance_days: int = option(1, "days by which an expiry may exceed the limit", minimum=0, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

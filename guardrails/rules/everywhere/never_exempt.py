@@ -7,7 +7,7 @@ Why: for a few controls, no risk is acceptable: audit logs, the key of the backu
 
 Example: a policy sends activity logs to the security team's workspace. A team is exempted from this policy.
 
-Instead: somebody reviews each change of the ruleset.
+Instead: propose this as a change of the ruleset.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure

@@ -5,8 +5,8 @@ What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or 
 Why: without validation, somebody can exempt a scope before an assignment applies to it. The control is then off from
 the start.
 
-Example: an exemption from an assignment that will exist next year. Until then, no assignment shows
-this exemption in its list.
+Example: an exemption from an assignment that will exist next year. Until then, nobody who looks at
+assignments sees this exemption.
 
 Instead: to move a subscription to another management group, you may need DoNotValidate. Then let the exemption expire
 after the move.

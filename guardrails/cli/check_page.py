@@ -135,7 +135,7 @@ _WORLD: Final = f"""\
 | --- | --- | --- |
 | `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Give one for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | the tenant, the region, `deployment().name` | what depends on them |
-| `--now TIME` | the time of the deployment | `utcNow()`, but the rules use the current time |
+| `--now TIME` | the time of the deployment | `utcNow()`. The rules use the current time |
 | `--next-run 7d` | when the code is deployed again | nothing; `ends-before-next-run` passes |
 | `--azure FILE` | objects from Resource Graph, `az` or ARM: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
 | `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |

@@ -15,6 +15,9 @@ from tools.cost.page import PAGE, render
 
 def main(argv: list[str]) -> int:
     """Do what the arguments say."""
+    if argv[:1] not in ([], ["--check"], ["count"]):
+        print(__doc__)
+        return 0 if argv[0] in ("-h", "--help") else 2
     if argv[:1] == ["count"]:
         from tools.cost import count  # noqa: PLC0415 - it starts the sandbox; the page needs none
 

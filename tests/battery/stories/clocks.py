@@ -176,21 +176,22 @@ def tickets_in_turn(play: Play) -> Moves:
 
 @story(rules=_ENDS, durability={"mode": "never"})
 def a_later_end_when_made_again(play: Play) -> Moves:
-    """Delete it and make it again with a later end; write another one whose assignment is not found at first."""
+    """Delete it and make it again with a later end; write others whose assignment is not found, or read, at first."""
     play.write(OWNER, expiresOn=play.days(60))
     yield MINUTE
     play.delete(OWNER)
     yield DAY
     play.write(OWNER, expiresOn=play.days(120))
     yield HOUR
-    other = play.id("story-other")  # for a moment, its assignment seems to be gone
-    play.fails(_NOT_FOUND)
-    play.write(OWNER, other, expiresOn=play.days(60), **ALL_MEMBERS)
-    yield MINUTE
-    play.fails()
-    yield 2 * MINUTE
-    play.write(OWNER, other, expiresOn=play.days(120))
-    yield HOUR
+    for name, fault, days in (("story-other", _NOT_FOUND, 60), ("story-far", _UNREADABLE, 500)):
+        other = play.id(name)  # for a moment, its assignment seems to be gone, or is not known
+        play.fails(fault)
+        play.write(OWNER, other, expiresOn=play.days(days), **ALL_MEMBERS)
+        yield MINUTE
+        play.fails()
+        yield 2 * MINUTE
+        play.write(OWNER, other, expiresOn=play.days(2 * days))
+        yield HOUR
 
 
 @story(rules=_ENDS, durability={"mode": "never"})

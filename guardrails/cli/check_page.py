@@ -51,11 +51,11 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 `check` also reads the files of two deployment tools:
 
 - **EPAC** (Enterprise Azure Policy as Code): `check` computes which exemptions EPAC would create, change and delete.
-- **AzPolicyFactory**, as in its repository in August 2026 (commit a0362fe): each JSON file has one exemption, in the property
-  `policyExemption`. Give the deployment's management group with `--deploy-to`. AzPolicyFactory deploys all JSON files of
-  a folder together. This is a folder directly below `policyExemptions`, or below a folder with
-  `policyExemption.schema.json`. Elsewhere, give the folder to `check` as PATH. If you give a single file as PATH, it is
-  checked alone.
+- [**AzPolicyFactory**](glossary.md#policy): each JSON file has one exemption, in the property `policyExemption`. Give
+  the deployment's management group with `--deploy-to`. AzPolicyFactory deploys all JSON files of a folder together:
+  each folder directly below `policyExemptions`, or below a folder that has a file `policyExemption.schema.json`.
+  `check` finds these folders. If your folders are elsewhere, give each of them to `check` as PATH. A single file that
+  you give as PATH is checked alone.
 
 ## Rules
 

@@ -86,17 +86,20 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 | word | the exemption |
 | --- | --- |
-| added, removed | is now deployed; is no longer deployed. The output says whether Azure keeps it |
+| added | is now deployed |
+| removed | is no longer deployed. The output says whether Azure keeps it |
 | retargeted | names another assignment, or the named assignment now applies another policy or initiative |
 | moved | has another scope or name |
-| extended, shortened | ends later, or never; ends earlier |
-| widened, narrowed | covers more, or fewer, policies, resources or scopes. A `Waiver` instead of `Mitigated` is also wider |
+| extended | ends later, or never |
+| shortened | ends earlier |
+| widened | covers more policies, resources or scopes, or is now a `Waiver` instead of `Mitigated` |
+| narrowed | covers fewer policies, resources or scopes |
 | changed | differs in something else, such as its owner |
 | kept | is kept by EPAC now; before the change, EPAC would have deleted it |
 | unknown | may differ; the output says why this cannot be known |
 
-- Both sides are checked with the options of the command line and the `.exg-check.yaml` of each side. If the revision
-  lacks a file of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
+- Each side is checked with the options of the command line and its own `.exg-check.yaml`. If the revision lacks a file
+  of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
 - For EPAC and AzPolicyFactory, a dropped entry, an ignored key, and an exemption that EPAC deletes are changes too.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
@@ -113,9 +116,10 @@ Only effects of the change count for the exit code:
 | 2 | a file could not be read, or a deployment would be refused, unless the same is true for the revision and the file has not changed |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
-A violation is worse if its evidence has changed, unless the change only narrows or shortens the exemption. A change that
-extends an exemption but breaks no rule does not fail the check. Old findings are counted, not shown. `--format json`
-adds `diff`. SARIF keeps all findings and marks them with `baselineState`.
+A violation is worse if its evidence has changed (an expiry that was too late is now later), unless the change only
+narrows or shortens the exemption. A change that extends an exemption but breaks no rule does not fail the check. Old
+findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
+`baselineState`.
 
 A shallow clone may lack the revision: use `fetch-depth: 0`. `check` reads no submodules of the revision, and takes no
 `--compiler` with `--diff`.

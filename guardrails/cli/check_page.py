@@ -9,8 +9,6 @@ from typing import Final
 from guardrails.check.config import NAME
 from guardrails.cli.check_probes import ARM, BICEP, KNOWN, Probe, functions, tried
 from guardrails.files.walk import LARGEST
-from guardrails.rules import all_rules
-from guardrails.rules.base import Stage
 
 _INTRO: Final = """\
 # Check ARM and Bicep files before they are deployed
@@ -57,10 +55,8 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
   `check` finds these folders. If your folders are elsewhere, give each of them to `check` as PATH. A single file that
   you give as PATH is checked alone.
 
-## Rules
-
-[Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds of rules behave differently in
-`check`:"""
+[Where each rule runs](rules/README.md#where-each-rule-runs) shows which rules `check` runs, and which of them are
+unknown without the assignment. The [rules on code](rules/README.md#exemptions-in-code) run only in `check`."""
 
 _DIFF: Final = """\
 ## What a change does
@@ -216,16 +212,9 @@ _FUNCTIONS: Final = (
 
 def page(made_from: str) -> str:
     """Return the page. `made_from`: its first line."""
-    history = ", ".join(f"`{one.name}`" for one in all_rules().values() if one.stage is Stage.AZURE)
-    rules = (
-        f"- Rules that need the history or the author do not run. The output names them once: {history}.\n"
-        "- Rules that need the assignment are unknown without it.\n"
-        "- The [rules on code](rules/README.md#exemptions-in-code) run only in `check`. The ruleset sets their severity,"
-        " and `off` switches one off."
-    )
     names = "\n".join(wrap(" ".join(functions()), 120))
     parts = (
-        made_from, _INTRO, rules, _DIFF.rstrip(), _WORLD.rstrip(), "### Bicep and `.bicepparam`", _tried(BICEP),
+        made_from, _INTRO, _DIFF.rstrip(), _WORLD.rstrip(), "### Bicep and `.bicepparam`", _tried(BICEP),
         "### ARM templates and parameter files", _tried(ARM), "### Functions",
         f"{_FUNCTIONS}\n\n```text\n{names}\n```",
     )  # fmt: skip
@@ -237,12 +226,5 @@ def _tried(probes: Iterable[Probe]) -> str:
     found = {one.what: tried(one) for one in probes}
     known = "; ".join(what for what, said in found.items() if said == KNOWN)
     rows = [f"| {what} | {said.replace('|', '/')} |" for what, said in found.items() if said != KNOWN]
-    return "\n".join(
-        (
-            *wrap(f"Known: {known}.", 120, break_on_hyphens=False),
-            "",
-            "| not known | the output says |",
-            "| --- | --- |",
-            *rows,
-        )
-    )
+    table = ("| not known | the output says |", "| --- | --- |", *rows)
+    return "\n".join((*wrap(f"Known: {known}.", 120, break_on_hyphens=False), "", *table))

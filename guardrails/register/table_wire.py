@@ -28,7 +28,6 @@ _METHODS: Final = {"create": "POST", "upsert": "PUT", "update": "PUT", "delete":
 _JSON: Final = "application/json"
 _MINIMAL: Final = "application/json;odata=minimalmetadata"
 _TYPED: Final = "@odata.type"
-_INT32: Final = range(-(2**31), 2**31)
 
 READING: Final = {"DataServiceVersion": "3.0", "Accept": _MINIMAL}
 WRITING: Final = {"DataServiceVersion": "3.0", "MaxDataServiceVersion": "3.0;NetFx", "Accept": _JSON}
@@ -91,7 +90,7 @@ def entity(row: Mapping[str, Any]) -> str | None:
         key, kind = encode_basestring_ascii(name), type(value)
         if kind is str:
             parts.append(f'{key}: {encode_basestring_ascii(value)}, {key[:-1]}{_TYPED}": "Edm.String"')
-        elif kind is int and value in _INT32:
+        elif kind is int and -(2**31) <= value < 2**31:
             parts.append(f"{key}: {value}")
         elif kind is bytes:
             parts.append(f'{key}: "{b64encode(value).decode("ascii")}", {key[:-1]}{_TYPED}": "Edm.Binary"')
@@ -131,7 +130,7 @@ def read_row(found: Any) -> Read | None:
     columns = _columns(tuple(found))
     if columns is None:
         for value in found.values():
-            if type(value) is not str and (type(value) is not int or value not in _INT32):
+            if type(value) is not str and (type(value) is not int or not -(2**31) <= value < 2**31):
                 return None
         return found, etag
     row: dict[str, Value] = {}
@@ -143,7 +142,7 @@ def read_row(found: Any) -> Read | None:
             except ValueError:
                 return None
         elif (kind in (None, "Edm.String") and type(value) is str) or (
-            kind in (None, "Edm.Int32") and type(value) is int and value in _INT32
+            kind in (None, "Edm.Int32") and type(value) is int and -(2**31) <= value < 2**31
         ):
             row[name] = value
         else:

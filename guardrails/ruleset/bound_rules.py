@@ -146,7 +146,8 @@ class _Kinds[T]:
         find: Callable[[tuple[int, ...], Exemption, Facts], T],
     ) -> T:
         """Return what is kept, or find it. `ended`: how many overrides have."""
-        if SELECTORS not in exemption.not_returned and exemption.selectors:
+        unknown = SELECTORS in exemption.not_returned
+        if not unknown and exemption.selectors:
             return find(scoped, exemption, facts)
         assignment, policies, source = facts.assignment, facts.policies, exemption.source
         said: object = assignment
@@ -156,7 +157,7 @@ class _Kinds[T]:
             assigned = ""
         key = (
             scoped, ended, exemption.assignment_id, exemption.category, exemption.reference_ids,
-            assigned, id(said), id(policies), id(source),
+            assigned, id(said), id(policies), id(source), unknown,
         )  # fmt: skip
         kept = self._found.get(key)
         if kept is None:

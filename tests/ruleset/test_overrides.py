@@ -400,13 +400,14 @@ def test_what_was_judged_before_changes_nothing() -> None:
     """No selectors, and selectors that the source does not return, are two kinds of exemptions."""
     override = {"policy_category": "Network", "rules": {"expiry-too-far": {"options": {"months": 1}}}}
     source = powershell(frozenset({MODE}))
-    known, unknown = (read(Case("", {**BOTH, "resourceSelectors": said}, source=source)) for said in ([], None))
-    facts = replace(known[1], policies=POLICIES)
-    alone = [assess(exemption, facts, ruleset(override)) for exemption in (known[0], unknown[0])]
+    known = read(Case("", {**BOTH, "resourceSelectors": []}, source=source))[0]
+    unknown = read(Case("", {**BOTH}, source=source))[0]
+    facts = replace(FACTS, policies=POLICIES)
+    alone = [assess(exemption, facts, ruleset(override)) for exemption in (known, unknown)]
     assert alone[0] != alone[1]
     for order in (1, -1):
         rules = ruleset(override)
-        together = [assess(exemption, facts, rules) for exemption in (known[0], unknown[0])[::order]]
+        together = [assess(exemption, facts, rules) for exemption in (known, unknown)[::order]]
         assert together[::order] == alone
 
 

@@ -83,19 +83,22 @@ class Exemption:
     @property
     def selectors(self) -> tuple[Mapping[str, Any], ...]:
         """Its resource selectors. Raises NotReturned."""
-        self._ask(SELECTORS)
+        if self.not_returned:
+            self._ask(SELECTORS)
         return self._selectors
 
     @property
     def scope_validation(self) -> str:
         """Its assignmentScopeValidation; "" is the default. Raises NotReturned."""
-        self._ask(VALIDATION)
+        if self.not_returned:
+            self._ask(VALIDATION)
         return self._scope_validation
 
     @property
     def management_mode(self) -> str:
         """Its exemptionManagementMode; "" is the default. Raises NotReturned."""
-        self._ask(MODE)
+        if self.not_returned:
+            self._ask(MODE)
         return self._management_mode
 
     def _ask(self, field: str) -> None:
@@ -134,7 +137,7 @@ class Exemption:
             raise refuse(f"an exemption is a JSON object, not {kind_of(body)}")
         read = body
         properties = body.get("properties")
-        if type(properties) is not dict or "id" not in body or not properties.keys() <= KNOWN:
+        if type(properties) is not dict or "id" not in body or not KNOWN.issuperset(properties):
             read = canonical(body)
             properties = read["properties"]
         exemption_id = known or ExemptionId.parse(read.get("id"))

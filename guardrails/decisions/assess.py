@@ -235,7 +235,10 @@ def _unknown(error: Exception) -> Unknown:
 
 
 def _finding(bound: BoundRule, outcome: object) -> Finding:
-    rule = bound.rule
+    kept, rule = bound.kept, bound.rule
+    if kept and kept[0] is outcome:
+        known: Finding = kept[1]
+        return known
     if isinstance(outcome, Violation):
         status, text, evidence, change = Verdict.VIOLATION, outcome.text, outcome.evidence, outcome.change
         if bound.overrides:
@@ -243,7 +246,9 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence, change = Verdict.UNKNOWN, reason, {}, None
-    return Finding(
+    found = Finding(
         rule.code, rule.name, status, bound.severity, text, evidence, rule.remediation, bound.response, bound.grace,
         rule.swept, rule.no_tag, change,
     )  # fmt: skip
+    kept[:] = outcome, found
+    return found

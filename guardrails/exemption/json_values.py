@@ -33,7 +33,10 @@ def texts_of(value: object, name: str, subject: str) -> tuple[str, ...]:
         value = listed
     if not isinstance(value, (list, tuple)):
         raise refuse(f"{name} is {kind_of(value)}, not a list", subject)
-    return tuple([one if type(one) is str else _item(one, name, subject) for one in value])
+    for one in value:
+        if type(one) is not str:
+            return tuple([_item(one, name, subject) for one in value])
+    return tuple(value)
 
 
 def _item(value: object, name: str, subject: str) -> str:

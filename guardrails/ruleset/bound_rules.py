@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from guardrails.dataclass import dataclass
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.facts import Assignment, Facts
@@ -40,7 +40,9 @@ class Response(StrEnum):
 class BoundRule[R: Declared = Rule]:
     """A rule as it applies somewhere: its options and what follows.
 
-    `overrides`: the names of the overrides that had a say in it, in the order of the file.
+    Attributes:
+        overrides: the names of the overrides that had a say in it, in the order of the file.
+        kept: the last outcome that was no pass, and the finding made of it: many exemptions share their outcomes.
     """
 
     rule: R
@@ -49,6 +51,7 @@ class BoundRule[R: Declared = Rule]:
     grace: timedelta
     severity: Severity
     overrides: tuple[str, ...] = ()
+    kept: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def said(self) -> tuple[object, ...]:

@@ -91,7 +91,7 @@ class Write:
 
     @cached_property
     def most(self) -> int:
-        """What `size` is at the most, at a tenth of its cost: each character as the longest of its escapes."""
+        """What `size` is at the most, at less cost: each character as the longest of its escapes."""
         return _ENVELOPE + 36 * len(self.row) + len(self.etag) + sum(map(_travels_at_most, self.columns.items()))
 
     def too_large(self) -> str:
@@ -111,7 +111,9 @@ def exceed(writes: Iterable[Write], limit: int) -> bool:
 
 def _travels_at_most(column: tuple[str, Value]) -> int:
     name, value = column
-    return 2 * len(name) + 38 + (12 * len(value) if isinstance(value, str | bytes) else 20)
+    if isinstance(value, str):
+        return 2 * len(name) + 38 + (6 if value.isascii() else 12) * len(value)
+    return _travels(name, value)
 
 
 def _travels(name: str, value: Value) -> int:

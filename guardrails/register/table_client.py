@@ -141,7 +141,8 @@ class LeanTableClient(TableClient):
         self, method: str, path: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> AsyncHttpResponse:
         """Send a request through the pipeline of the SDK's client; return its answer whatever it is, read whole."""
-        headers = {"x-ms-version": self.api_version, **headers}
+        own = {"x-ms-version": self.api_version, "x-ms-client-request-id": str(uuid4())}  # the SDK's uuid1 takes longer
+        headers = {**own, **headers}
         request = HttpRequest(method, self.url + path, headers=headers, content=content)
         answer = (await self._pipeline.run(request, stream=True)).http_response
         await answer.read()

@@ -3,8 +3,8 @@
     python -m tests.bench_events [--against FOLDER] [--custodian] [--rounds N]
 
 `--against` names the folder of another build, such as a worktree of an older commit: both take turns, and so share the
-noise of the machine. Each round of each is a process of its own, with caches warm when its clock starts. Nothing of the
-Functions worker or host is counted, on either side.
+noise of the machine. Each round of each is a process of its own, with caches warm when its clock starts. The CPU has
+nothing of the Functions worker or host, on either side; a burst goes through both.
 """
 
 import argparse

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import Unknown
 from tests.files.bicep import EXEMPTION, GROUP, errors, faults, plan, read, value
 
@@ -495,6 +496,13 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     found = plan(f"output o object = {call}\n", files)
     assert isinstance(found.outputs["o"], Unknown)
     assert found.outcome == "unknown"
+
+
+@pytest.mark.parametrize("target", ["o.?a!", "any(o.?a)", "any(any(o.?a.b)!.c)", "o.?a!.b!", "o[?'a']![0]"])
+def test_what_says_nothing_of_a_value_does_not_end_a_chain_of_safe_accesses(target: str) -> None:
+    found = plan(f"param o object = {{}}\noutput x string? = {target}.d")
+    assert (found.outcome, found.outputs["x"]) == (Outcome.DEPLOYS, None)
+    assert plan(f"param o object = {{}}\noutput x string? = ({target}).d").outcome == Outcome.REFUSED
 
 
 def test_the_compiler_takes_a_qualified_decorator_on_a_property() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from guardrails.evaluation.plan import Outcome
-from guardrails.evaluation.values import Unknown
+from guardrails.evaluation.values import Unknown, first_unknown
 from tests.files.bicep import EXEMPTION, GROUP, errors, faults, plan, read, value
 
 _MODULE = "param name string\nparam ends string = ''\nparam count int?\noutput id string = name\n"
@@ -544,6 +544,21 @@ def test_a_secure_output_is_known_only_in_azure() -> None:
     found = plan("module m 'm.bicep' = {}\noutput o array = [ m.outputs.s, m.outputs.t ]\n", files).outputs["o"]
     assert isinstance(found[0], Unknown)
     assert found[1] == "b"
+
+
+@pytest.mark.parametrize("shown", ["o", "[ p ]", "v"])
+def test_a_list_or_object_that_is_partly_unknown_is_unknown_as_a_text(shown: str) -> None:
+    declared = f"param p string\nvar o = {{ a: p }}\nvar v = [ {{ b: [ p ] }} ]\nvar x = {shown}\n"
+    found = plan(declared + "output y string = '${x}!'\n")
+    assert (found.outcome, isinstance(found.outputs["y"], Unknown)) == (Outcome.DEPLOYS, True)
+
+
+@pytest.mark.parametrize("expression", ["{ ...r, a: 1 }", "[ ...[ r ] ]", "f(r)", "f({ a: r })"])
+def test_a_resource_as_a_value_is_unknown_and_refuses_nothing(expression: str) -> None:
+    declared = _full("<R> existing = { name: 'a' }\nfunc f(o object) object => o\n")
+    found = plan(f"{declared}output x object = any({expression})\n")
+    assert found.outcome == Outcome.DEPLOYS
+    assert first_unknown(found.outputs["x"]) is not None
 
 
 def test_loaded_files_take_part_in_the_plan() -> None:

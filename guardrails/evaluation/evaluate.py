@@ -228,6 +228,8 @@ class Evaluator:
                 raise EngineError(f"the name of a property is {kind(key)}, not a text", one.place)
             elif spread:
                 spread_into(found, {key: self._part(one.value, env)})
+            elif key in found and type(one.key) is not str:
+                return replace(unsure("an object with one key twice"), place=one.place)
             else:
                 found[key] = self._part(one.value, env)
         if rest is not None:

@@ -18,8 +18,11 @@ from guardrails.lazy_regex import lazy_regex
 SECOND: Final = 10_000_000
 """Ticks of a second."""
 _MINUTE: Final = 60 * SECOND
+_DAY: Final = 24 * 60 * _MINUTE
 _EPOCH: Final = datetime(1, 1, 1)  # noqa: DTZ001 - ticks count from it without a zone
 _UNIX: Final = 621_355_968_000_000_000
+_LAST: Final = 3_155_378_975_999_999_999
+"""The last ticks of .NET, at the end of the year 9999."""
 
 
 class Kind(StrEnum):
@@ -36,7 +39,8 @@ class NetDate:
 
     Attributes:
         utc: its instant in ticks of UTC; one without zone is taken for UTC, as Azure takes it.
-        offset: minutes that its own ticks are ahead of `utc`; None where it is local and nobody said the runner's zone.
+        offset: minutes that its own ticks are ahead of `utc`; None where it is local and nobody said the runner's zone,
+            or where it is at the end of what .NET can count.
     """
 
     utc: int
@@ -59,6 +63,11 @@ class NetDate:
             return text + "Z"
         sign, minutes = "-" if self.offset < 0 else "+", abs(self.offset)
         return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether it is local, and so near to what .NET can count at all that its own ticks are not known."""
+        return self.offset is None and not _DAY < self.utc < _LAST - _DAY
 
     @property
     def moment(self) -> datetime:
@@ -99,7 +108,10 @@ class Runner:
 
     def local(self, utc: int) -> NetDate:
         """Return an instant as a local date."""
-        return NetDate(utc, Kind.LOCAL, self._offset(utc))
+        if not _exists(utc):
+            return NetDate(min(max(utc, 0), _LAST), Kind.LOCAL, None)
+        offset = self._offset(utc)
+        return NetDate(utc, Kind.LOCAL, offset if offset is not None and _exists(utc + offset * _MINUTE) else None)
 
     def from_local(self, ticks: int) -> int:
         """Return the instant of ticks that are local. Raises Uncertain where the zone is not known."""
@@ -112,7 +124,14 @@ class Runner:
         if self.zone is None:
             return None
         at = (_EPOCH + timedelta(seconds=utc // SECOND)).replace(tzinfo=UTC)
-        return _minutes(at.astimezone(self.zone))
+        try:
+            return _minutes(at.astimezone(self.zone))
+        except OverflowError:
+            return None
+
+
+def _exists(ticks: int) -> bool:
+    return 0 <= ticks <= _LAST
 
 
 def _minutes(at: datetime) -> int:
@@ -120,7 +139,7 @@ def _minutes(at: datetime) -> int:
 
 
 _ISO: Final = lazy_regex(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:([Zz])|([+-])(\d\d):?(\d\d)?)?", re.ASCII
 )
 _MICROSOFT: Final = lazy_regex(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
 
@@ -135,6 +154,8 @@ def json_date(text: str, runner: Runner) -> NetDate | None:
         if not found:
             return None
         utc = _UNIX + int(found[1]) * 10_000
+        if not _exists(utc):
+            return None
         return runner.local(utc) if found[2] else NetDate(utc, Kind.UTC)
     if not (19 <= len(text) <= 40 and text[10] == "T"):
         return None
@@ -147,7 +168,9 @@ def json_date(text: str, runner: Runner) -> NetDate | None:
     ticks = _ticks((year, month, day), (0 if midnight else hour, minute, second), fraction)
     if ticks is None:
         return None
-    ticks += 24 * 60 * _MINUTE if midnight else 0
+    ticks += _DAY if midnight else 0
+    if not _exists(ticks):
+        return None
     if found[8]:
         return NetDate(ticks, Kind.UTC)
     if not found[9]:
@@ -162,6 +185,9 @@ def _ticks(day: tuple[int, int, int], time: tuple[int, int, int], rest: int = 0)
     except ValueError:
         return None
     return (since.days * 86400 + since.seconds) * SECOND + rest
+
+
+AT_EDGE: Final = "how EPAC reads a date at the end of what .NET can count is not known"
 
 
 class NoDate(ValueError):
@@ -188,6 +214,7 @@ _RFC1123: Final = lazy_regex(
 )
 _SHORT_HOUR: Final = lazy_regex(r"[Tt]\d:", re.ASCII)
 _TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.ASCII)
+_SAYS_ZONE: Final = lazy_regex(r".*:\d\d(?:\.\d+)?(?:\s*[AaPp][Mm])?\s*(?:[Zz]|GMT|[+-]\d\d:?(?:\d\d)?)", re.ASCII)
 _WORD: Final = lazy_regex(r"[A-Za-z]+")
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -196,7 +223,7 @@ _MONTHS: Final = (
     "december",
 )  # fmt: skip
 _OTHER_WORDS: Final = frozenset(("am", "pm", "a", "p", "z", "t", "gmt", "ad", "bc", "b", "c", "d", "e"))
-_WORDS: Final = _OTHER_WORDS.union(_DAYS, _MONTHS, (one[:3] for one in (*_DAYS, *_MONTHS)))
+_WORDS: Final = _OTHER_WORDS.union(_DAYS, _MONTHS, (one[:3] for one in (*_DAYS, *_MONTHS)), ("sept",))
 
 _MONTH_FIRST, _DAY_FIRST, _FIRST_YEAR = "month-first", "day-first", "year-first"
 _CULTURES: Final[Mapping[str, tuple[str, str]]] = {
@@ -210,6 +237,11 @@ _CULTURES: Final[Mapping[str, tuple[str, str]]] = {
 """Culture in lower case -> the order of its short date, and its mark between the parts."""
 _USUAL: Final = ("en-US", "en-GB", "de-DE")
 """Where nobody said the culture, what these agree on is taken."""
+
+
+def says_zone(text: str) -> bool:
+    """Whether a text that is a date with a time says its zone, too."""
+    return _SAYS_ZONE.fullmatch(text.strip()) is not None
 
 
 def text_date(text: str, runner: Runner) -> NetDate:
@@ -244,6 +276,8 @@ def _read(text: str, culture: str) -> NetDate:
         return _year_last(found, order, mark, english=english)
     if text.isascii() and text.isdecimal():
         raise NoDate  # one number alone is no date
+    if text.startswith("/Date("):
+        raise Uncertain("how EPAC reads this date is not known")
     if _TIME_ALONE.fullmatch(text):
         raise Uncertain("a time without a day is read as one of the day that EPAC runs on")
     if english and (found := _RFC1123.fullmatch(text)):
@@ -313,7 +347,11 @@ def _made(found: re.Match[str], year: int, month: int, day: int, *, english: boo
     ticks += round(int(rest) * SECOND / 10 ** len(rest)) if rest else 0
     if said.get("sign"):
         ahead = int(said["oh"]) * 60 + int(said.get("om") or 0)
-        if ahead > 14 * 60 or int(said.get("om") or 0) > 59:
+        if int(said.get("om") or 0) > 59:
             raise NoDate
+        if ahead > 14 * 60:
+            raise Uncertain("whether EPAC reads an offset of more than 14 hours is not known")
         ticks -= ahead * _MINUTE * (1 if said["sign"] == "+" else -1)
+    if not _exists(ticks):
+        raise Uncertain(AT_EDGE)
     return NetDate(ticks, Kind.UTC)

@@ -464,7 +464,7 @@ def _comes_back(one: _Made) -> bool:
         and bool(item.display_name)
         and isinstance(item.references, list)
         and item.selectors is None
-        and (end is None or end.utc == end.ticks)
+        and (end is None or end.offset == 0)
         and item.metadata == one.wanted
         and comes_back(one.wanted)
     )

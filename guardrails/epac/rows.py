@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field
 from guardrails.epac.entries import Entry
-from guardrails.epac.instants import NetDate, NoDate, Runner, text_date
+from guardrails.epac.instants import AT_EDGE, NetDate, NoDate, Runner, text_date
 from guardrails.epac.plan import Said
 from guardrails.epac.powershell import blank, length, same_text
 from guardrails.epac.uncertain import Uncertain
@@ -241,7 +241,7 @@ def _expires(row: Row, said: Any, runner: Runner) -> None:
     if blank(said):
         return
     if isinstance(said, NetDate):
-        row.expires = said
+        row.expires, row.expires_doubt = (None, AT_EDGE) if said.at_edge else (said, "")
     elif isinstance(said, str):
         try:
             row.expires = text_date(said, runner)

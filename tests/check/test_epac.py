@@ -136,6 +136,19 @@ def test_an_end_with_an_offset_is_off_where_the_runner_is_not_in_utc() -> None:
     assert there.items[0].expires_on == "2099-01-01T20:04:05-05:00"
 
 
+def test_without_the_zone_of_the_runner_an_end_with_an_offset_is_planned_and_a_second_run_is_not_known() -> None:
+    plan = run(file({"expiresOn": "2099-01-02T03:04:05+02:00"}, {"name": "other"}), {}, "")
+    assert (plan.outcome, actions(plan), plan.second) == (Outcome.DEPLOYS, [Action.NEW, Action.NEW], None)
+
+
+@pytest.mark.parametrize("zone", ["", "UTC", "Asia/Tokyo"])
+def test_an_end_at_the_end_of_what_dotnet_can_count_is_not_known(zone: str) -> None:
+    plan = run(
+        file({"expiresOn": "9999-12-31T23:59:59-05:00", "metadata": {"a": "9999-12-31T23:59:59-05:00"}}), {}, zone
+    )
+    assert (plan.outcome, actions(plan)) == (Outcome.UNKNOWN, [None])
+
+
 def test_what_is_not_known_is_unknown() -> None:
     for files, zone, culture in (
         (file({"expiresOn": "12/3/2099"}), "UTC", ""),

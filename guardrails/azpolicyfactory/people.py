@@ -4,17 +4,13 @@ That culture holds equal what differs in letter case or in a compatible form alo
 """
 
 import unicodedata
-from typing import Final
 
-_BLANKS: Final = "".join(
-    map(chr, (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288))
-)
-"""The characters that Trim() takes off."""
+from guardrails.epac.powershell import trim
 
 
 def same_person(one: str, other: str) -> bool | None:
     """Return whether two names are one person; None where that depends on rare characters."""
-    one, other = one.strip(_BLANKS), other.strip(_BLANKS)
+    one, other = trim(one), trim(other)
     if one == other:
         return True
     first, second = _form(one), _form(other)

@@ -19,12 +19,23 @@ SYSTEM_NAMES: Final = frozenset(("keys", "count"))
 """Keys in lower case that stand in for an object's own properties, where EPAC reads these."""
 
 
+_BLANKS: Final = "".join(
+    map(chr, (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288))
+)
+"""The characters that .NET takes for blanks."""
+
+
+def trim(text: str) -> str:
+    """Return a text without the blanks at its ends, as Trim() does."""
+    return text.strip(_BLANKS)
+
+
 def blank(value: Value) -> bool:
     """Whether [string]::IsNullOrWhiteSpace says so: a list is its items with spaces between."""
     if value is None:
         return True
     if isinstance(value, str):
-        return not value.strip()
+        return not trim(value)
     return isinstance(value, list) and all(blank(item) for item in value)
 
 
@@ -139,18 +150,19 @@ def _empty(value: Value) -> bool:
         if "Count" in value:
             raise Uncertain("EPAC takes the value of a key called Count for the number of keys")
         return not value
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    return value is None or value == [] or (isinstance(value, str) and not trim(value))
 
 
 def _same_lists(one: Value, other: Value) -> bool:
+    odd = -1  # how long a list is of which it is not known how EPAC compares it with one value
     if not isinstance(one, list):
-        one = _as_list(one)
+        one, odd = _as_list(one), 0
     elif not isinstance(other, list):
-        other = _as_list(other)
-        if len(other) == 1 and len(one) == 1:
-            raise Uncertain("EPAC compares a list of one with a text")
+        other, odd = _as_list(other), 1
     if len(one) != len(other):
         return False
+    if len(one) <= odd:
+        raise Uncertain("EPAC compares one value with a list of one or none")
     left = [*other]
     for item in one:
         found = next((number for number, wanted in enumerate(left) if same(item, wanted)), None)
@@ -163,6 +175,8 @@ def _same_lists(one: Value, other: Value) -> bool:
 def _as_list(value: Value) -> list[Value]:
     """Return what EPAC makes of one value that it compares with a list: the JSON that a text holds, else itself."""
     if isinstance(value, str):
+        if not trim(value):
+            return []
         try:
             said = json.loads(value)
         except ValueError:

@@ -9,7 +9,7 @@ from guardrails.epac.plan import Said
 from guardrails.epac.powershell import sort_key
 from guardrails.epac.rows import Row
 from guardrails.epac.uncertain import Uncertain
-from guardrails.epac.world import GIVE, Assignment, Member, World, is_builtin, scope_of
+from guardrails.epac.world import GIVE, Assignment, Member, World, scope_of
 
 _SET: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 _POLICY: Final = "/providers/microsoft.authorization/policydefinitions/"
@@ -66,6 +66,7 @@ class Targets:
         self._world = world
         self._wholes: dict[str, Meant] = {}
         self._meant: dict[tuple[str, bool], tuple[Meant, ...]] = {}
+        self._members: dict[str, tuple[Member, ...]] = {}
 
     def of(self, row: Row) -> Target:
         """Return what an entry means; with a `doubt` where that is not known."""
@@ -154,13 +155,8 @@ class Targets:
         scopes = (world.settings.root, "") if by_name else ()
         tried = [f"{scope}/providers/Microsoft.Authorization/{kind}/{value}" for scope in scopes] or [value]
         for identity in tried:
-            if identity.lower() in known:
-                if is_builtin(identity) or scope_of(identity).lower() == world.settings.root.lower():
-                    return identity
-                if world.find_scope(scope_of(identity)) is not None:
-                    if world.settings.child_definitions:
-                        return identity
-                    raise Uncertain("whether EPAC reads policies below its root scope is not known")
+            if identity.lower() in known and world.reads_definition(identity):
+                return identity
         return None
 
     def _of_set(self, initiative: str) -> Iterator[Meant]:
@@ -175,7 +171,7 @@ class Targets:
             if one.definition.lower() == policy.lower():
                 yield self._whole(one)
             elif _SET in one.definition.lower():
-                members = self._members(one.definition)
+                members = self._policies(one.definition)
                 held = tuple(member.reference for member in members if member.definition.lower() == policy.lower())
                 for _ in held:
                     yield replace(self._whole(one), references=held, chooses=False)
@@ -193,15 +189,24 @@ class Targets:
     def _meant_by(self, one: Assignment) -> Meant:
         key = one.definition.lower()
         if _SET in key:
-            references = tuple(member.reference for member in self._members(one.definition))
+            references = tuple(member.reference for member in self._policies(one.definition))
             known = frozenset(reference.lower() for reference in references)
             return Meant(one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known)
         if _POLICY in key:
             return Meant(one.id, one.name, one.scope, one.not_scopes, (), chooses=False)
         raise Uncertain("an assignment is of neither a policy nor an initiative")
 
-    def _members(self, definition: str) -> tuple[Member, ...]:
-        found = self._world.initiatives.get(definition.lower())
+    def _policies(self, definition: str) -> tuple[Member, ...]:
+        """Return the policies of an initiative that EPAC reads, if it reads the initiative."""
+        if definition not in self._members:
+            self._members[definition] = self._read(definition)
+        return self._members[definition]
+
+    def _read(self, definition: str) -> tuple[Member, ...]:
+        world = self._world
+        if not world.reads_definition(definition):
+            return ()
+        found = world.initiatives.get(definition.lower())
         if found is None:
             raise Uncertain(f"the initiative that is assigned is not known; {GIVE}")
-        return tuple(found)
+        return tuple(member for member in found if world.reads_definition(member.definition))

@@ -12,6 +12,7 @@ from guardrails.epac.uncertain import Uncertain
 
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""
+_INITIATIVE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 
 
 class ScopeKind(StrEnum):
@@ -35,7 +36,7 @@ class Environment:
         child_definitions: definitions below the root scope are known, too.
         no_subscriptions: all subscriptions are left out.
         not_scopes, excluded: patterns of scopes that are left out: globalNotScopes, excludedScopes.
-        excluded_assignments: patterns of ids.
+        excluded_assignments, excluded_policies, excluded_initiatives: patterns of ids.
         cloud: Azure's, as written: AzureCloud.
     """
 
@@ -52,6 +53,8 @@ class Environment:
     not_scopes: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     excluded_assignments: tuple[str, ...] = ()
+    excluded_policies: tuple[str, ...] = ()
+    excluded_initiatives: tuple[str, ...] = ()
     cloud: str = ""
 
 
@@ -163,6 +166,23 @@ class World:
             return frozenset()
         own = {key for key, scope in self.scopes.items() if _excluded_itself(scope, settings)}
         return frozenset(key for key, scope in self.scopes.items() if key in own or own & scope.parents)
+
+    def reads_definition(self, identity: str) -> bool:
+        """Whether EPAC reads a policy or initiative, if there is one: of those at other scopes it knows nothing.
+
+        Raises Uncertain.
+        """
+        if is_builtin(identity):
+            return True
+        settings, at = self.settings, scope_of(identity)
+        if at.lower() != settings.root.lower():
+            if not settings.child_definitions:
+                return False
+            scope = self.find_scope(at)
+            if scope is None or self.is_excluded(scope):
+                return False
+        is_set = _INITIATIVE in identity.lower()
+        return not like_any(settings.excluded_initiatives if is_set else settings.excluded_policies, identity)
 
     @cached_property
     def known_assignments(self) -> Mapping[str, Assignment]:

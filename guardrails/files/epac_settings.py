@@ -81,6 +81,8 @@ class _Reader:
             not_scopes=self._texts(said, "globalNotScopes"),
             excluded=() if desired.get("excludeSubscriptions") else self._texts(desired, "excludedScopes"),
             excluded_assignments=self._texts(desired, "excludedPolicyAssignments"),
+            excluded_policies=self._texts(desired, "excludedPolicyDefinitions"),
+            excluded_initiatives=self._texts(desired, "excludedPolicySetDefinitions"),
             cloud=str(said.get("cloud", "")),
         )  # fmt: skip
 

@@ -7,11 +7,19 @@ from typing import Any, Final
 
 import pytest
 
+from guardrails.check.azure_objects import key_of
+from guardrails.check.epac_world import world_of
+from guardrails.dataclass import replace
+from guardrails.epac.instants import Runner, ticks_of
+from guardrails.epac.lifecycle import plan as planned
 from guardrails.epac.plan import Action, EpacPlan, Said
 from guardrails.epac.planner import Planner
+from guardrails.epac.world import Environment, Switches, World
 from guardrails.evaluation.plan import Outcome
+from guardrails.files.epac import read_epac
+from guardrails.files.epac_cells import JsonCells
 from tests.oracles.command import printed
-from tests.oracles.epac import CORP, OWNER, TENANT, TEST, WEB, run
+from tests.oracles.epac import CORP, NOW, OWNER, TENANT, TEST, WEB, azure, environment, run
 from tests.oracles.test_epac_command import written_out
 
 BASELINE: Final = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/baseline"
@@ -118,6 +126,40 @@ def test_one_bad_entry_refuses_the_plan_of_all(entry: Mapping[str, Any], said: S
     assert plan.written() == []
 
 
+@pytest.mark.parametrize(
+    ("scopes", "said"),
+    [
+        (["a:b:/subscriptions/x", 5], [Said.SCOPES_LIST, Said.COLONS]),
+        ([5, ":/subscriptions/x"], [Said.SCOPES_LIST, Said.EMPTY_PREFIX]),
+        (":/subscriptions/x", [Said.SCOPES_LIST, Said.EMPTY_PREFIX]),
+        ("/subscriptions/x", [Said.SCOPES_LIST]),
+        ({"a": "b:c:d"}, [Said.SCOPES_LIST]),
+        ([], [Said.ONE_SCOPE]),
+    ],
+)
+def test_scopes_of_the_wrong_kind_are_looked_at_all_the_same(scopes: Any, said: list[Said]) -> None:
+    plan = run(file({"scope": ..., "scopes": scopes}), {})
+    assert [one.said for one in plan.errors] == said
+
+
+@pytest.mark.parametrize(("preference", "outcome"), [("Stop", Outcome.REFUSED), ("Continue", Outcome.DEPLOYS)])
+def test_where_there_is_no_assignment_at_all_powershell_has_an_error(preference: str, outcome: Outcome) -> None:
+    case = {"removeAssignments": ["baseline", "https"]}
+    plan = run(file({}), {"world": case, "errorActionPreference": preference})
+    assert (plan.outcome, actions(plan)) == (outcome, [] if preference == "Stop" else [Action.LEFT_OUT])
+    assert run([], {"world": case, "errorActionPreference": preference}).outcome is Outcome.DEPLOYS
+
+
+def test_for_a_role_what_is_above_the_scope_that_assignments_were_last_looked_up_for_counts() -> None:
+    group = f"{WEB}/resourceGroups/rg-one"
+    role = {"name": "role", "scope": f"{WEB}/providers/Microsoft.Authorization/roleDefinitions/x"}
+    gone = {"name": "gone", "scope": TEST, "policyAssignmentId": f"{BASELINE}-gone"}
+    world = {"world": {"notScopes": [WEB]}, "skipResourceValidation": True}
+    plan = run(file({"scope": group}, gone, role), world)  # the second one looks nothing up
+    assert actions(plan) == [Action.LEFT_OUT] * 3
+    assert actions(run(file({"scope": TEST}, gone, role), world)) == [Action.NEW, Action.LEFT_OUT, Action.NEW]
+
+
 def test_what_is_deployed_is_updated_left_or_deleted() -> None:
     first = run(file({}), {})
     there = {"deployed": [deployed(first)]}
@@ -147,6 +189,85 @@ def test_an_end_at_the_end_of_what_dotnet_can_count_is_not_known(zone: str) -> N
         file({"expiresOn": "9999-12-31T23:59:59-05:00", "metadata": {"a": "9999-12-31T23:59:59-05:00"}}), {}, zone
     )
     assert (plan.outcome, actions(plan)) == (Outcome.UNKNOWN, [None])
+
+
+def run_beside(files: Sequence[tuple[str, str]], more: Sequence[Mapping[str, Any]], **settings: Any) -> EpacPlan:
+    """Return the plan of files where Azure has more objects, with settings that differ."""
+    runner = Runner.of("UTC", "en-US")
+    given = World(runner, ticks_of(NOW), switches=Switches(alone=True), complete=True)
+    objects = {key_of(one["id"]): one for one in [*azure({}), *more]}
+    made: Environment = replace(environment({}), **settings)
+    read = [read_epac(text.encode(), name, runner) for name, text in files]
+    return planned(read, world_of(objects, [], given, made), JsonCells(runner))
+
+
+ABOVE: Final = "/providers/Microsoft.Management/managementGroups/above"
+
+
+def assigned(definition: str, *members: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return an assignment at the root scope, and the initiative that it assigns."""
+    identity = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/more"
+    return [
+        {"id": definition, "properties": {"policyDefinitions": [*members]}},
+        {"id": identity, "name": "more", "properties": {"policyDefinitionId": definition}},
+    ]
+
+
+def member(scope: str, name: str, kind: str = "policyDefinitions") -> dict[str, str]:
+    identity = f"{scope}/providers/Microsoft.Authorization/{kind}/{name}"
+    return {"policyDefinitionId": identity, "policyDefinitionReferenceId": name}
+
+
+MORE: Final = {"policyAssignmentId": f"{CORP}/providers/Microsoft.Authorization/policyAssignments/more"}
+
+
+@pytest.mark.parametrize(
+    ("at", "settings", "known"),
+    [
+        (CORP, {}, True),
+        ("", {}, True),
+        (ABOVE, {}, False),  # EPAC reads policies at its root scope, and those of Microsoft
+        (WEB, {}, False),
+        (WEB, {"child_definitions": True}, True),
+        (WEB, {"child_definitions": True, "excluded": (WEB,)}, False),
+        (ABOVE, {"child_definitions": True}, False),
+        (CORP, {"excluded_initiatives": ("*/more",)}, False),
+        (CORP, {"excluded_policies": ("*/more",)}, True),
+        ("", {"excluded_initiatives": ("*/more",)}, True),
+    ],
+)
+def test_of_an_initiative_that_epac_does_not_read_no_reference_id_is_known(
+    at: str, settings: Mapping[str, Any], known: bool
+) -> None:
+    initiative = member(at, "more", "policySetDefinitions")["policyDefinitionId"]
+    objects = assigned(initiative, member(CORP, "require-tls"))
+    chosen = run_beside(file({**MORE, "policyDefinitionReferenceIds": ["require-tls"]}), objects, **settings)
+    assert [one.said for one in chosen.errors] == ([] if known else [Said.REFERENCE_UNKNOWN])
+    assert actions(run_beside(file(MORE), objects, **settings)) == [Action.NEW]
+    by_name = {"policyAssignmentId": ..., "policySetDefinitionName": "more"}
+    found = actions(run_beside(file(by_name), objects, **settings))
+    assert found == [Action.NEW if known and at in ("", CORP) else Action.LEFT_OUT]
+
+
+@pytest.mark.parametrize(
+    ("at", "settings", "known"),
+    [
+        (CORP, {}, True), ("", {}, True), (ABOVE, {}, False), (WEB, {}, False),
+        (WEB, {"child_definitions": True}, True), (CORP, {"excluded_policies": ("*/one",)}, False),
+    ],
+)  # fmt: skip
+def test_policies_that_epac_does_not_read_are_not_in_its_initiatives(
+    at: str, settings: Mapping[str, Any], known: bool
+) -> None:
+    one = member(at, "one")
+    objects = [
+        {"id": one["policyDefinitionId"]},
+        *assigned(member(CORP, "more", "policySetDefinitions")["policyDefinitionId"], one),
+    ]
+    chosen = run_beside(file({**MORE, "policyDefinitionReferenceIds": ["one"]}), objects, **settings)
+    assert [each.said for each in chosen.errors] == ([] if known else [Said.REFERENCE_UNKNOWN])
+    by_id = {"policyAssignmentId": ..., "policyDefinitionId": one["policyDefinitionId"]}
+    assert actions(run_beside(file(by_id), objects, **settings)) == [Action.NEW if known else Action.LEFT_OUT]
 
 
 def test_what_is_not_known_is_unknown() -> None:

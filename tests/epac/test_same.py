@@ -1,0 +1,31 @@
+"""EPAC's deep comparison: where PowerShell takes one value for a list, what is not certain is not known."""
+
+from typing import Any
+
+import pytest
+
+from guardrails.epac.powershell import same
+from guardrails.epac.uncertain import Uncertain
+
+
+@pytest.mark.parametrize(
+    ("deployed", "wanted", "alike"),
+    [
+        ("", ["x"], False),
+        ("x", ["x"], True),
+        ('["a", "b"]', ["b", "a"], True),
+        (["a", "b"], '["b", "a"]', True),
+        (["a", "b"], "a", False),
+        ("", None, True),
+        ([], None, True),
+        ({}, None, True),
+    ],
+)
+def test_a_text_is_compared_with_a_list_as_the_json_that_it_holds(deployed: Any, wanted: Any, alike: bool) -> None:
+    assert same(deployed, wanted) is alike
+
+
+@pytest.mark.parametrize(("deployed", "wanted"), [("", []), ("[]", []), ([], ""), ([], " "), (["x"], "x"), ([5], 5)])
+def test_one_value_and_a_list_of_as_many_are_not_known_to_be_alike(deployed: Any, wanted: Any) -> None:
+    with pytest.raises(Uncertain):
+        same(deployed, wanted)

@@ -80,13 +80,14 @@ def _float(word: str) -> float:
     return found
 
 
-def read_json(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
+def read_json(text: str, date_of: Callable[[str], NetDate | None], *, level: int = _ENTRIES) -> Any:
     """Return the value of a text. Raises BrokenJson, and Uncertain for what PowerShell may read otherwise.
 
     Args:
         date_of: the date that a text is, None where it stays a text.
+        level: nobody asks for places inside of what the objects of lists at this level hold.
     """
-    return _Reader(text, date_of).read()
+    return _Reader(text, date_of, level).read()
 
 
 def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
@@ -95,8 +96,9 @@ def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
 
 
 class _Reader:
-    def __init__(self, text: str, date_of: Callable[[str], NetDate | None]) -> None:
+    def __init__(self, text: str, date_of: Callable[[str], NetDate | None], level: int = _ENTRIES) -> None:
         self._text = text
+        self._level = level
         self._at = 0
         self._date_of = date_of
         self._scan = json.JSONDecoder(
@@ -183,7 +185,7 @@ class _Reader:
                 return found
             if mark == ",":
                 raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
-            plain = self._plain_entry() if mark == "{" and depth == _ENTRIES else None
+            plain = self._plain_entry() if mark == "{" and depth == self._level else None
             found.append(self._value(depth) if plain is None else plain)
             if self._ended("]"):
                 return found

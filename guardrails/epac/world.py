@@ -125,6 +125,7 @@ class World:
         resources: the keys of resources that exist.
         complete: what is none of these does not exist.
         plans_assignments: the repository has assignments that EPAC plans in the same run.
+        looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
     """
 
@@ -140,6 +141,7 @@ class World:
     resources: frozenset[str] = frozenset()
     complete: bool = False
     plans_assignments: bool = False
+    looped: bool = False
 
     @property
     def settings(self) -> Environment:
@@ -150,6 +152,8 @@ class World:
 
     def find_scope(self, scope: str) -> Scope | None:
         """Return a scope of the tree, None where it is none. Raises Uncertain where the tree is not known."""
+        if self.looped:
+            raise Uncertain(f"{self.settings.root} is below itself, by what --azure gives")
         found = self.scopes.get(scope.lower())
         if found is None and not self.complete:
             raise Uncertain(f"whether EPAC's tree has this scope is not known; {GIVE}")

@@ -270,6 +270,17 @@ def test_policies_that_epac_does_not_read_are_not_in_its_initiatives(
     assert actions(run_beside(file(by_id), objects, **settings)) == [Action.NEW if known else Action.LEFT_OUT]
 
 
+def test_a_root_scope_that_is_below_itself_is_said_and_plans_nothing() -> None:
+    group = "/providers/Microsoft.Management/managementGroups/team"
+    around = [{"id": CORP, "children": [{"id": group, "children": [{"id": CORP}]}]}]
+    plan = run_beside(file({}), around)
+    assert (plan.outcome, plan.deletes, actions(plan)) == (Outcome.UNKNOWN, None, [None])
+    assert plan.uncertain == f"{CORP} is below itself, by what --azure gives"
+    elsewhere = [{"id": one, "properties": {"details": {"parent": {"id": other}}}}
+                 for one, other in ((group, ABOVE), (ABOVE, group))]  # fmt: skip
+    assert run_beside(file({}), elsewhere).outcome is Outcome.DEPLOYS
+
+
 def test_what_is_not_known_is_unknown() -> None:
     for files, zone, culture in (
         (file({"expiresOn": "12/3/2099"}), "UTC", ""),

@@ -13,6 +13,8 @@ from guardrails.files.json_places import Lines, decoded
 
 ENDINGS: Final = (".json", ".jsonc", ".csv")
 """The endings of the files that EPAC reads, in the order in which it reads them."""
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+"""Byte order marks."""
 
 
 def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
@@ -21,8 +23,12 @@ def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
     Args:
         runner: where EPAC runs: its reader turns texts with a day and a time into dates at once.
     """
-    if b"\0" in data[:4] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    why = ""
+    if b"\0" in data[:4] and data[:2] not in _MARKS:
         why = "it is UTF-16 or UTF-32 without a byte order mark, which EPAC takes for UTF-8"
+    elif any(data.startswith(mark * 2) for mark in _MARKS):
+        why = "it has two byte order marks, of which EPAC drops one"
+    if why:
         return EpacFile(path, uncertain=why, notes=(Fault(Place(path, 1, 1), why),))
     text = decoded(data, path)
     if not isinstance(text, str):

@@ -312,6 +312,7 @@ def test_bytes_that_epac_reads_otherwise_are_unknown() -> None:
     text = file({})[0][1]
     assert run([("a.json", text.encode("utf-16"))], {}).outcome is Outcome.DEPLOYS
     assert run([("a.json", text.encode("utf-16-le"))], {}).outcome is Outcome.UNKNOWN
+    assert run([("a.json", "\ufeff\ufeff".encode() + text.encode())], {}).outcome is Outcome.UNKNOWN
     assert run([("a.json", "\ufeff".encode() + text.encode())], {}).outcome is Outcome.DEPLOYS
 
 

@@ -207,6 +207,7 @@ class EpacRun:
         given = World(
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
             plans_assignments=self._plans_assignments(folder, calling),
+            doubt=_other_casing(folder, environment) if not calling.selector else "",
         )  # fmt: skip
         files = [read_epac(data, path, given.runner) for path, data in self._read(folder)]
         world = world_of(azure.objects, azure.bodies, given, environment)
@@ -322,6 +323,17 @@ class EpacRun:
         beside = self._repository.root / folder.path.rpartition("/")[0].rpartition("/")[0] / _ASSIGNMENTS
         below = self._repository.below(str(beside))
         return any(name.endswith((".json", ".jsonc")) for _, _, names in below for name in names)
+
+
+def _other_casing(folder: _Folder, environment: Environment | None) -> str:
+    """Return why EPAC may not find a folder: it looks for the name as its settings spell it; "" where it does."""
+    name = folder.path.rpartition("/")[2]
+    if not folder.own or environment is None or name == environment.selector:
+        return ""
+    return (
+        f"the folder is called {name}, and the environment {environment.selector}: EPAC finds it only where letter case"
+        " does not count in names of files"
+    )
 
 
 def _is_in(path: str, folder: str) -> bool:

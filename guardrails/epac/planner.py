@@ -61,7 +61,7 @@ class Planner:
         self._above: frozenset[str] = frozenset()
         self._parents: frozenset[str] | None = None
         self._unchanged = self._orphans = self._expired = 0
-        self._doubts: list[str] = []
+        self._doubts = [world.doubt] if world.doubt else []
         self._count_doubt = False
         self._end = ""
         self._before = 0
@@ -150,7 +150,7 @@ class Planner:
     def _finish(self) -> None:
         plan, world = self._plan, self._world
         plan.taken = [one.id for one in plan.items if one.action in WRITTEN and isinstance(one.id, str)]
-        if plan.errors:
+        if plan.errors and not world.doubt:
             plan.outcome = Outcome.REFUSED
         elif self._doubts:
             plan.outcome, plan.uncertain = Outcome.UNKNOWN, self._doubts[0]

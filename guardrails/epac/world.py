@@ -125,6 +125,7 @@ class World:
         resources: the keys of resources that exist.
         complete: what is none of these does not exist.
         plans_assignments: the repository has assignments that EPAC plans in the same run.
+        doubt: why it is not known whether EPAC looks at the files at all; "" where it does.
         looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
     """
@@ -142,6 +143,7 @@ class World:
     complete: bool = False
     plans_assignments: bool = False
     looped: bool = False
+    doubt: str = ""
 
     @property
     def settings(self) -> Environment:

@@ -328,6 +328,23 @@ def test_a_table_on_which_powershell_has_an_error_is_unknown() -> None:
     assert (twice.outcome, twice.items, twice.deletes) == (Outcome.UNKNOWN, [], None)
 
 
+@pytest.mark.parametrize("entry", [{}, {"exemptionCategory": "Temporary"}, None])
+def test_a_folder_called_as_the_environment_in_another_letter_case_may_not_be_found(
+    entry: Mapping[str, Any] | None, tmp_path: Path
+) -> None:
+    files = [(name, text.encode()) for name, text in file(entry)] if entry is not None else []
+    arguments = written_out(tmp_path, files, {})
+    own = tmp_path / "Definitions" / "policyExemptions" / "corp"
+    (other := own.with_name("Corp")).mkdir()
+    for one in own.iterdir():
+        one.rename(other / one.name)
+    own.rmdir()
+    (run,) = printed(arguments)["deployments"]
+    assert (run["outcome"], run["deletes"]) == ("unknown", None)
+    (named,) = printed([*arguments, "--pac-selector", "corp"])["deployments"]
+    assert named["outcome"] == ("refused" if entry and "exemptionCategory" in entry else "deploys")
+
+
 def found(tmp_path: Path, files: Sequence[tuple[str, str]], case: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the rules on deployers that find something, each with the corrections."""
     said = printed(written_out(tmp_path, [(name, text.encode()) for name, text in files], case))

@@ -73,11 +73,16 @@ def references_of(row: Row, target: Target, meant: Meant) -> tuple[list[Any], st
     if target.unchecked:
         return ([] if isinstance(said, str) else [*said]), None, []
     faults = [
-        Said.REFERENCE_FORM if one.startswith("policyDefinitions/") else Said.REFERENCE_UNKNOWN
-        for one in ([said] if isinstance(said, str) else said)
-        if one.lower() not in meant.known
+        _unknown(one, meant) for one in ([said] if isinstance(said, str) else said) if one.lower() not in meant.known
     ]
     return [said] if isinstance(said, str) else [*said], json_text(said), faults
+
+
+def _unknown(reference: str, meant: Meant) -> Said:
+    """Return what is wrong with a reference id that EPAC does not know."""
+    if reference.startswith("policyDefinitions/"):
+        return Said.REFERENCE_FORM
+    return Said.REFERENCE_UNREAD if reference.lower() in meant.unread else Said.REFERENCE_UNKNOWN
 
 
 def metadata_of(

@@ -231,7 +231,7 @@ _CULTURES: Final[Mapping[str, tuple[str, str]]] = {
     "en-gb": (_DAY_FIRST, "/"), "en-au": (_DAY_FIRST, "/"), "en-nz": (_DAY_FIRST, "/"), "en-ie": (_DAY_FIRST, "/"),
     "de-de": (_DAY_FIRST, "."), "de-at": (_DAY_FIRST, "."), "de-ch": (_DAY_FIRST, "."), "fr-fr": (_DAY_FIRST, "/"),
     "es-es": (_DAY_FIRST, "/"), "it-it": (_DAY_FIRST, "/"), "pt-br": (_DAY_FIRST, "/"), "pt-pt": (_DAY_FIRST, "/"),
-    "nl-nl": (_DAY_FIRST, "-"), "pl-pl": (_DAY_FIRST, "."), "nb-no": (_DAY_FIRST, "."), "cs-cz": (_DAY_FIRST, "."),
+    "nl-nl": (_DAY_FIRST, "-"), "pl-pl": (_DAY_FIRST, "."), "nb-no": (_DAY_FIRST, "."), "cs-cz": (_DAY_FIRST, ". "),
     "sv-se": (_FIRST_YEAR, "-"), "ja-jp": (_FIRST_YEAR, "/"), "zh-cn": (_FIRST_YEAR, "/"),
 }  # fmt: skip
 """Culture in lower case -> the order of its short date, and its mark between the parts."""

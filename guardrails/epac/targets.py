@@ -23,7 +23,7 @@ class Meant:
         scope: None where the assignment is not known and not checked.
         references: what is exempted of an initiative, where the entry does not choose itself.
         chooses: the entry's own reference ids count.
-        known: of these, all that there are, in lower case.
+        known: of these, all that EPAC knows; unread: those that the initiative has besides; in lower case.
         ordinal: the number behind the name where several have one name; "" for none.
     """
 
@@ -35,6 +35,7 @@ class Meant:
     chooses: bool
     ordinal: str = ""
     known: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -191,7 +192,10 @@ class Targets:
         if _SET in key:
             references = tuple(member.reference for member in self._policies(one.definition))
             known = frozenset(reference.lower() for reference in references)
-            return Meant(one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known)
+            there = frozenset(member.reference.lower() for member in self._world.initiatives.get(key, ()))
+            return Meant(
+                one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known, unread=there - known
+            )  # fmt: skip
         if _POLICY in key:
             return Meant(one.id, one.name, one.scope, one.not_scopes, (), chooses=False)
         raise Uncertain("an assignment is of neither a policy nor an initiative")

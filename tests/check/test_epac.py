@@ -242,7 +242,7 @@ def test_of_an_initiative_that_epac_does_not_read_no_reference_id_is_known(
     initiative = member(at, "more", "policySetDefinitions")["policyDefinitionId"]
     objects = assigned(initiative, member(CORP, "require-tls"))
     chosen = run_beside(file({**MORE, "policyDefinitionReferenceIds": ["require-tls"]}), objects, **settings)
-    assert [one.said for one in chosen.errors] == ([] if known else [Said.REFERENCE_UNKNOWN])
+    assert [one.said for one in chosen.errors] == ([] if known else [Said.REFERENCE_UNREAD])
     assert actions(run_beside(file(MORE), objects, **settings)) == [Action.NEW]
     by_name = {"policyAssignmentId": ..., "policySetDefinitionName": "more"}
     found = actions(run_beside(file(by_name), objects, **settings))
@@ -265,7 +265,7 @@ def test_policies_that_epac_does_not_read_are_not_in_its_initiatives(
         *assigned(member(CORP, "more", "policySetDefinitions")["policyDefinitionId"], one),
     ]
     chosen = run_beside(file({**MORE, "policyDefinitionReferenceIds": ["one"]}), objects, **settings)
-    assert [each.said for each in chosen.errors] == ([] if known else [Said.REFERENCE_UNKNOWN])
+    assert [each.said for each in chosen.errors] == ([] if known else [Said.REFERENCE_UNREAD])
     by_id = {"policyAssignmentId": ..., "policyDefinitionId": one["policyDefinitionId"]}
     assert actions(run_beside(file(by_id), objects, **settings)) == [Action.NEW if known else Action.LEFT_OUT]
 

@@ -139,8 +139,11 @@ def _minutes(at: datetime) -> int:
 
 
 _ISO: Final = lazy_regex(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:([Zz])|([+-])(\d\d):?(\d\d)?)?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?"
+    r"(?:([Zz])|([+-])(\d\d):?(\d\d)?|:(?:\d\d)?|(?:(?<=:\d\d)|(?<=\.\d{7}))\d\d)?",
+    re.ASCII,
 )
+"""A date as the reader of JSON takes it. It takes minutes of a zone without hours, too, and passes over them."""
 _MICROSOFT: Final = lazy_regex(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
 
 

@@ -69,3 +69,28 @@ def test_a_deployed_end_that_is_a_text_is_read_as_one_of_the_runner(said: str, c
     ticks = deployed_end(said, runner)
     assert ticks is not None
     assert str(NetDate(ticks, Kind.UTC)) == there
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("2099-01-02T03:04:05.123456789", "2099-01-02T03:04:05.1234567"),  # minutes of a zone, without hours
+        ("2099-01-02T03:04:05:30", "2099-01-02T03:04:05"),
+        ("2099-01-02T03:04:05.5:", "2099-01-02T03:04:05.5"),
+        ("2099-01-02T03:04:0530", "2099-01-02T03:04:05"),
+        ("2099-01-02T03:04:05.12345678", None),
+        ("2099-01-02T03:04:05.123456789Z", None),
+        ("2099-01-02T03:04:05.12345:3", None),
+        ("2099-01-02T03:04:053", None),
+        ("2099-01-02T03:04:05.", None),
+    ],
+)
+def test_the_reader_of_json_passes_over_minutes_of_a_zone_without_hours(said: str, read: str | None) -> None:
+    date = json_date(said, Runner.of("America/New_York", "en-US"))
+    assert (date and (date.kind, str(date))) == (read and (Kind.UNSPECIFIED, read))
+
+
+def test_a_date_with_dots_is_known_where_the_mark_of_the_culture_is_a_dot_alone() -> None:
+    assert str(text_date("31.12.2099", Runner.of("UTC", "de-DE"))) == "2099-12-31T00:00:00Z"
+    with pytest.raises(Uncertain):
+        text_date("31.12.2099", Runner.of("UTC", "cs-CZ"))

@@ -279,8 +279,6 @@ def _read(text: str, culture: str) -> NetDate:
         return _year_last(found, order, mark, english=english)
     if text.isascii() and text.isdecimal():
         raise NoDate  # one number alone is no date
-    if text.startswith("/Date("):
-        raise Uncertain("how EPAC reads this date is not known")
     if _TIME_ALONE.fullmatch(text):
         raise Uncertain("a time without a day is read as one of the day that EPAC runs on")
     if english and (found := _RFC1123.fullmatch(text)):

@@ -122,6 +122,8 @@ def same(one: Value, other: Value) -> bool:
     if isinstance(one, dict) or isinstance(other, dict):
         if isinstance(one, NetDate) or isinstance(other, NetDate):
             raise Uncertain("EPAC compares a date with what is none")
+        if isinstance(one, bool):
+            return one  # an object is true
         return isinstance(one, str) and equal(one, other)
     return equal(one, other)
 

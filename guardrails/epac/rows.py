@@ -242,6 +242,8 @@ def _expires(row: Row, said: Any, runner: Runner) -> None:
         return
     if isinstance(said, NetDate):
         row.expires, row.expires_doubt = (None, AT_EDGE) if said.at_edge else (said, "")
+    elif isinstance(said, str) and said.startswith("/Date(") and not row.entry.is_table:
+        row.expires_doubt = "whether the reader of JSON takes this text for a date is not known"
     elif isinstance(said, str):
         try:
             row.expires = text_date(said, runner)

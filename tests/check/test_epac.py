@@ -183,6 +183,13 @@ def test_without_the_zone_of_the_runner_an_end_with_an_offset_is_planned_and_a_s
     assert (plan.outcome, actions(plan), plan.second) == (Outcome.DEPLOYS, [Action.NEW, Action.NEW], None)
 
 
+@pytest.mark.parametrize("said", ["/Date(999999999999999)/", "/Date(-62135596800001)/", "/Date(4070912645000+02)/"])
+def test_a_date_of_microsoft_that_cannot_be_read_is_not_known_in_json_and_none_in_a_table(said: str) -> None:
+    assert run(file({"expiresOn": said}), {}).outcome is Outcome.UNKNOWN
+    table = run([("a.csv", f"{HEADER}\n{ROW},,{said}")], {})
+    assert [one.said for one in table.errors] == [Said.DATE]
+
+
 @pytest.mark.parametrize("zone", ["", "UTC", "Asia/Tokyo"])
 def test_an_end_at_the_end_of_what_dotnet_can_count_is_not_known(zone: str) -> None:
     plan = run(

@@ -36,8 +36,8 @@ def test_a_date_that_dotnet_can_count_is_read(said: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "9999-12-31 23:59:59 -05:00", "0001-01-01 00:00:00 +05:00", "9999-12-31T24:00:00Z", "/Date(999999999999999)/",
-        "/Date(4070912645000+02)/", "2099-01-02 03:04:05 +15:00",
+        "9999-12-31 23:59:59 -05:00", "0001-01-01 00:00:00 +05:00", "9999-12-31T24:00:00Z",
+        "2099-01-02 03:04:05 +15:00",
     ],
 )  # fmt: skip
 def test_what_dotnet_may_read_otherwise_or_refuse_is_not_known(said: str) -> None:

@@ -29,3 +29,23 @@ def test_a_text_is_compared_with_a_list_as_the_json_that_it_holds(deployed: Any,
 def test_one_value_and_a_list_of_as_many_are_not_known_to_be_alike(deployed: Any, wanted: Any) -> None:
     with pytest.raises(Uncertain):
         same(deployed, wanted)
+
+
+@pytest.mark.parametrize(
+    ("deployed", "wanted", "alike"),
+    [
+        (True, {"a": 1}, True),
+        (True, {}, True),
+        (False, {"a": 1}, False),
+        ({"a": 1}, True, False),
+        ({"a": 1}, 1, False),
+        (1, {"a": 1}, False),
+        (True, 5, True),
+        (5, True, False),
+        (True, "no", True),
+        (False, "", True),
+        ("true", True, True),
+    ],
+)
+def test_what_is_deployed_says_what_the_other_value_is_turned_into(deployed: Any, wanted: Any, alike: bool) -> None:
+    assert same(deployed, wanted) is alike

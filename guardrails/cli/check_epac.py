@@ -292,6 +292,11 @@ class EpacRun:
         except BadSettings as error:
             self._made.errors.append(Problem(*error.place, str(error)))
             return None, path
+        if made.lacks:
+            self._made.notes.append(
+                f"EPAC, {folder.path or '.'}: EPAC stops, because {path} lacks {', '.join(made.lacks)};"
+                " what is said here is what it would do with them"
+            )
         return replace(made, skip_resources=True) if calling.skip_resources else made, path
 
     def _settings(self, folder: _Folder, calling: Calling) -> tuple[str, bytes] | None:

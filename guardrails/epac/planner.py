@@ -394,10 +394,11 @@ class Planner:
         self._taken.add(key)
         references, text, more = references_of(row, target, meant)
         faults += more
-        if Said.REFERENCE_FORM in more:
-            if self._world.switches.stop:
-                self._stop(Said.STOPPED, row.entry.place)
-                return
+        form = Said.REFERENCE_FORM in more
+        if self._world.switches.stop and (form or (target.unchecked and isinstance(row.references, str))):
+            self._stop(Said.STOPPED, row.entry.place)
+            return
+        if form:
             self._plan.warnings.append(Message(Said.NOT_FOUND, row.entry.place))
         for said in faults:
             about = "policyDefinitionReferenceIds" if said in more else "name"

@@ -38,6 +38,7 @@ class Environment:
         not_scopes, excluded: patterns of scopes that are left out: globalNotScopes, excludedScopes.
         excluded_assignments, excluded_policies, excluded_initiatives: patterns of ids.
         cloud: Azure's, as written: AzureCloud.
+        lacks: settings that EPAC stops without. The plan is what it would be with them.
     """
 
     selector: str
@@ -56,6 +57,7 @@ class Environment:
     excluded_policies: tuple[str, ...] = ()
     excluded_initiatives: tuple[str, ...] = ()
     cloud: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

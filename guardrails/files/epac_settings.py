@@ -22,10 +22,12 @@ _GROUP: Final = "/providers/Microsoft.Management/managementGroups/"
 _SUBSCRIPTION: Final = "/subscriptions/"
 _SCOPES: Final = (_GROUP, _SUBSCRIPTION)
 """What a scope begins with. Letter case counts."""
+_NEEDED: Final = ("cloud", "managedIdentityLocation")
 _BOOLEANS: Final = (
     "keepDfcSecurityAssignments", "keepDfcPlanAssignments", "cleanupObsoleteExemptions",
     "doNotDisableDeprecatedPolicies", "manageChildScopeDefinitions",
 )  # fmt: skip
+"""Fields of desiredState that are true or false. EPAC stops without the first one."""
 
 
 class BadSettings(ValueError):
@@ -116,6 +118,12 @@ class _Reader:
             excluded_policies=self._texts(desired, "excludedPolicyDefinitions"),
             excluded_initiatives=self._texts(desired, "excludedPolicySetDefinitions"),
             cloud=str(said.get("cloud", "")),
+            lacks=tuple(
+                name
+                for owner, names in ((said, _NEEDED), (desired, _BOOLEANS[:1]))
+                for name in names
+                if owner.get(name) is None
+            ),
         )  # fmt: skip
 
     def _text(self, said: Any, name: str) -> str:

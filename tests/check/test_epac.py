@@ -150,6 +150,15 @@ def test_where_there_is_no_assignment_at_all_powershell_has_an_error(preference:
     assert run([], {"world": case, "errorActionPreference": preference}).outcome is Outcome.DEPLOYS
 
 
+@pytest.mark.parametrize(("preference", "outcome"), [("Stop", Outcome.REFUSED), ("Continue", Outcome.DEPLOYS)])
+def test_reference_ids_that_are_a_text_are_an_error_of_powershell_where_nothing_is_checked(
+    preference: str, outcome: Outcome
+) -> None:
+    gone = {"policyAssignmentId": f"{BASELINE}-gone", "assignmentScopeValidation": "DoNotValidate"}
+    plan = run(file({**gone, "policyDefinitionReferenceIds": "tls12"}), {"errorActionPreference": preference})
+    assert (plan.outcome, [one.references for one in plan.items]) == (outcome, [] if preference == "Stop" else [[]])
+
+
 def test_for_a_role_what_is_above_the_scope_that_assignments_were_last_looked_up_for_counts() -> None:
     group = f"{WEB}/resourceGroups/rg-one"
     role = {"name": "role", "scope": f"{WEB}/providers/Microsoft.Authorization/roleDefinitions/x"}
@@ -350,6 +359,15 @@ def test_a_folder_called_as_the_environment_in_another_letter_case_may_not_be_fo
     assert (run["outcome"], run["deletes"]) == ("unknown", None)
     (named,) = printed([*arguments, "--pac-selector", "corp"])["deployments"]
     assert named["outcome"] == ("refused" if entry and "exemptionCategory" in entry else "deploys")
+
+
+def test_settings_that_epac_stops_without_are_a_note(tmp_path: Path) -> None:
+    arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
+    settings = tmp_path / "Definitions" / "global-settings.jsonc"
+    settings.write_text(settings.read_text().replace('"managedIdentityLocation"', '"location"'))
+    said = printed(arguments)
+    assert [one for one in said["notes"] if "EPAC stops, because" in one and "lacks managedIdentityLocation" in one]
+    assert [one["action"] for one in said["exemptions"]] == ["new"]
 
 
 def found(tmp_path: Path, files: Sequence[tuple[str, str]], case: Mapping[str, Any]) -> dict[str, list[str]]:

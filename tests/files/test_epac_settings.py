@@ -67,3 +67,9 @@ def test_where_all_subscriptions_are_excluded_the_management_groups_that_are_sta
     found = read(environment(desired={"excludeSubscriptions": True, "excludedScopes": [SUBSCRIPTION, group]}))
     assert (found.no_subscriptions, found.excluded) == (True, (group,))
     assert read(environment(desired={"excludedScopes": [SUBSCRIPTION, group]})).excluded == (SUBSCRIPTION, group)
+
+
+def test_what_epac_stops_without_is_named() -> None:
+    assert read(environment()).lacks == ()
+    said = environment(cloud=None, managedIdentityLocation=None, desired={"keepDfcSecurityAssignments": None})
+    assert read(said).lacks == ("cloud", "managedIdentityLocation", "keepDfcSecurityAssignments")

@@ -156,14 +156,14 @@ def _empty(value: Value) -> bool:
 
 
 def _same_lists(one: Value, other: Value) -> bool:
-    odd = -1  # how long a list is of which it is not known how EPAC compares it with one value
+    unsure = -1  # how long a list is of which it is not known how EPAC compares it with one value
     if not isinstance(one, list):
-        one, odd = _as_list(one), 0
+        one, unsure = _as_list(one), 0
     elif not isinstance(other, list):
-        other, odd = _as_list(other), 1
+        other, unsure = _as_list(other), 1
     if len(one) != len(other):
         return False
-    if len(one) <= odd:
+    if len(one) <= unsure:
         raise Uncertain("EPAC compares one value with a list of one or none")
     left = [*other]
     for item in one:

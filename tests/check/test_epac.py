@@ -207,7 +207,7 @@ def test_an_end_at_the_end_of_what_dotnet_can_count_is_not_known(zone: str) -> N
     assert (plan.outcome, actions(plan)) == (Outcome.UNKNOWN, [None])
 
 
-def run_beside(files: Sequence[tuple[str, str]], more: Sequence[Mapping[str, Any]], **settings: Any) -> EpacPlan:
+def run_with(files: Sequence[tuple[str, str]], more: Sequence[Mapping[str, Any]], **settings: Any) -> EpacPlan:
     """Return the plan of files where Azure has more objects, with settings that differ."""
     runner = Runner.of("UTC", "en-US")
     given = World(runner, ticks_of(NOW), switches=Switches(alone=True), complete=True)
@@ -257,11 +257,11 @@ def test_of_an_initiative_that_epac_does_not_read_no_reference_id_is_known(
 ) -> None:
     initiative = member(at, "more", "policySetDefinitions")["policyDefinitionId"]
     objects = assigned(initiative, member(CORP, "require-tls"))
-    chosen = run_beside(file({**MORE, "policyDefinitionReferenceIds": ["require-tls"]}), objects, **settings)
+    chosen = run_with(file({**MORE, "policyDefinitionReferenceIds": ["require-tls"]}), objects, **settings)
     assert [one.said for one in chosen.errors] == ([] if known else [Said.REFERENCE_UNREAD])
-    assert actions(run_beside(file(MORE), objects, **settings)) == [Action.NEW]
+    assert actions(run_with(file(MORE), objects, **settings)) == [Action.NEW]
     by_name = {"policyAssignmentId": ..., "policySetDefinitionName": "more"}
-    found = actions(run_beside(file(by_name), objects, **settings))
+    found = actions(run_with(file(by_name), objects, **settings))
     assert found == [Action.NEW if known and at in ("", CORP) else Action.LEFT_OUT]
 
 
@@ -280,21 +280,21 @@ def test_policies_that_epac_does_not_read_are_not_in_its_initiatives(
         {"id": one["policyDefinitionId"]},
         *assigned(member(CORP, "more", "policySetDefinitions")["policyDefinitionId"], one),
     ]
-    chosen = run_beside(file({**MORE, "policyDefinitionReferenceIds": ["one"]}), objects, **settings)
+    chosen = run_with(file({**MORE, "policyDefinitionReferenceIds": ["one"]}), objects, **settings)
     assert [each.said for each in chosen.errors] == ([] if known else [Said.REFERENCE_UNREAD])
     by_id = {"policyAssignmentId": ..., "policyDefinitionId": one["policyDefinitionId"]}
-    assert actions(run_beside(file(by_id), objects, **settings)) == [Action.NEW if known else Action.LEFT_OUT]
+    assert actions(run_with(file(by_id), objects, **settings)) == [Action.NEW if known else Action.LEFT_OUT]
 
 
 def test_a_root_scope_that_is_below_itself_is_said_and_plans_nothing() -> None:
     group = "/providers/Microsoft.Management/managementGroups/team"
     around = [{"id": CORP, "children": [{"id": group, "children": [{"id": CORP}]}]}]
-    plan = run_beside(file({}), around)
+    plan = run_with(file({}), around)
     assert (plan.outcome, plan.deletes, actions(plan)) == (Outcome.UNKNOWN, None, [None])
     assert plan.uncertain == f"{CORP} is below itself, by what --azure gives"
     elsewhere = [{"id": one, "properties": {"details": {"parent": {"id": other}}}}
                  for one, other in ((group, ABOVE), (ABOVE, group))]  # fmt: skip
-    assert run_beside(file({}), elsewhere).outcome is Outcome.DEPLOYS
+    assert run_with(file({}), elsewhere).outcome is Outcome.DEPLOYS
 
 
 def test_what_is_not_known_is_unknown() -> None:

@@ -63,6 +63,11 @@ class _Folder:
     files: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
 
+    @property
+    def first(self) -> str:
+        """The path of a file in it, by which its options are found."""
+        return self.files[0] if self.files else f"{self.path}/x.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Calling:
@@ -147,8 +152,15 @@ class EpacRun:
 
     def plan(self, found: Sequence[Found]) -> Planned:
         """Return what becomes of the files that the walk found, with their folders."""
-        for folder in self._folders(found):
-            self._folder(folder)
+        folders = self._folders(found)
+        own = {one.path.lower() for one in folders if one.own}
+        for folder in folders:
+            selector = self._job.inputs.options(folder.first).pac_selector
+            beside = f"{folder.path.rpartition('/')[0]}/{selector}".lower()
+            if folder.own and selector and beside in own and beside != folder.path.lower():
+                self._made.notes.append(f"{folder.path} is not read: the environment is {selector}, which has a folder")
+            else:
+                self._folder(folder)
         return self._made
 
     def _folders(self, found: Sequence[Found]) -> list[_Folder]:
@@ -198,7 +210,7 @@ class EpacRun:
 
     def _folder(self, folder: _Folder) -> None:
         made, job = self._made, self._job
-        first = folder.files[0] if folder.files else f"{folder.path}/x.json"
+        first = folder.first
         options = job.inputs.options(first)
         azure = job.inputs.azure(options)
         calling = self._calling(options, first)

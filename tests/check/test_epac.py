@@ -361,6 +361,18 @@ def test_a_folder_called_as_the_environment_in_another_letter_case_may_not_be_fo
     assert named["outcome"] == ("refused" if entry and "exemptionCategory" in entry else "deploys")
 
 
+def test_a_run_reads_the_folder_of_its_environment_alone(tmp_path: Path) -> None:
+    arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
+    other = tmp_path / "Definitions" / "policyExemptions" / "dev"
+    other.mkdir()
+    (other / "a.json").write_text(file({"name": "other"})[0][1])
+    both = printed(arguments)
+    assert [one["name"] for one in both["exemptions"]] == ["drop", "other"]
+    one = printed([*arguments, "--pac-selector", "CORP"])
+    assert [each["name"] for each in one["exemptions"]] == ["drop"]
+    assert [each for each in one["notes"] if "policyExemptions/dev is not read" in each]
+
+
 def test_settings_that_epac_stops_without_are_a_note(tmp_path: Path) -> None:
     arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
     settings = tmp_path / "Definitions" / "global-settings.jsonc"

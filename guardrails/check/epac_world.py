@@ -34,7 +34,8 @@ def world_of(
         initiatives={key: [*_members(body)] for key, body in objects.items() if _INITIATIVE in key},
         deployed=tuple(as_read(body, given.runner) for body in exemptions),
         resources=frozenset(key for key in objects if _is_resource(key)),
-        complete=given.complete, plans_assignments=given.plans_assignments, doubt=given.doubt,
+        complete=given.complete, plans_assignments=given.plans_assignments,
+        plans_definitions=given.plans_definitions, doubt=given.doubt,
     )  # fmt: skip
 
 

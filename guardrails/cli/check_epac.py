@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from guardrails.epac.plan import Item
 
 _ASSIGNMENTS: Final = "policyAssignments"
+_DEFINITIONS: Final = ("policyDefinitions", "policySetDefinitions")
 _SWITCHES: Final[Mapping[str, str]] = {
     "failonexemptionerror": "fail",
     "skipnotscopedexemptions": "keep_not_scoped",
@@ -218,7 +219,8 @@ class EpacRun:
         now = options.now or job.present
         given = World(
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
-            plans_assignments=self._plans_assignments(folder, calling),
+            plans_assignments=self._plans(folder, calling, _ASSIGNMENTS),
+            plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
             doubt=_other_casing(folder, environment) if not calling.selector else "",
         )  # fmt: skip
         files = [read_epac(data, path, given.runner) for path, data in self._read(folder)]
@@ -235,7 +237,9 @@ class EpacRun:
             )
         candidates: list[Candidate] = []
         by_item: dict[int, Judged] = {}
-        tracing = self._tracing(deployment, options, (first, settings), (environment, given.plans_assignments))
+        tracing = self._tracing(
+            deployment, options, (first, settings), (environment, given.plans_assignments, given.plans_definitions)
+        )
         for item in planned.items:
             judged, exemption, risky = judged_of(item, planned, environment)
             judged.trace = tracing(item)
@@ -333,13 +337,13 @@ class EpacRun:
                 return None
             place = place.rpartition("/")[0]
 
-    def _plans_assignments(self, folder: _Folder, calling: Calling) -> bool:
-        """Whether EPAC plans assignments in the same run: its definitions have some, and no switch leaves them out."""
+    def _plans(self, folder: _Folder, calling: Calling, *names: str) -> bool:
+        """Whether EPAC plans more in the same run: folders of these names have files, and no switch leaves them out."""
         if calling.switches.alone or not folder.own:
             return False
-        beside = self._repository.root / folder.path.rpartition("/")[0].rpartition("/")[0] / _ASSIGNMENTS
-        below = self._repository.below(str(beside))
-        return any(name.endswith((".json", ".jsonc")) for _, _, names in below for name in names)
+        above = self._repository.root / folder.path.rpartition("/")[0].rpartition("/")[0]
+        below = (one for name in names for one in self._repository.below(str(above / name)))
+        return any(name.endswith((".json", ".jsonc")) for _, _, files in below for name in files)
 
 
 def _other_casing(folder: _Folder, environment: Environment | None) -> str:

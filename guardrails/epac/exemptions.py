@@ -7,7 +7,7 @@ from guardrails.epac.entries import Entry
 from guardrails.epac.plan import Action, Item, Said
 from guardrails.epac.powershell import blank, collides, json_text, length
 from guardrails.epac.rows import Row, Wanted
-from guardrails.epac.targets import Meant, Target
+from guardrails.epac.targets import IN_SAME_RUN, Meant, Target
 from guardrails.epac.uncertain import Uncertain
 from guardrails.epac.world import Environment
 from guardrails.evaluation.values import Unknown
@@ -79,9 +79,11 @@ def references_of(row: Row, target: Target, meant: Meant) -> tuple[list[Any], st
 
 
 def _unknown(reference: str, meant: Meant) -> Said:
-    """Return what is wrong with a reference id that EPAC does not know."""
+    """Return what is wrong with a reference id that EPAC does not know. Raises Uncertain."""
     if reference.startswith("policyDefinitions/"):
         return Said.REFERENCE_FORM
+    if meant.open:
+        raise Uncertain(IN_SAME_RUN)
     return Said.REFERENCE_UNREAD if reference.lower() in meant.unread else Said.REFERENCE_UNKNOWN
 
 

@@ -9,10 +9,13 @@ from guardrails.epac.plan import Said
 from guardrails.epac.powershell import sort_key
 from guardrails.epac.rows import Row
 from guardrails.epac.uncertain import Uncertain
-from guardrails.epac.world import GIVE, Assignment, Member, World, scope_of
+from guardrails.epac.world import GIVE, Assignment, Member, World, is_builtin, scope_of
 
 _SET: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 _POLICY: Final = "/providers/microsoft.authorization/policydefinitions/"
+
+
+IN_SAME_RUN: Final = "the initiative may be one that EPAC plans in the same run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Meant:
         references: what is exempted of an initiative, where the entry does not choose itself.
         chooses: the entry's own reference ids count.
         known: of these, all that EPAC knows; unread: those that the initiative has besides; in lower case.
+        open: EPAC may plan the initiative in the same run, so that it may have others.
         ordinal: the number behind the name where several have one name; "" for none.
     """
 
@@ -36,6 +40,7 @@ class Meant:
     ordinal: str = ""
     known: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    open: bool = False
 
 
 @dataclass(slots=True)
@@ -138,7 +143,7 @@ class Targets:
         self._all()
         identity = self._definition_id(value, is_set=is_set, by_name=by_name)
         if identity is None:
-            if world.plans_assignments:
+            if world.plans_assignments or world.plans_definitions:
                 raise Uncertain("the policy may be one that EPAC plans in the same run")
             target.warning, target.fails, target.not_found = Said.NO_DEFINITION, True, True
             return
@@ -172,6 +177,8 @@ class Targets:
             if one.definition.lower() == policy.lower():
                 yield self._whole(one)
             elif _SET in one.definition.lower():
+                if self._is_open(one.definition):
+                    raise Uncertain(IN_SAME_RUN)
                 members = self._policies(one.definition)
                 held = tuple(member.reference for member in members if member.definition.lower() == policy.lower())
                 for _ in held:
@@ -194,11 +201,15 @@ class Targets:
             known = frozenset(reference.lower() for reference in references)
             there = frozenset(member.reference.lower() for member in self._world.initiatives.get(key, ()))
             return Meant(
-                one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known, unread=there - known
+                one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known,
+                unread=there - known, open=self._is_open(one.definition),
             )  # fmt: skip
         if _POLICY in key:
             return Meant(one.id, one.name, one.scope, one.not_scopes, (), chooses=False)
         raise Uncertain("an assignment is of neither a policy nor an initiative")
+
+    def _is_open(self, definition: str) -> bool:
+        return self._world.plans_definitions and not is_builtin(definition)
 
     def _policies(self, definition: str) -> tuple[Member, ...]:
         """Return the policies of an initiative that EPAC reads, if it reads the initiative."""

@@ -126,7 +126,8 @@ class World:
         deployed: bodies of exemptions as Azure gives them, with dates as PowerShell reads them.
         resources: the keys of resources that exist.
         complete: what is none of these does not exist.
-        plans_assignments: the repository has assignments that EPAC plans in the same run.
+        plans_assignments, plans_definitions: the repository has assignments, or policies or initiatives, that EPAC
+            plans in the same run.
         doubt: why it is not known whether EPAC looks at the files at all; "" where it does.
         looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
@@ -144,6 +145,7 @@ class World:
     resources: frozenset[str] = frozenset()
     complete: bool = False
     plans_assignments: bool = False
+    plans_definitions: bool = False
     looped: bool = False
     doubt: str = ""
 

@@ -361,6 +361,29 @@ def test_a_folder_called_as_the_environment_in_another_letter_case_may_not_be_fo
     assert named["outcome"] == ("refused" if entry and "exemptionCategory" in entry else "deploys")
 
 
+@pytest.mark.parametrize(
+    ("entry", "folder", "outcome"),
+    [
+        ({"policyDefinitionReferenceIds": ["new"]}, "policySetDefinitions", "unknown"),
+        ({"policyDefinitionReferenceIds": ["tls12"]}, "policySetDefinitions", "deploys"),
+        ({}, "policySetDefinitions", "deploys"),
+        ({"policyAssignmentId": ..., "policyDefinitionName": "require-tls"}, "policyDefinitions", "unknown"),
+        ({"policyAssignmentId": ..., "policyDefinitionName": "new"}, "policyDefinitions", "unknown"),
+        ({"policyDefinitionReferenceIds": ["new"]}, "policyDocumentations", "refused"),
+    ],
+)
+def test_what_epac_plans_of_policies_in_the_same_run_is_not_known(
+    entry: Mapping[str, Any], folder: str, outcome: str, tmp_path: Path
+) -> None:
+    arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file(entry)], {})
+    (beside := tmp_path / "Definitions" / folder).mkdir()
+    (beside / "set.jsonc").write_text("{}")
+    (run,) = printed(arguments)["deployments"]
+    assert run["outcome"] == outcome
+    (alone,) = printed([*arguments, "--epac-switch", "BuildExemptionsOnly"])["deployments"]
+    assert alone["outcome"] != "unknown"
+
+
 def test_a_run_reads_the_folder_of_its_environment_alone(tmp_path: Path) -> None:
     arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
     other = tmp_path / "Definitions" / "policyExemptions" / "dev"

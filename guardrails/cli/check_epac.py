@@ -157,8 +157,8 @@ class EpacRun:
         own = {one.path.lower() for one in folders if one.own}
         for folder in folders:
             selector = self._job.inputs.options(folder.first).pac_selector
-            beside = f"{folder.path.rpartition('/')[0]}/{selector}".lower()
-            if folder.own and selector and beside in own and beside != folder.path.lower():
+            named = f"{folder.path.rpartition('/')[0]}/{selector}".lower()
+            if folder.own and selector and named in own and named != folder.path.lower():
                 self._made.notes.append(f"{folder.path} is not read: the environment is {selector}, which has a folder")
             else:
                 self._folder(folder)

@@ -376,8 +376,8 @@ def test_what_epac_plans_of_policies_in_the_same_run_is_not_known(
     entry: Mapping[str, Any], folder: str, outcome: str, tmp_path: Path
 ) -> None:
     arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file(entry)], {})
-    (beside := tmp_path / "Definitions" / folder).mkdir()
-    (beside / "set.jsonc").write_text("{}")
+    (definitions := tmp_path / "Definitions" / folder).mkdir()
+    (definitions / "set.jsonc").write_text("{}")
     (run,) = printed(arguments)["deployments"]
     assert run["outcome"] == outcome
     (alone,) = printed([*arguments, "--epac-switch", "BuildExemptionsOnly"])["deployments"]

@@ -213,7 +213,7 @@ def _excluded_itself(scope: Scope, settings: Environment) -> bool:
     """Whether a pattern names a scope. Resource groups are left out by globalNotScopes alone, whatever is written."""
     if scope.kind is ScopeKind.SUBSCRIPTION and settings.no_subscriptions:
         return True
-    if scope.id.lower() == settings.root.lower() and scope.kind is ScopeKind.GROUP:
+    if scope.id.lower() == settings.root.lower():
         return False
     patterns = [*settings.not_scopes, *(() if scope.kind is ScopeKind.RESOURCE_GROUP else settings.excluded)]
     for pattern in patterns:

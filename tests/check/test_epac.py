@@ -19,7 +19,7 @@ from guardrails.evaluation.plan import Outcome
 from guardrails.files.epac import read_epac
 from guardrails.files.epac_cells import JsonCells
 from tests.oracles.command import printed
-from tests.oracles.epac import CORP, NOW, OWNER, TENANT, TEST, WEB, azure, environment, run
+from tests.oracles.epac import BUILT_IN, CORP, NOW, OWNER, TENANT, TEST, WEB, azure, environment, run
 from tests.oracles.test_epac_command import written_out
 
 BASELINE: Final = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/baseline"
@@ -284,6 +284,21 @@ def test_policies_that_epac_does_not_read_are_not_in_its_initiatives(
     assert [each.said for each in chosen.errors] == ([] if known else [Said.REFERENCE_UNREAD])
     by_id = {"policyAssignmentId": ..., "policyDefinitionId": one["policyDefinitionId"]}
     assert actions(run_with(file(by_id), objects, **settings)) == [Action.NEW if known else Action.LEFT_OUT]
+
+
+@pytest.mark.parametrize(
+    ("settings", "action"),
+    [
+        ({}, Action.NEW),
+        ({"excluded": ("/subscriptions/*",), "not_scopes": ("/subscriptions/*",)}, Action.NEW),
+        ({"no_subscriptions": True}, Action.LEFT_OUT),
+    ],
+)
+def test_a_root_scope_is_not_excluded_by_a_pattern(settings: Mapping[str, Any], action: Action) -> None:
+    own = f"{WEB}/providers/Microsoft.Authorization/policyAssignments/own"
+    there = [{"id": own, "name": "own", "properties": {"policyDefinitionId": BUILT_IN}}]
+    plan = run_with(file({"policyAssignmentId": own}), there, root=WEB, **settings)
+    assert actions(plan) == [action]
 
 
 def test_a_root_scope_that_is_below_itself_is_said_and_plans_nothing() -> None:

@@ -46,23 +46,61 @@ def length(text: str) -> int:
 
 def same_text(one: str, other: str) -> bool:
     """Whether PowerShell's -eq takes two texts for equal: without letter case. Raises Uncertain for rare characters."""
-    if one == other or (lower := one.lower()) == other.lower():
+    if one == other or one.lower() == other.lower():
         return True
     if one.isascii() and other.isascii() and one.isprintable() and other.isprintable():
         return False
-    plain, wanted = _plain(lower), _plain(other.lower())
-    if plain == wanted or any(mark in plain + wanted for mark in _LIGATURES):
+    found = alike(one, other)
+    if found is None:
         raise Uncertain("whether EPAC takes these texts for equal depends on their rare characters")
-    return False
+    return found
 
 
-_LIGATURES: Final = frozenset("ßœæĳǆǉǌﬀﬁﬂﬃﬄﬅﬆıİ")
+def alike(one: str, other: str) -> bool | None:
+    """Return whether the invariant culture takes two texts for equal; None where that depends on rare characters.
+
+    It holds equal what differs in letter case or in a compatible form alone, such as a ligature or a hard blank.
+    """
+    first, second = _form(one), _form(other)
+    if first == second:
+        return None if any(map(_is_wide, one + other)) else True
+    plain = _without_ignored(first), _without_ignored(second)
+    if plain[0] == plain[1]:
+        return None
+    if plain == (first, second) and _usual(first) and _usual(second):
+        return False
+    for left, right in zip(*plain, strict=False):
+        if left != right:
+            return False if _distinct(left) and _distinct(right) else None
+    return None
 
 
-def _plain(text: str) -> str:
-    """Return a text without the characters that a comparison of texts passes over."""
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(one for one in composed if one.isspace() or unicodedata.category(one) not in ("Cc", "Cf"))
+def _form(text: str) -> str:
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+
+
+def _is_wide(one: str) -> bool:
+    """Whether a character is another one in another width, by which the culture may tell them apart."""
+    return unicodedata.decomposition(one).startswith(("<wide>", "<narrow>"))
+
+
+def _without_ignored(text: str) -> str:
+    """Return a text without what a comparison may ignore: control characters, format characters, joiners."""
+    return "".join(
+        one for one in text if one in _BLANKS or (unicodedata.category(one) not in ("Cc", "Cf") and one != "\u034f")
+    )
+
+
+def _usual(text: str) -> bool:
+    """Whether a text is ASCII and accents: each counts in a comparison."""
+    return all(one.isascii() or unicodedata.category(one) == "Mn" for one in text)
+
+
+def _distinct(one: str) -> bool:
+    """Whether a character certainly differs from each other one: some letters that are not ASCII may not."""
+    if one.isascii() or unicodedata.category(one)[0] in "PS":
+        return True
+    return one.isalnum() and not unicodedata.name(one, "LATIN").startswith(("LATIN", "HIRAGANA", "KATAKANA"))
 
 
 def equal(left: Value, right: Value) -> bool:

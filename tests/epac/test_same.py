@@ -49,3 +49,37 @@ def test_one_value_and_a_list_of_as_many_are_not_known_to_be_alike(deployed: Any
 )
 def test_what_is_deployed_says_what_the_other_value_is_turned_into(deployed: Any, wanted: Any, alike: bool) -> None:
     assert same(deployed, wanted) is alike
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("Ticket\u00a0SEC", "ticket sec", True),  # a hard blank
+        ("o\ufb03ce", "office", True),
+        ("Stra\u00dfe", "STRASSE", True),
+        ("caf\u00e9", "cafe\u0301", True),
+        ("caf\u00e9", "cafe", False),
+        ("a\r\nb", "a\nb", False),
+        ("SEC \u2013 1", "SEC - 1", False),
+        ("\U0001f680 a", "\U0001f680 b", False),
+        ("\u0431", "\u0432", False),
+    ],
+)
+def test_texts_are_compared_as_the_invariant_culture_does(one: str, other: str, alike: bool) -> None:
+    assert same(one, other) is alike
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a\u200db", "ab"),
+        ("\u00e6", "ae"),
+        ("\uff21BC", "ABC"),  # its width may count
+        ("\u3042", "\u30a2"),
+        ("\u2714\ufe0f", "\u2714"),
+        ("a\x01b", "ab"),
+    ],
+)
+def test_texts_of_rare_characters_are_not_known_to_be_alike(one: str, other: str) -> None:
+    with pytest.raises(Uncertain):
+        same(one, other)

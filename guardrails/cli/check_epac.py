@@ -118,10 +118,23 @@ def calling_of(options: Options) -> Calling:
 def folders_given(repository: Repository, paths: Sequence[Path], args: Any) -> tuple[str, ...]:
     """Return the folders whose files are EPAC's because an option of the command line says so."""
     folders = [path for path in paths if repository.is_folder(path)]
-    said = (args.pac_selector or args.epac_settings) and not any(
-        next(_own_folders(repository, path), None) for path in folders
-    )
+    said = (args.pac_selector or args.epac_settings) and not any(_has_own(repository, path) for path in folders)
     return tuple(map(str, folders)) if said else ()
+
+
+def _has_own(repository: Repository, path: Path) -> bool:
+    """Whether a folder is one of EPAC's for an environment, or has EPAC's folders in it."""
+    if next(_own_folders(repository, path), None):
+        return True
+    own = {EPAC_FOLDER[1:], _ASSIGNMENTS, *_DEFINITIONS}
+    return any(own.intersection(names) for _, names, _ in _visible(repository, path))
+
+
+def _visible(repository: Repository, path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield the folders at and below one, without hidden ones and those of node; names taken out are not entered."""
+    for folder, names, files in repository.below(str(path)):
+        names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
+        yield folder, names, files
 
 
 def _own_folders(repository: Repository, path: Path) -> Iterator[Path]:
@@ -130,8 +143,7 @@ def _own_folders(repository: Repository, path: Path) -> Iterator[Path]:
         if above.parent.name == EPAC_FOLDER[1:]:
             yield above
             return
-    for folder, names, _ in repository.below(str(path)):
-        names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
+    for folder, names, _ in _visible(repository, path):
         if Path(folder).name == EPAC_FOLDER[1:]:
             yield from (Path(folder, name) for name in names)
             names.clear()

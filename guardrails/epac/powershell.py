@@ -80,7 +80,7 @@ def _form(text: str) -> str:
 
 
 def _is_wide(one: str) -> bool:
-    """Whether a character is another one in another width, by which the culture may tell them apart."""
+    """Whether a character is another one in another width, for which the culture may hold them different."""
     return unicodedata.decomposition(one).startswith(("<wide>", "<narrow>"))
 
 
@@ -97,7 +97,7 @@ def _usual(text: str) -> bool:
 
 
 def _distinct(one: str) -> bool:
-    """Whether a character certainly differs from each other one: some letters that are not ASCII may not."""
+    """Whether a character certainly differs from each other one: some that are not ASCII may not."""
     if one.isascii() or unicodedata.category(one)[0] in "PS":
         return True
     return one.isalnum() and not unicodedata.name(one, "LATIN").startswith(("LATIN", "HIRAGANA", "KATAKANA"))

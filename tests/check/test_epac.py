@@ -399,6 +399,20 @@ def test_what_epac_plans_of_policies_in_the_same_run_is_not_known(
     assert alone["outcome"] != "unknown"
 
 
+def test_other_files_of_epac_are_no_exemptions_whatever_the_options_say(tmp_path: Path) -> None:
+    definitions = Path(written_out(tmp_path, [], {})[0])
+    (definitions / "policyExemptions" / "corp").rmdir()  # so no environment has exemptions
+    (parameters := definitions / "policyAssignments").mkdir()
+    (parameters / "parameters.csv").write_text("name,displayName,exemptionCategory\na,A,Waiver\n")
+    assert printed([str(definitions), "--pac-selector", "corp"])["deployments"] == []
+    loose = tmp_path / "elsewhere"
+    loose.mkdir()
+    (loose / "a.json").write_text(file({})[0][1])
+    settings = str(definitions / "global-settings.jsonc")
+    (run,) = printed([str(loose), "--pac-selector", "corp", "--epac-settings", settings])["deployments"]
+    assert run["files"][0]["path"].endswith("a.json")
+
+
 def test_a_run_reads_the_folder_of_its_environment_alone(tmp_path: Path) -> None:
     arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
     other = tmp_path / "Definitions" / "policyExemptions" / "dev"

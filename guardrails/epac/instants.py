@@ -118,6 +118,8 @@ class Runner:
         if self.zone is None:
             raise Uncertain("EPAC takes this date for one of the runner's time zone; say it with --time-zone")
         there = (_EPOCH + timedelta(seconds=ticks // SECOND)).replace(tzinfo=self.zone)
+        if _minutes(there) != _minutes(there.replace(fold=1)):
+            raise Uncertain("EPAC takes this date for one of an hour that the runner's clock has twice, or never")
         return ticks - _minutes(there) * _MINUTE
 
     def _offset(self, utc: int) -> int | None:

@@ -96,3 +96,10 @@ def test_a_date_with_dots_is_known_where_the_mark_of_the_culture_is_a_dot_alone(
     assert str(text_date("31.12.2099", Runner.of("UTC", "de-DE"))) == "2099-12-31T00:00:00Z"
     with pytest.raises(Uncertain):
         text_date("31.12.2099", Runner.of("UTC", "cs-CZ"))
+
+
+@pytest.mark.parametrize("said", ["2026-11-01 01:30", "2026-03-08 02:30"])
+def test_a_deployed_end_in_an_hour_that_the_clock_has_twice_or_never_is_not_known(said: str) -> None:
+    with pytest.raises(Uncertain):
+        deployed_end(said, Runner.of("America/New_York", "en-US"))
+    assert deployed_end(said, Runner.of("UTC", "en-US"))

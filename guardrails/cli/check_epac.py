@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from guardrails.epac.plan import Item
 
 _ASSIGNMENTS: Final = "policyAssignments"
+_UNREAD: Final = "EPAC reads no file of this folder itself, only of folders in it that are called as an environment"
 _DEFINITIONS: Final = ("policyDefinitions", "policySetDefinitions")
 _SWITCHES: Final[Mapping[str, str]] = {
     "failonexemptionerror": "fail",
@@ -56,13 +57,20 @@ class Planned:
 class _Folder:
     """One environment's folder: its path from the root, whether EPAC finds it by its own name, and its files.
 
-    `hidden`: files in it that EPAC does not read on Linux, for a name in their path begins with a dot.
+    `hidden`: files in it that EPAC does not read on Linux, for a name in their path begins with a dot. `unread`: it is
+    above the folders of environments, and nobody says that its files are those of one.
     """
 
     path: str
     own: bool
     files: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    unread: bool = False
+
+    @property
+    def is_above(self) -> bool:
+        """Whether it is the one that the folders of environments are in."""
+        return not self.own and f"/{self.path}".endswith(EPAC_FOLDER)
 
     @property
     def first(self) -> str:
@@ -169,6 +177,7 @@ class EpacRun:
         own = {one.path.lower() for one in folders if one.own}
         for folder in folders:
             selector = self._job.inputs.options(folder.first).pac_selector
+            folder.unread = folder.is_above and (not selector or f"{folder.path}/{selector}".lower() in own)
             named = f"{folder.path.rpartition('/')[0]}/{selector}".lower()
             if folder.own and selector and named in own and named != folder.path.lower():
                 self._made.notes.append(f"{folder.path} is not read: the environment is {selector}, which has a folder")
@@ -233,7 +242,7 @@ class EpacRun:
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
             plans_assignments=self._plans(folder, calling, _ASSIGNMENTS),
             plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
-            doubt=_other_casing(folder, environment) if not calling.selector else "",
+            doubt=_UNREAD if folder.unread else "" if calling.selector else _other_casing(folder, environment),
         )  # fmt: skip
         files = [read_epac(data, path, given.runner) for path, data in self._read(folder)]
         world = world_of(azure.objects, azure.bodies, given, environment)
@@ -243,10 +252,8 @@ class EpacRun:
         deployment.run = f"EPAC, {folder.path or '.'}"
         made.deployments.append(deployment)
         made.notes.append(note_of(folder.path or ".", planned))
-        if not folder.own and f"/{folder.path}".endswith(EPAC_FOLDER):
-            made.notes.append(
-                f"EPAC reads no file of {folder.path} itself, only of folders in it that are called as an environment"
-            )
+        if folder.is_above and not folder.unread:
+            made.notes.append(f"{folder.path}: {_UNREAD}")
         candidates: list[Candidate] = []
         by_item: dict[int, Judged] = {}
         tracing = self._tracing(
@@ -314,6 +321,8 @@ class EpacRun:
             )
             return None, ""
         path, data = found
+        if folder.is_above and not calling.selector:
+            return None, path
         selector = calling.selector or folder.path.rpartition("/")[2]
         try:
             made = read_settings(data, path, selector)

@@ -217,7 +217,7 @@ _RFC1123: Final = lazy_regex(
     r"(?P<day>[A-Z][a-z]{2}), (?P<d>\d\d) (?P<name>[A-Z][a-z]{2}) (?P<y>\d{4}) "
     r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d) GMT"
 )
-_ODD_CLOCK: Final = lazy_regex(r"\d[Tt](?:\d:|.*[AaPp][Mm])", re.ASCII)
+_RARE_CLOCK: Final = lazy_regex(r"\d[Tt](?:\d:|.*[AaPp][Mm])", re.ASCII)
 """Behind a T, an hour of one digit, or one of twelve."""
 _TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.ASCII)
 _SAYS_ZONE: Final = lazy_regex(r".*:\d\d(?:\.\d+)?(?:\s*[AaPp][Mm])?\s*(?:[Zz]|GMT|[+-]\d\d:?(?:\d\d)?)", re.ASCII)
@@ -275,7 +275,7 @@ def _read(text: str, culture: str) -> NetDate:
     order, mark = _CULTURES[culture]
     english = culture in ("", "invariant") or culture.startswith("en-")
     if found := _YEAR_FIRST.fullmatch(text):
-        if _ODD_CLOCK.search(text):
+        if _RARE_CLOCK.search(text):
             raise Uncertain("how EPAC reads an hour of one digit, or with AM or PM, behind a T is not known")
         return _made(found, int(found["y"]), int(found["m"]), int(found["d"]), english=english)
     if found := _YEAR_LAST.fullmatch(text):

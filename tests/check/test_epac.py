@@ -413,6 +413,26 @@ def test_other_files_of_epac_are_no_exemptions_whatever_the_options_say(tmp_path
     assert run["files"][0]["path"].endswith("a.json")
 
 
+@pytest.mark.parametrize("more", [(), ("--pac-selector", "corp")])
+def test_files_above_the_folders_of_environments_are_not_planned(more: Sequence[str], tmp_path: Path) -> None:
+    arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
+    (tmp_path / "Definitions" / "policyExemptions" / "b.json").write_text(file({"name": "loose"})[0][1])
+    said = printed([*arguments, *more])
+    assert {one["name"]: one["action"] for one in said["exemptions"]} == {"drop": "new", "loose": None}
+    assert [(one["outcome"], one["deletes"]) for one in said["deployments"]] == [("deploys", []), ("unknown", None)]
+    assert said["errors"] == []
+    assert [one for one in said["notes"] if "EPAC reads no file of this folder itself" in one]
+
+
+def test_files_above_are_planned_where_the_options_say_whose_they_are(tmp_path: Path) -> None:
+    arguments = written_out(tmp_path, [], {})
+    (above := tmp_path / "Definitions" / "policyExemptions").joinpath("corp").rmdir()
+    (above / "a.json").write_text(file({})[0][1])
+    said = printed([*arguments, "--pac-selector", "corp"])
+    assert [(one["outcome"], one["deletes"]) for one in said["deployments"]] == [("deploys", [])]
+    assert [one for one in said["notes"] if "EPAC reads no file of this folder itself" in one]
+
+
 def test_a_run_reads_the_folder_of_its_environment_alone(tmp_path: Path) -> None:
     arguments = written_out(tmp_path, [(name, text.encode()) for name, text in file({})], {})
     other = tmp_path / "Definitions" / "policyExemptions" / "dev"

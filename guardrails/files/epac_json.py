@@ -7,6 +7,7 @@ looked for where somebody asks for them. What it refuses, or might read otherwis
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -21,7 +22,9 @@ _ENTRIES: Final = 2
 """The level of the list of entries."""
 
 _CUT_SHORT: Final = "the text ends too early: a bracket or brace is not closed"
-_SKIP: Final = lazy_regex(r"(?:[ \t\r\n\x0b\x0c\xa0]|//[^\r\n]*|/\*.*?\*/)*", re.S)
+_SKIP: Final = lazy_regex(
+    r"(?:[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|//[^\r\n]*|/\*.*?\*/)*", re.S
+)
 _PLAIN: Final = lazy_regex(r'"([^"\\]*)"')
 _TEXT: Final = lazy_regex(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.S)
 _KEY: Final = lazy_regex(r"[^\W]([\w$])*|\$[\w$]*")
@@ -30,6 +33,9 @@ _NUMBER: Final = lazy_regex(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re
 _ESCAPE: Final = lazy_regex(r"\\(u[0-9a-fA-F]{4}|.)", re.S)
 _ESCAPES: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
+_DIGITS: Final = 300
+"""More digits of a number are not read here."""
+_NO_NUMBER: Final = "what EPAC makes of this number is not known"
 _STRANGE: Final = lazy_regex(r"NaN|-?Infinity|undefined|new|-?0[xX0-9].*|-?[\d.][\d.eE+-]*")
 
 
@@ -66,13 +72,22 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-def read_json(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
+def _float(word: str) -> float:
+    """Return a number. Raises Uncertain for one that no double can hold."""
+    found = float(word)
+    if math.isinf(found):
+        raise Uncertain(_NO_NUMBER)
+    return found
+
+
+def read_json(text: str, date_of: Callable[[str], NetDate | None], *, level: int = _ENTRIES) -> Any:
     """Return the value of a text. Raises BrokenJson, and Uncertain for what PowerShell may read otherwise.
 
     Args:
         date_of: the date that a text is, None where it stays a text.
+        level: nobody asks for places inside of what the objects of lists at this level hold.
     """
-    return _Reader(text, date_of).read()
+    return _Reader(text, date_of, level).read()
 
 
 def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
@@ -81,11 +96,14 @@ def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
 
 
 class _Reader:
-    def __init__(self, text: str, date_of: Callable[[str], NetDate | None]) -> None:
+    def __init__(self, text: str, date_of: Callable[[str], NetDate | None], level: int = _ENTRIES) -> None:
         self._text = text
+        self._level = level
         self._at = 0
         self._date_of = date_of
-        self._scan = json.JSONDecoder(object_pairs_hook=self._pairs, parse_constant=_refuse).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
+        self._scan = json.JSONDecoder(
+            object_pairs_hook=self._pairs, parse_constant=_refuse, parse_float=_float
+        ).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
 
     def read(self, *, placeless: bool = False) -> Any:
         """Return the value of the whole text. `placeless`: nobody asks where what is in it is."""
@@ -103,7 +121,7 @@ class _Reader:
 
     def _skip(self) -> None:
         text, at = self._text, self._at
-        if text[at : at + 1] > "/":
+        if "/" < text[at : at + 1] < "\x7f":
             return
         found = _SKIP.match(text, at)
         self._at = found.end() if found else at
@@ -167,7 +185,7 @@ class _Reader:
                 return found
             if mark == ",":
                 raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
-            plain = self._plain_entry() if mark == "{" and depth == _ENTRIES else None
+            plain = self._plain_entry() if mark == "{" and depth == self._level else None
             found.append(self._value(depth) if plain is None else plain)
             if self._ended("]"):
                 return found
@@ -265,9 +283,11 @@ class _Reader:
         if word in _WORDS:
             value = _WORDS[word]
         elif _NUMBER.match(word):
-            value = int(word) if word.lstrip("-").isdecimal() else float(word)
+            if len(word) > _DIGITS:
+                raise Uncertain(_NO_NUMBER)
+            value = int(word) if word.lstrip("-").isdecimal() else _float(word)
         elif _STRANGE.fullmatch(word):
-            raise Uncertain("what EPAC makes of this number is not known")
+            raise Uncertain(_NO_NUMBER)
         else:
             raise BrokenJson("there is no value where one is needed" if word else _CUT_SHORT, self._at)
         self._at += len(word)

@@ -23,7 +23,7 @@ _new: Final = tuple.__new__
 
 
 class BrokenTable(ValueError):
-    """PowerShell refuses the table. `place`: of what is wrong."""
+    """PowerShell has an error on the table, and reads nothing of it. `place`: of what is wrong."""
 
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
@@ -51,11 +51,11 @@ def read_table(text: str, path: str) -> Table:
     """Return a table. Raises BrokenTable, and Uncertain for what PowerShell may read otherwise."""
     if not text.strip():
         raise Uncertain("what EPAC makes of an empty table is not known")
-    if text.startswith("#"):
-        raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
     lines = Lines(text, path)
     records = _records(text)
     header = list(next(records, ()))
+    if text.startswith("#") or (header and header[0].text.startswith("#")):
+        raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
     while len(header) > 1 and not header[-1].text:
         header.pop()
     seen: dict[str, Cell] = {}
@@ -66,7 +66,9 @@ def read_table(text: str, path: str) -> Table:
         seen[key] = cell
     found = []
     for record in records:
-        if len(record) == 1 and not record[0].text and len(header) > 1:
+        if len(record) == 1 and not record[0].text:
+            if len(header) == 1:
+                raise Uncertain("whether PowerShell skips a blank line in a table of one column is not known")
             continue
         found.append(tuple(record))
     return Table(tuple(header), tuple(found), lines)
@@ -89,7 +91,7 @@ def _records(text: str) -> Iterator[list[Cell]]:
             record.append(cell)
             if done and at >= end and not cell.text and len(record) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
                 record.pop()  # nothing behind the last comma of the file
-        if at >= end and len(record) == 1 and not record[0].text:
+        if at >= end and len(record) == 1 and not record[0].text and text[-1] not in "\r\n":
             return
         yield record
 

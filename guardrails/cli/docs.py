@@ -181,8 +181,8 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" {spell_time(FACTS.now)}.",
         "## Exemptions",
         '<a id="where-each-rule-runs"></a>\nA sweep runs all of these rules, and an event all except'
-        f" {_swept()}. A scan does not read the register, so [some rules](../scan.md#gaps) find nothing in it. Two"
-        " columns show where else a rule runs:",
+        f" {_swept()}. A scan runs all of them too, but does not read the register. So [some rules](../scan.md#gaps)"
+        " find nothing in a scan. Two columns show where else a rule runs:",
         "- *policy*: `in part` means that a [policy definition](../prevention.md) sees [some of the"
         " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
         " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"

@@ -269,7 +269,7 @@ def _notices() -> str:
 def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     """Return what Azure Policy can do about a rule, by the shipped ruleset; "" where only a check of code runs it."""
     if isinstance(rule, BypassRule):
-        return f"Azure Policy: cannot check this rule. {rule.control}"
+        return f"Azure Policy: no policy for this rule. {rule.control}"
     if rule.stage is Stage.CODE:
         return ""
     found = refusal_of(rule, ruleset)

@@ -20,8 +20,8 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         " rule accepts. The service judges every write that Azure accepts.\n\n"
         f"- `{INITIATIVE}` reports. Read its compliance data.\n"
         f"- `{DENIALS}` refuses writes by each rule that the assignment sets to Deny. It never refuses a write by an"
-        f" identity in its parameters. {_link(deletion.NAME)}, off by default, refuses deletes of exemptions that have"
-        " not expired."
+        f" identity that is listed in its parameters. {_link(deletion.NAME)}, off by default, refuses deletes of"
+        " exemptions that have not expired."
     )
     parts = [
         "<!-- Made by `exg policy build`; edit the ruleset, not this. -->",

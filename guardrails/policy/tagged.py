@@ -252,7 +252,8 @@ def _notes(
     lets = f"{len(approved)} id{'s' if len(approved) > 1 else ''}" if approved else "no id yet"
     three = f"`{tags.id}`, `{tags.ticket}` and `{tags.expiry}`"
     notes.append(
-        f"`…-unless-excepted` skips resources with an approved id in the tag `{tags.id}`. The ruleset approves {lets}."
+        f"The definitions `…-unless-excepted` skip resources with an approved id in the tag `{tags.id}`. The ruleset"
+        f" approves {lets}."
     )
     notes.append(f"`{COMPANION}` reports resources with some of {three} but not all.")
     notes.append(

@@ -11,7 +11,9 @@ from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Declared
 
 _RESOURCES_ONLY: Final = "The generated policies do not look at assignments."
-_TAGGED: Final = "For tags, the policy `audit-exception-tags` does a part of the check: it reports incomplete tags."
+_TAGGED: Final = (
+    "The policy `audit-exception-tags` reports a resource that has only one or two of the three exception tags."
+)
 
 
 @dataclass(frozen=True, slots=True)

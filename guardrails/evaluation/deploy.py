@@ -5,15 +5,16 @@ from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field
 from guardrails.evaluation import expressions as ex
-from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
-from guardrails.evaluation.frames import NO_SCOPE, Env, Frame
+from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator
+from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, known
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.functions.ids import canonical
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
+from guardrails.evaluation.records import certain
 from guardrails.evaluation.resources import Table, Turn
 from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template, is_secure
-from guardrails.evaluation.values import EngineError, Place, Unknown, Value
+from guardrails.evaluation.values import EngineError, Place, TooMuch, Unknown, Value
 from guardrails.evaluation.world import World
 
 DEEPEST: Final = 12
@@ -269,7 +270,11 @@ class _Deployment:
 
     def _tolerant(self, node: ex.Node, env: Env, *, counts: bool | None) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
-        if type(node) is not ex.Object:
+        if type(node) is ex.Record:
+            values = certain(self.evaluator, node, env, 0)
+            if values is not None:
+                return values
+        elif type(node) is not ex.Object:
             return known(self._value(node, env, counts=counts), node.place)
         found: dict[str, Value] = {}
         for one in node.members:

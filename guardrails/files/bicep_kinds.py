@@ -23,6 +23,7 @@ from guardrails.evaluation.expressions import (
     Object,
     Opaque,
     Parameter,
+    Record,
     Spread,
     Symbol,
     Variable,
@@ -64,7 +65,7 @@ class Shape:
 
 ANY: Final = Shape()
 _PLAIN: Final = {kind: Shape(kind) for kind in ("string", "int", "bool", "array", "object", "null", "lambda")}
-_PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Opaque, Impossible, str})
+_PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Opaque, Impossible, Record, str})
 """What has no part whose kind could be wrong."""
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
@@ -549,6 +550,7 @@ _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {
     Interpolation: Kinds._interpolation,  # noqa: SLF001
     Array: Kinds._array,  # noqa: SLF001
     Object: Kinds._object,  # noqa: SLF001
+    Record: Kinds._object,  # noqa: SLF001
     Parameter: Kinds._parameter,  # noqa: SLF001
     Variable: Kinds._variable_node,  # noqa: SLF001
     Local: Kinds._local,  # noqa: SLF001

@@ -9,7 +9,8 @@ from typing import Final
 
 from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_expressions import NEXT, ExpressionParser
+from guardrails.files.bicep_expressions import ExpressionParser
+from guardrails.files.bicep_lines import CONSTANTS, NEXT
 from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault
 from guardrails.files.bicep_syntax import (
     Argument,
@@ -44,7 +45,6 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 _BLOCK_LINE: Final = lazy_regex(
     rf"(resource|module) ([A-Za-z_][A-Za-z0-9_]{{0,200}}) '([^'\\$\r\n]*+)' = \{{{NEXT}"
 ).match
-_CONSTANTS: Final = {"true": True, "false": False, "null": None}
 
 
 class TypeParser(ExpressionParser):
@@ -116,8 +116,8 @@ class TypeParser(ExpressionParser):
         lexeme, kind, place = self.lexeme, self.kind, self.place
         if kind == NAME:
             self.advance()
-            if lexeme in _CONSTANTS:
-                return TypeLiteral(_CONSTANTS[lexeme], place)
+            if lexeme in CONSTANTS:
+                return TypeLiteral(CONSTANTS[lexeme], place)
             return self._type_arguments(place) if self.lexeme == "<" else TypeName([lexeme], place)
         if kind in {NUMBER, TEXT} or (kind == OTHER and lexeme in "'$"):
             literal = self._primary()

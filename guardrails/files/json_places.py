@@ -14,8 +14,19 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from guardrails.dataclass import dataclass, field
-from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object, Opaque
+from guardrails.evaluation.expressions import (
+    DEEPEST_RECORD,
+    Array,
+    Literal,
+    Member,
+    Node,
+    Object,
+    Opaque,
+    Record,
+    Spread,
+)
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.files.json_records import values_at
 from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 150
@@ -39,6 +50,8 @@ _ITEM: Final = lazy_regex(r"[ \t\r\n]*+" + _SCALAR)
 """One item of a list, with its comma: the usual case, at once."""
 _MEMBER: Final = lazy_regex(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
 """One member of an object, with its comma: the usual case, at once."""
+_RECORDS: Final = 3
+"""The levels of nesting at which the content of resources begins: from there on objects may be records."""
 _UNEXPECTED: Final = ("", None, None, None, "")
 _BEHIND: Final = lazy_regex(r"[ \t\r\n]*+([,}\]])")
 _JUNK: Final = lazy_regex(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
@@ -69,7 +82,7 @@ class Lines:
 
     def __init__(self, text: str, path: str) -> None:
         self.path = path
-        self.starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+        self.starts = [0, *accumulate(map(len, map("\n".__add__, text.split("\n"))))]
 
     def place(self, offset: int) -> Place:
         """Return the place of an offset."""
@@ -93,7 +106,7 @@ def decoded(data: bytes, path: str) -> str | Fault:
 
 def read(text: str, path: str) -> JsonText:
     """Read a text of JSON. Nothing is raised."""
-    return _Reader(text, path).read()
+    return _Reader(text, Lines(text, path)).read()
 
 
 def members(node: Node | None) -> Iterator[Member]:
@@ -141,11 +154,13 @@ class _Reader:
     wrong, and goes on behind it.
     """
 
-    def __init__(self, text: str, path: str) -> None:
+    def __init__(self, text: str, lines: Lines, at: int = 0, *, records: bool = True) -> None:
         self._text = text
-        self._lines = Lines(text, path)
-        self._place = self._lines.place
-        self._at = 0
+        self._lines = lines
+        self._place = lines.place
+        self._at = at
+        self._records = records and "\\u" not in text
+        """Whether objects may be read as records. A text with an escaped half of a character has no certain value."""
         self._kind = 0
         self._word = ""
         self._start = 0
@@ -167,7 +182,7 @@ class _Reader:
 
     # the usual case
 
-    def _object(self, place: Place, depth: int) -> Node:
+    def _object(self, place: Place, depth: int) -> Object:
         """Read an object behind its brace."""
         found = Object([], place)
         members, seen = found.members, dict[str, Member]()
@@ -188,14 +203,39 @@ class _Reader:
                 value: Node = Literal(plain, self._place(one.start(2) - 1) if plain[:1] == "[" else at)
             elif constant is not None:
                 value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
+            elif bracket == "{":
+                value = self._record(at, one.start(4), depth + 1) or self._object(at, depth + 1)
             else:
-                value = (self._object if bracket == "{" else self._array)(at, depth + 1)
+                value = self._array(at, depth + 1)
             members.append(added := Member(key, value, at))
             seen[key] = added
             if comma:
                 continue
             if self._ended("}"):
                 return found
+
+    def _record(self, place: Place, start: int, depth: int) -> Record | None:
+        """Read an object as a record; None where it is to be read by its members.
+
+        `start`: the offset of its brace.
+        """
+        if not self._records or not _RECORDS <= depth < DEEPEST - DEEPEST_RECORD:
+            return None
+        try:
+            values, end = values_at(self._text, start)
+        except (ValueError, RecursionError):
+            self._records = False  # or it would be tried in vain for each object in this one, too
+            return None
+        if values is None:
+            return None
+        self._at = end
+        text, lines = self._text, self._lines
+        return Record(values, place, lambda: _Reader(text, lines, start + 1, records=False).members(place, depth))
+
+    def members(self, place: Place, depth: int) -> list[Member | Spread]:
+        """Read the members of an object behind its brace."""
+        found = self._object(place, depth)
+        return found.members
 
     def _array(self, place: Place, depth: int) -> Node:
         """Read a list behind its bracket."""

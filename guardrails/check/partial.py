@@ -88,16 +88,17 @@ class Seen(NamedTuple):
     plain: bool = False
 
 
-def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
+def seen(exemption_id: Value, properties: Value, names: Names, *, certain: bool = False) -> Seen:
     """Return an exemption as far as its values are known.
 
     Args:
         exemption_id: a text, or Unknown.
         properties: an object in which any value may be Unknown; or Unknown.
+        certain: all of it is known; False where nobody has looked.
 
     Raises Permanent (not-an-exemption) for an id that no exemption can have, or values of a wrong kind.
     """
-    if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties):
+    if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties, certain=certain):
         return Seen(_read(ExemptionId.parse(exemption_id), properties, names), (), (), plain=True)
     reasons: dict[str, str] = {}
     if isinstance(properties, Unknown):
@@ -136,9 +137,9 @@ def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
     return Seen(_partial(exemption, reasons) if reasons else exemption, tuple(absent), strange)
 
 
-def _is_plain(properties: Mapping[str, Value]) -> bool:
+def _is_plain(properties: Mapping[str, Value], *, certain: bool) -> bool:
     """Whether all of it is known, in ARM's spelling, and nothing that must be there is missing: as most are. Quick."""
-    if not _ASKED.keys() >= properties.keys() or first_unknown(properties) is not None:
+    if not _ASKED.keys() >= properties.keys() or not (certain or first_unknown(properties) is None):
         return False
     return bool(properties.get("policyAssignmentId")) and bool(properties.get("exemptionCategory"))
 

@@ -1,9 +1,11 @@
 """The values of records, where all of them are certain. Pure."""
 
+from operator import is_not
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.evaluation.expressions import DEEPEST_RECORD, Record
+from guardrails.evaluation.expressions import DEEPEST_RECORD, Interpolation, Parameter, Record, Variable
 from guardrails.evaluation.frames import Env
+from guardrails.evaluation.functions.base import LONGEST_TEXT
 from guardrails.evaluation.values import EngineError, TooMuch, Value
 
 if TYPE_CHECKING:
@@ -50,8 +52,25 @@ def _certain(evaluator: "Evaluator", values: dict[str, Any], env: Env, step: int
             evaluator.left -= 1
             value = one.copy()
         else:
-            value = evaluator.value(one, env)
+            value = _text(evaluator, one, env) if kind is Interpolation else evaluator.value(one, env)
             if type(value) not in _SCALARS:
                 return None
         found[key] = value
     return found
+
+
+def _text(evaluator: "Evaluator", node: Interpolation, env: Env) -> Value:
+    """Return a text in which parameters and variables are interpolated that are texts: quick, as most are."""
+    frame = env.frame
+    parts: list[Any] = node.parts
+    if not (evaluator.marked or env.default or env.arguments is not None):
+        values: dict[Any, dict[str, Value]] = {Parameter: frame.known_parameters, Variable: frame.known_variables}
+        try:
+            written = [part if type(part) is str else values[type(part)][part.name] for part in parts]
+            whole = "".join(written)
+        except (KeyError, TypeError):
+            return evaluator.value(node, env)
+        if len(whole) <= LONGEST_TEXT:
+            evaluator.left -= 1 + sum(map(is_not, written, parts))
+            return whole
+    return evaluator.value(node, env)

@@ -101,7 +101,7 @@ class Blocks:
         resource.symbol, resource.condition, resource.loop = symbol, condition, loop
         resource.place, resource.body = block.place, block.body
         self._template.resources.append(resource)
-        self._placed[symbol] = Placed(block, resource)
+        self._placed[symbol] = Placed.of(block, resource)
 
     def check(self) -> None:
         """Note what the compiler refuses of all resources and modules together."""

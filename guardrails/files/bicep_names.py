@@ -124,6 +124,8 @@ class Binder:
         self.asks = False
         """A call may ask Azure while the deployment runs."""
         self._where = Where.ANYWHERE
+        self._shared: dict[str, Node] = {}
+        """The parameters and variables that are in records, without a place."""
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
         """Note what the compiler refuses; return what stands for it."""
@@ -197,11 +199,14 @@ class Binder:
         """Return the parameter, variable or variable of a loop that a name stands for; None for all else."""
         if (inner := names.get(node.name)) is not None:
             return node if inner == LOCAL else None
-        named = self.named.get(node.name)
-        if named is None or named.kind not in _VALUES:
-            return None
+        found = self._shared.get(node.name)
+        if found is None:
+            named = self.named.get(node.name)
+            if named is None or named.kind not in _VALUES:
+                return None
+            found = self._shared[node.name] = self._of_kind(node, named)
         self.used.add(node.name)
-        return self._of_kind(node, named)
+        return found
 
     def _local(self, node: Local, names: Locals) -> Node:
         inner = names.get(node.name)

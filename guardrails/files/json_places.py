@@ -137,8 +137,9 @@ def find(node: Node | None, name: str) -> Member | None:
 def fields(node: Node | None) -> dict[str, Node]:
     """Return an object's values by their keys in lower case, of two that differ in letter case alone the first."""
     found: dict[str, Node] = {}
-    for one in members(node):
-        found.setdefault(str(one.key).lower(), one.value)
+    for one in node.members if isinstance(node, Object) else ():
+        if isinstance(one, Member) and isinstance(one.key, str):
+            found.setdefault(one.key.lower(), one.value)
     return found
 
 

@@ -130,3 +130,17 @@ def same(one: Any, other: Any) -> bool:
     if not hasattr(one, "__slots__") or isinstance(one, tuple):
         return bool(one == other)
     return type(one) is type(other) and all(same(getattr(one, name), getattr(other, name)) for name in one.__slots__)
+
+
+def test_one_member_of_a_record_in_an_object_that_is_refused_hides_no_other() -> None:
+    text = """{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+  "contentVersion": "1.0.0.0",
+  "resources": [{"type": "Microsoft.Authorization/policyExemptions", "apiVersion": "2022-07-01-preview", "name": "a",
+    "properties": {
+      "resourceSelectors": [{"name": "x"}],
+      "metadata": {"owner": "x", "ticket": "[parameters('missing')]"}
+    }}]}"""
+    plan = deploy(read_template(text, "f"), World(scope=GROUP))
+    (one,) = plan.exemptions
+    assert one.properties["metadata"]["owner"] == "x"
+    assert isinstance(one.properties["metadata"]["ticket"], Unknown)

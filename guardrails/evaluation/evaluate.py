@@ -72,13 +72,25 @@ class Evaluator:
 
     def value(self, node: ex.Node, env: Env) -> Value:
         """Return a node's value. Raises EngineError where it is refused, TooMuch where the work is used up."""
-        if type(node) is ex.Literal:
-            return node.value
+        kind_ = type(node)
+        if kind_ is ex.Literal:
+            return node.value  # type: ignore[union-attr]
         self.left -= 1
         if self.left < 0:
             raise TooMuch
         if self.depth >= DEPTH:
             return Unknown(TOO_DEEP, node.place, doubt=True)
+        names = (
+            env.frame.known_parameters
+            if kind_ is ex.Parameter
+            else env.frame.known_variables
+            if kind_ is ex.Variable
+            else None
+        )
+        if names and env.arguments is None and not env.default:
+            known_text = names.get(node.name)  # type: ignore[union-attr]
+            if type(known_text) is str:
+                return known_text
         self.depth += 1
         try:
             found = _COMPUTE[type(node)](self, node, env)

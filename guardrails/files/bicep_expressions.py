@@ -354,16 +354,13 @@ class ExpressionParser(TextParser):
         Args:
             nested: reads a resource declared in the body, and says whether there was one.
         """
-        made = Object([], self.place)
+        place = self.place
         self.expect("{")
-        return self._members(made, nested)
+        return self.rest_of_object(place, nested)
 
-    def rest_of_object(self, place: Place) -> Object:
-        """Read the rest of an object, behind its opening brace, which is at a place."""
-        return self._members(Object([], place))
-
-    def _members(self, made: Object, nested: Callable[[], bool] | None = None) -> Object:
-        """Read the rest of an object, behind its opening brace."""
+    def rest_of_object(self, place: Place, nested: Callable[[], bool] | None = None) -> Object:
+        """Read an object behind its opening brace. `place`: the object's."""
+        made = Object([], place)
         members, source = made.members, self.source
         while True:
             if self.lexeme == LINE:
@@ -470,7 +467,7 @@ class ExpressionParser(TextParser):
         """Read a value whose opening bracket ends a line."""
         self.jump(line.end(), line.start(7))
         self._deeper()
-        value = self._members(Object([], place)) if bracket == "{" else self._rest_of_list(place)
+        value = self.rest_of_object(place) if bracket == "{" else self._rest_of_list(place)
         self.depth -= 1
         if self.lexeme != LINE or self.after_breaks() == "?":
             value = self._continued(self._accessed(value))

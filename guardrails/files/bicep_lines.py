@@ -5,6 +5,7 @@ bracket. So most lines of most files are. All else is read token by token. Of an
 the values are read, and its members only when they are asked for; see guardrails.evaluation.expressions.Record.
 """
 
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from guardrails.evaluation.expressions import DEEPEST_RECORD, Interpolation, Local
@@ -80,6 +81,7 @@ def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
         if key:
             if type(here) is not dict or key in here or len(around) >= DEEPEST_RECORD:
                 raise _NotPlain
+            key = intern(key)  # so that one is compared, kept and sent to another process once  # noqa: PLW2901
             here[key] = text if text and "$" not in text else _value(text, name, bracket, texts)
             if bracket:
                 around.append(here)

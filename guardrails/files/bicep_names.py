@@ -5,10 +5,8 @@ calls is noted in `faults`, with its code.
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, Final
 
-from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import (
     Access,
     Array,
@@ -33,6 +31,7 @@ from guardrails.evaluation.expressions import (
 )
 from guardrails.evaluation.template import Diagnostic
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.files.bicep_meanings import ARGUMENT, LOCAL, Kind, Locals, Named, Where
 from guardrails.files.bicep_signatures import (
     AT_SCOPES,
     DEFAULTS_ONLY,
@@ -44,52 +43,8 @@ from guardrails.files.bicep_signatures import (
     OUTSIDE,
     SIGNATURES,
 )
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var, as_it_is
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Var, as_it_is
 from guardrails.nearest import nearest
-
-
-class Kind(Enum):
-    """What a declared name stands for."""
-
-    PARAMETER = "a parameter"
-    VARIABLE = "a variable"
-    TYPE = "a type"
-    FUNCTION = "a function"
-    RESOURCE = "a resource"
-    MODULE = "a module"
-    NAMESPACE = "a namespace"
-    ERROR = "what could not be read"
-
-
-class Where(Enum):
-    """Where an expression is: it decides which names and functions there are."""
-
-    ANYWHERE = 0
-    DEFAULT = 1
-    """A parameter's default value: other parameters, and utcNow() and newGuid()."""
-    FUNCTION = 2
-    """A user function: its arguments, variables and functions."""
-    PARAMETERS = 3
-    """A parameter file."""
-
-
-LOCAL: Final = ""
-"""In the names of a lambda or loop: one of its variables."""
-ARGUMENT: Final = "()"
-"""The same for a parameter of a user function."""
-
-type Locals = Mapping[str, str]
-"""The names of lambdas, loops and functions around an expression, and of nested resources (their whole symbol)."""
-
-
-@dataclass(slots=True)
-class Named:
-    """One declared name. `members`: of a namespace: what is in it, and what each stands for."""
-
-    kind: Kind
-    declaration: Declaration | None = None
-    members: Mapping[str, Kind] | None = None
-
 
 _VALUES: Final = frozenset({Kind.PARAMETER, Kind.VARIABLE})
 _BUILT_IN: Final = frozenset({"sys", "az"})

@@ -256,7 +256,7 @@ class Parser(TypeParser):
         at = Place(self.path, self.line, column + line.start(3) - line.start() - 1)
         self.jump(line.end(), line.start(4))
         made = Block(name, [], place, keyword, Literal(target, at), existing=False)
-        made.body = self._members(made.body, lambda: self._nested(made) if keyword == "resource" else False)
+        made.body = self.rest_of_object(place, lambda: self._nested(made) if keyword == "resource" else False)
         if self.lexeme not in {LINE, END} and not self.at_declaration():
             self._end_of_line(-1)
         return made

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from sys import intern
 from typing import Any, Final, NoReturn
 
 from guardrails.evaluation.expressions import DEEPEST_RECORD
@@ -24,7 +25,7 @@ def values_at(text: str, start: int) -> tuple[dict[str, Any] | None, int]:
 
 def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object. Raises ValueError where a key is given twice."""
-    found = dict(pairs)
+    found = {intern(key): value for key, value in pairs}  # so that a key is kept and sent to another process once
     if len(found) < len(pairs):
         raise ValueError
     return found

@@ -78,16 +78,27 @@ class JsonText:
 
 
 class Lines:
-    """Line and column of an offset in a text."""
+    """Line and column of an offset in a text. Quick for offsets that do not go back, as those of a reader."""
 
     def __init__(self, text: str, path: str) -> None:
-        self.path = path
-        self.starts = [0, *accumulate(map(len, map("\n".__add__, text.split("\n"))))]
+        self.path, self._text = path, text
+        self._at, self._line, self._start = 0, 1, 0
+        self._starts: list[int] | None = None
+        """The offset of each line, once an offset went back."""
 
     def place(self, offset: int) -> Place:
         """Return the place of an offset."""
-        line = bisect_right(self.starts, offset)
-        return _new(Place, (self.path, line, offset - self.starts[line - 1] + 1))
+        at = self._at
+        if self._starts is None and offset >= at:
+            if more := self._text.count("\n", at, offset):
+                self._line += more
+                self._start = self._text.rfind("\n", at, offset) + 1
+            self._at = offset
+            return _new(Place, (self.path, self._line, offset - self._start + 1))
+        if self._starts is None:
+            self._starts = [0, *accumulate([len(line) + 1 for line in self._text.split("\n")])]
+        line = bisect_right(self._starts, offset)
+        return _new(Place, (self.path, line, offset - self._starts[line - 1] + 1))
 
 
 def decoded(data: bytes, path: str) -> str | Fault:
@@ -126,10 +137,12 @@ def member(node: Node | None, name: str) -> Node | None:
 def find(node: Node | None, name: str) -> Member | None:
     """Return an object's member, whatever the letter case of its key; None where there is none."""
     near: Member | None = None
-    for one in members(node):
+    for one in node.members if isinstance(node, Object) else ():
+        if not isinstance(one, Member) or not isinstance(one.key, str):
+            continue
         if one.key == name:
             return one
-        if near is None and isinstance(one.key, str) and one.key.lower() == name.lower():
+        if near is None and len(one.key) == len(name) and one.key.lower() == name.lower():
             near = one
     return near
 
@@ -188,7 +201,7 @@ class _Reader:
         found = Object([], place)
         members, seen = found.members, dict[str, Member]()
         self._deep(depth)
-        text, path, starts = self._text, self._lines.path, self._lines.starts
+        text, place_of = self._text, self._place
         while True:
             one = _MEMBER.match(text, self._at)
             key, plain, constant, bracket, comma = one.groups() if one is not None else _UNEXPECTED
@@ -196,12 +209,10 @@ class _Reader:
                 if self._unexpected_member(found, seen, depth):
                     return found
                 continue
-            start = one.start(1) - 1
-            line = bisect_right(starts, start)
-            at = _new(Place, (path, line, start - starts[line - 1] + 1))
+            at = place_of(one.start(1) - 1)
             self._at = one.end()
             if plain is not None:
-                value: Node = Literal(plain, self._place(one.start(2) - 1) if plain[:1] == "[" else at)
+                value: Node = Literal(plain, place_of(one.start(2) - 1) if plain[:1] == "[" else at)
             elif constant is not None:
                 value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
             elif bracket == "{":

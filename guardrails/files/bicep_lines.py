@@ -54,7 +54,7 @@ def read_lines(source: str, start: int, indent: str) -> Lines | None:
     Args:
         source: the text.
         start: the offset of the line below the opening brace.
-        indent: the blanks before the key of the object: its closing brace stands below it.
+        indent: the blanks before the key of the object: its closing brace is below it.
     """
     close = source.find(f"\n{indent}}}", start - 1) + 1
     behind = _END(source, close) if close else None
@@ -68,7 +68,7 @@ def read_lines(source: str, start: int, indent: str) -> Lines | None:
 
 
 class _NotPlain(Exception):
-    """Something else stands in an object."""
+    """There is something else in an object."""
 
 
 def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:

@@ -159,12 +159,11 @@ def _facts(
             policies = one.azure.policies(policies_of(exemption, assignment))
     except NotReturned as lacking:
         assignment = Unread(str(lacking))
-    together = NOBODY_LOOKED
-    if places and (place := _outside(exemption, assignment, one.azure)):
-        together = Together(outside=place)
+    beyond = _outside(exemption, assignment, one.azure) if places else None
     planned = planned_of(one, found)
-    key = one.now, id(assignment), id(policies), id(together), id(planned)
+    key = one.now, id(assignment), id(policies), id(beyond), id(planned)
     if key not in shared:
+        together = Together(outside=beyond) if beyond else NOBODY_LOOKED
         shared[key] = Facts(
             one.now, one.now, assignment, _AUTHOR, approved=ruleset.approved, policies=policies, together=together,
             planned=planned,
@@ -204,7 +203,7 @@ def planned_of(one: Candidate, found: Seen) -> Planned:
 
 
 def _causes(value: Value) -> frozenset[Cause]:
-    if not isinstance(value, Unknown | MarkedText):  # most are plain texts
+    if type(value) is str or not isinstance(value, Unknown | MarkedText):  # most are plain texts
         return _NO_CAUSES
     return frozenset(mark.cause for mark in value.marks)
 

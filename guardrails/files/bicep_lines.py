@@ -5,6 +5,7 @@ bracket. So most lines of most files are. All else is read token by token. Of an
 the values are read, and its members only when they are asked for; see guardrails.evaluation.expressions.Record.
 """
 
+from functools import lru_cache
 from sys import intern
 from typing import Any, Final, NamedTuple
 
@@ -31,6 +32,11 @@ _LINES: Final = lazy_regex(
 ).findall
 _END: Final = lazy_regex(rf"[ \t]*+\}}{NEXT}").match
 _PIECES: Final = lazy_regex(rf"\$\{{({_NAME})\}}").split
+
+
+_WORDS: Final = frozenset(CONSTANTS)
+_local: Final = lru_cache(256)(Local)
+"""Makes the node of a name, of no place: one for all that use it."""
 
 
 class Lines(NamedTuple):
@@ -82,7 +88,10 @@ def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
             if type(here) is not dict or key in here or len(around) >= DEEPEST_RECORD:
                 raise _NotPlain
             key = intern(key)  # so that one is compared, kept and sent to another process once  # noqa: PLW2901
-            here[key] = text if text and "$" not in text else _value(text, name, bracket, texts)
+            if text:
+                here[key] = text if "$" not in text else _interpolated(text)
+                continue
+            here[key] = _value(name, bracket, texts)
             if bracket:
                 around.append(here)
                 here = here[key]
@@ -99,12 +108,10 @@ def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
     return values
 
 
-def _value(text: str, name: str, bracket: str, texts: str) -> Any:
+def _value(name: str, bracket: str, texts: str) -> Any:
     """Return the value in one line, an empty one for what an opening bracket begins. Raises _NotPlain."""
-    if text:
-        return _interpolated(text)
     if name:
-        return CONSTANTS[name] if name in CONSTANTS else Local(name)
+        return CONSTANTS[name] if name in CONSTANTS else _local(name)
     if bracket:
         return {} if bracket == "{" else []
     if ",," in texts or texts[-1:] == " " or texts[-1:] == ",":
@@ -116,7 +123,7 @@ def _interpolated(text: str) -> Interpolation | str:
     """Return the text of one line in which only names are interpolated, of no place. Raises _NotPlain."""
     pieces = _PIECES(text)
     names = pieces[1::2]
-    if any("${" in piece for piece in pieces[::2]) or not CONSTANTS.keys().isdisjoint(names):
+    if text.count("${") != len(names) or not _WORDS.isdisjoint(names):
         raise _NotPlain
-    pieces[1::2] = map(Local, names)
+    pieces[1::2] = map(_local, names)
     return Interpolation([*filter(None, pieces)]) if names else text

@@ -133,7 +133,7 @@ class Binder:
         return self._object(node.whole(), names)
 
     def _values(self, values: dict[str, Any], names: Locals) -> bool:
-        """Look up the names in the values of a record, in place; return whether each is a parameter, variable or variable of a loop."""
+        """Look up the names in the values of a record, in place; return whether all are plain values."""
         for key, one in values.items():
             kind = type(one)
             if kind is Local:

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 from guardrails.dataclass import fields
 from guardrails.evaluation.values import Unknown, Value, first_unknown, unknowns
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.exemption.model import Exemption, Names, NotReturned
+from guardrails.exemption.json_values import kind_of
+from guardrails.exemption.model import Exemption, Names, NotReturned, refuse
 from guardrails.exemption.sources import ARM, SYSTEM
 
 _STAND_IN: Final = ExemptionId.parse(
@@ -104,6 +105,9 @@ def seen(exemption_id: Value, properties: Value, names: Names, *, certain: bool 
     if isinstance(properties, Unknown):
         reasons.update({field: properties.reason for fields_of in _ASKED.values() for field in fields_of})
         properties = {}
+    elif properties and not isinstance(properties, dict):
+        subject = exemption_id if isinstance(exemption_id, str) else ""
+        raise refuse(f"properties is {kind_of(properties)}, not a JSON object", subject)
     spelled = {_FOLDED.get(str(key).lower(), str(key)): value for key, value in (properties or {}).items()}
     strange = tuple(name for name in spelled if name not in _ASKED)
     known = {}

@@ -94,7 +94,7 @@ class Record(Object):
 
     Attributes:
         values: by key: None, a bool, an integer or a text; a list of these; a dict like this one; or a node, whose
-            place is not known. So what a node gives counts only where it is certain; see `Evaluator.certain`.
+            place is not known. So what a node gives counts only where it is certain; see evaluation.records.
         read: reads the members.
     """
 

@@ -153,7 +153,7 @@ class Exemption:
         system = read.get("systemData") or NOTHING
         if type(system) is not dict and not isinstance(system, Mapping):
             raise refuse("systemData is not a JSON object", exemption_id.text)
-        written = _NOBODY if not system else _written(system)
+        sys_get = system.get
         return cls(
             exemption_id,
             body,
@@ -169,26 +169,17 @@ class Exemption:
             objects_of(get("resourceSelectors"), exemption_id.text),
             text_of(get("assignmentScopeValidation")),
             text_of(get("exemptionManagementMode")),
-            *written,
+            text_of(sys_get("createdBy")),
+            text_of(sys_get("createdByType")),
+            time_or_none(sys_get("createdAt")),
+            text_of(sys_get("lastModifiedBy")),
+            text_of(sys_get("lastModifiedByType")),
+            time_or_none(sys_get("lastModifiedAt")),
             source,
             source.missing_from(properties, system),
         )
 
 
-def _written(system: Mapping[str, Any]) -> tuple[str, str, datetime | None, str, str, datetime | None]:
-    """Return who made and last wrote it, and when."""
-    get = system.get
-    return (
-        text_of(get("createdBy")),
-        text_of(get("createdByType")),
-        time_or_none(get("createdAt")),
-        text_of(get("lastModifiedBy")),
-        text_of(get("lastModifiedByType")),
-        time_or_none(get("lastModifiedAt")),
-    )
-
-
-_NOBODY: Final = _written(NOTHING)
 _CATEGORIES: Final = {"waiver": "Waiver", "mitigated": "Mitigated"}
 
 _SPELLED_CATEGORIES: Final = tuple(_CATEGORIES.values())

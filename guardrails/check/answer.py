@@ -121,6 +121,16 @@ class Judged:
     done: Done | None = None
     trace: "Trace | None" = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what another process makes the same of: less than each part by itself, for there are thousands."""
+        own = self.place
+        findings = [(one.finding, one.at, None if one.place is own else one.place) for one in self.findings]
+        rest = (
+            self.via, self.deployed, self.entry, self.parameters, self.id, self.scope, self.name, self.api_version,
+            self.properties, self.excluded, self.at_now, self.done, self.trace,
+        )  # fmt: skip
+        return _judged, (self.format, *own, findings, *rest)
+
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
         """What of it is not known, each with its JSON pointer."""
@@ -167,6 +177,17 @@ class Judged:
             "excluded": self.excluded or None,
             **(self.done.to_json() if self.done else {}),
         }
+
+
+def _judged(
+    form: str, path: str, line: int, column: int, findings: list[tuple[Finding, str, Place | None]], *rest: Any
+) -> Judged:
+    """Return what Judged.__reduce__ took apart."""
+    place = Place(path, line, column)
+    made = Judged(form, place, *rest[:9])
+    made.findings = tuple([Placed(finding, at, other or place) for finding, at, other in findings])
+    made.excluded, made.at_now, made.done, made.trace = rest[9:]
+    return made
 
 
 @dataclass(slots=True)

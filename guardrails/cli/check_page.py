@@ -110,7 +110,7 @@ Only effects of the change count for the exit code:
 | exit code | with `--diff` |
 | --- | --- |
 | 1 | the change brings a violation, or makes an old one *worse* |
-| 2 | a file could not be read, or a deployment would be refused, unless the same is true for the revision and the file has not changed |
+| 2 | a file cannot be read, or a deployment would be refused. An old problem does not count. A problem is old if the revision has it too, and the change does not edit the file with the problem |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 A violation is worse if its evidence has changed (an expiry that was too late is now later), unless the change only
@@ -136,8 +136,9 @@ _WORLD: Final = f"""\
 | `--time-zone NAME`, `--culture NAME` (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | dates that the tool reads in this time zone or culture |
 
 - `--next-run 7d` says when the code is deployed again. Without it, `ends-before-next-run` passes.
-- EPAC's settings (`--epac-settings`) are by default the nearest `global-settings.jsonc` in the folders above. EPAC's
-  environment (`--pac-selector`) is by default the one that has the name of the folder with the files.
+- EPAC's settings (`--epac-settings`) are by default the nearest `global-settings.jsonc` in the folders above.
+- `--pac-selector NAME` chooses EPAC's environment. Without this option, the folder that contains the exemption files
+  names the environment. For files in `policyExemptions/prod`, `check` takes the environment `prod`.
 - All these options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
   the nearest such file counts, in the same folder or above. An option on the command line overrides it.
 

@@ -5,8 +5,9 @@ violation to remove the expiry, or to move it past the accepted one by more than
 later expiry passes, and becomes the accepted one, if the exemption names a new ticket. A ticket is new if it is not one
 of the exemption's last 20 tickets. Nobody checks that the ticket approves the date. With
 `allow_with_new_ticket: false`, a new ticket changes nothing. If the register has no accepted expiry, the exemption
-passes. If no version was ever compliant, this rule reports a later expiry, but not a removed expiry: `expiry-lost`
-reports the removed expiry.
+passes. An exemption that was never compliant can have an accepted expiry too: the expiry of the last version that broke
+no rule with the response `revert`. In such an exemption, this rule reports only an expiry later than the accepted one.
+`expiry-lost` reports a removed expiry.
 
 Why: anybody who may write an exemption may write a later date, and Azure notifies nobody. Twelve monthly extensions
 turn an approval for a month into an exemption for a year.

@@ -96,14 +96,15 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 - Each side is checked with the options of the command line and its own `.exg-check.yaml`. If the revision lacks a file
   of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
-- In files of EPAC and AzPolicyFactory, three more cases are changes: the tool no longer makes an exemption from an
-  entry, the tool ignores a key, and EPAC deletes an exemption.
+- In files of EPAC and AzPolicyFactory, the output also shows that the tool no longer makes an exemption from an entry,
+  that the tool ignores a key, and that EPAC deletes an exemption.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
 - The output names each unreadable file. If a new exemption may already be in an unreadable file of the revision, it is
   *unknown*, not *added*. Exemptions in a file that `.gitignore` excludes on one side only are *unknown* too.
-- If two deployments create the same exemption, Azure keeps the result of the later one. If a change adds or removes one
-  of the two, the exemption is *changed*: `check` compares the results of the two deployments.
+- Two deployments can create the same exemption. Azure then keeps what the later deployment wrote. If your change adds or
+  removes one of these deployments, the exemption is *changed*. The output shows the differences between what the two
+  deployments write.
 
 Only effects of the change count for the exit code:
 
@@ -192,9 +193,10 @@ see only what the pull request changes, check out with `fetch-depth: 2`, and add
 
 ## Pull requests from strangers
 
-`check` executes no code and fetches nothing. It opens no file outside the repository's root, even through a link, and
-no file of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. Text from a file never becomes a
-command or markup in a terminal, a workflow, a Markdown page or code scanning.
+`check` executes no code. It reads from Azure only with the option `--online`, and otherwise sends no requests. It opens
+no file outside the repository's root, even through a link, and no file of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and
+patterns have limits. Text from a file never becomes a command or markup in a terminal, a workflow, a Markdown page or
+code scanning.
 
 `--compiler FILE` is different: it runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`, and the compiler
 can read files outside the repository if a Bicep file loads them. If `check` cannot compute a value, it uses the value

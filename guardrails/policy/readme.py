@@ -19,9 +19,9 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         " the policies, and what they cannot do. It also names the two cases in which Azure refuses a write that the"
         " rule accepts. The service judges every write that Azure accepts.\n\n"
         f"- `{INITIATIVE}` reports. Read its compliance data.\n"
-        f"- `{DENIALS}` refuses writes by each rule that the assignment sets to Deny. It never refuses a write by an"
-        f" identity that is listed in its parameters. {_link(deletion.NAME)}, off by default, refuses deletes of"
-        " exemptions that have not expired."
+        f"- `{DENIALS}` refuses a write that breaks a rule, if the assignment sets this rule to Deny. It never refuses"
+        f" a write by an identity that is listed in its parameters. {_link(deletion.NAME)}, off by default, refuses"
+        " deletes of exemptions that have not expired."
     )
     parts = [
         "<!-- Made by `exg policy build`; edit the ruleset, not this. -->",

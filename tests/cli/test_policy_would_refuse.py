@@ -48,8 +48,8 @@ async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_th
         "EXG201": 1,
     }
     keys = (
-        "A key that is empty or has a value such as n/a. A key in an object inside the metadata:"
-        " only the policy counts it. Metadata that is a text."
+        "Only the service finds these violations: the metadata key is empty or has a value such as n/a; the key is only"
+        " in an object inside the metadata; the metadata is a text."
     )
     assert rules["EXG201"]["leaves"] == [
         keys,

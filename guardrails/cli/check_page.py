@@ -42,8 +42,8 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
   Without a parameter file, the module is not checked by itself.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
   as if it were deployed.
-- The rule `duplicate` compares the exemptions in checked files with each other, and with the deployed ones in the files
-  of [`--azure`](#where-and-when-it-is-deployed).
+- The rule `duplicate` compares the exemptions in checked files with each other. It also compares them with deployed
+  exemptions, if you give a file with those to [`--azure`](#where-and-when-it-is-deployed).
 - For exemptions that were saved from Azure, use `exg judge`.
 
 `check` also reads the files of two deployment tools:

@@ -9,7 +9,8 @@ it has one and is no expression.
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -69,12 +70,25 @@ class Lines:
 
     def __init__(self, text: str, path: str) -> None:
         self.path = path
-        self.starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+        self._text = text
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """The offset of each line, made where somebody asks for a place."""
+        return [0, *accumulate(len(line) + 1 for line in self._text.split("\n"))]
 
     def place(self, offset: int) -> Place:
         """Return the place of an offset."""
         line = bisect_right(self.starts, offset)
         return _new(Place, (self.path, line, offset - self.starts[line - 1] + 1))
+
+    def places(self, offsets: Iterable[int]) -> Iterator[Place]:
+        """Yield the places of offsets that never fall: for these few, lines are counted from one to the next."""
+        line, last = 1, 0
+        for offset in offsets:
+            line += self._text.count("\n", last, offset)
+            last = offset
+            yield _new(Place, (self.path, line, offset - self._text.rfind("\n", 0, offset)))
 
 
 def decoded(data: bytes, path: str) -> str | Fault:

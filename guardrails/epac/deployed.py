@@ -150,13 +150,16 @@ def _metadata(deployed: Any, wanted: Mapping[str, Any]) -> tuple[bool, bool]:
     return len(left) == len(right) and same(left, right), owner
 
 
+_TEXTS: Final = frozenset((str, type(None)))
+
+
 def comes_back(wanted: Mapping[str, Any]) -> bool:
     """Whether metadata that are sent are surely the same as these where they are read again; False says nothing."""
     for key, value in wanted.items():
         if type(value) is str:
             if key in _NOT_PLAIN:
                 return False
-        elif key != "epacMetadata" or any(type(one) is not str and one is not None for one in value.values()):
+        elif key != "epacMetadata" or not _TEXTS.issuperset(map(type, value.values())):
             return False
     return True
 

@@ -34,7 +34,7 @@ def item_of(row: Row, scope: str | Unknown | None, action: Action | None, reason
     return Item(
         row.entry, action, identity, row.name, where, row.display_name,
         None if blank(row.description) else row.description, row.category, expires,
-        row.targets.get("policyAssignmentId"), row.references, row.selectors, row.validation, dict(row.metadata),
+        row.targets.get("policyAssignmentId"), row.references, row.selectors, row.validation, row.metadata,
         end=row.expires, reason=reason,
     )  # fmt: skip
 
@@ -99,8 +99,10 @@ def metadata_of(
         own["policyDefinitionReferenceIds"] = references
     compared = {**row.metadata, "pacOwnerId": settings.owner, "epacMetadata": own}
     compared.setdefault("deployedBy", settings.deployed_by)
+    if "Keys" not in compared and not collides(tuple(compared)):
+        return compared, compared
     names = _key_names(compared)
-    if not collides(names):
+    if not collides(tuple(names)):
         return compared, {name: compared.get(name) for name in names}
     written: dict[str, Any] = {}
     for name in names:

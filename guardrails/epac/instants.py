@@ -236,6 +236,7 @@ def _outcome(text: str, culture: str) -> NetDate | None:
         return None
 
 
+@lru_cache(maxsize=1024)  # as `_text`
 def _read(text: str, culture: str) -> NetDate:
     if culture not in _CULTURES:
         raise Uncertain("how EPAC reads this date in that culture is not known")

@@ -273,8 +273,7 @@ class Planner:
             if any(not one.label for one in subscriptions):
                 raise Uncertain("the name of a subscription is not known; give the subscriptions with --azure")
             return [one.id for one in subscriptions if root in one.parents and names.fullmatch(one.label)]
-        ids = like(scope)
-        return [one.id for one in world.scopes.values() if ids.fullmatch(one.id)]
+        return [one.id for one in world.scopes_like(scope)]
 
     def _scope(self, row: Row, scope: str, postfix: str, target: Target) -> None:
         missing = self._resource_missing(row, scope)
@@ -346,7 +345,8 @@ class Planner:
 
     def _applicable(self, row: Row, target: Target, container: str, *, valid: bool) -> Sequence[Meant]:
         """Return the assignments that apply at a scope, numbered where several have one name."""
-        found = [one for one in target.meant if valid and self._applies(one, container)]
+        key = container.lower()
+        found = [one for one in target.meant if valid and self._applies(one, key)]
         if len(found) < 2:
             return found
         names = [one.name.lower() for one in found]
@@ -360,14 +360,15 @@ class Planner:
                 counts[name] += 1
         return found
 
-    def _applies(self, one: Meant, container: str) -> bool:
+    def _applies(self, one: Meant, key: str) -> bool:
+        """Whether an assignment applies at a scope, by that one's id in lower case."""
         scope = (one.scope or "").lower()
-        if not self._role_seen and container.lower() != scope and scope not in (self._parents or ()):
+        if not self._role_seen and key != scope and scope not in (self._parents or ()):
             return False
         if self._world.switches.keep_not_scoped:
             return True
         for left_out in one.not_scopes:
-            if container.lower() == left_out.lower():
+            if key == left_out.lower():
                 return False
             if self._parents is None:
                 raise Uncertain("what EPAC makes of notScopes for a role definition is not known")
@@ -465,7 +466,7 @@ def _comes_back(one: _Made) -> bool:
         and isinstance(item.references, list)
         and item.selectors is None
         and (end is None or end.utc == end.ticks)
-        and item.metadata == one.wanted
+        and (item.metadata is one.wanted or item.metadata == one.wanted)
         and comes_back(one.wanted)
     )
 

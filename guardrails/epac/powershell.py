@@ -6,7 +6,6 @@ A value is None, bool, int, float, str, NetDate, list or dict, as ConvertFrom-Js
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ def blank(value: Value) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return not value.strip()
+        return not value or value.isspace()
     return isinstance(value, list) and all(blank(item) for item in value)
 
 
@@ -246,7 +245,7 @@ def sort_key(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((0, _ORDER[one]) if one in _ORDER else (1, ord(one)) for one in text.lower())
 
 
-def collides(keys: Iterable[str]) -> bool:
+@lru_cache(maxsize=256)  # the metadata of one file have mostly the same keys
+def collides(keys: tuple[str, ...]) -> bool:
     """Whether two keys differ in letter case alone."""
-    seen = [key.lower() for key in keys]
-    return len(set(seen)) < len(seen)
+    return len({key.lower() for key in keys}) < len(keys)

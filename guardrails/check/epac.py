@@ -1,7 +1,7 @@
 """A plan of EPAC in the form of a check's answer: exemptions to judge, and the deployment. Pure."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from guardrails.check.answer import Deployment, Done, Judged, Planning
@@ -32,7 +32,7 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
     version = _version(item, environment)
     properties = _properties(item)
     place = item.entry.place
-    done = Done(item.action, item.because)
+    done = _done(item.action, item.because)
     judged = Judged(
         FORMAT, place, (), deployed, item.entry.number, None, item.id, item.scope, item.name, version, properties,
         done=done,
@@ -41,6 +41,11 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
         place, (), deployed, item.id, item.scope, item.name, version, properties, None, item.entry.number
     )
     return judged, planned, Risky((), _NO_RISKS, partial(_place_of, item.entry, properties))
+
+
+@lru_cache(maxsize=256)
+def _done(action: Action | None, because: tuple[str, ...]) -> Done:
+    return Done(action, because)
 
 
 def _deployed(item: Item, plan: EpacPlan) -> bool | None:
@@ -81,12 +86,18 @@ def _properties(item: Item) -> Value:
         "resourceSelectors": item.selectors,
         "assignmentScopeValidation": item.validation,
     }
-    return _sent(made)
+    return {key: one if type(one) is str else _sent(one) for key, one in made.items() if one is not None}
 
 
 def _sent(value: Any) -> Any:
-    """Return a value as EPAC sends it: without nulls in objects, with dates as texts."""
+    """Return a value as EPAC sends it: without nulls in objects, with dates as texts; itself where it has neither."""
     kind = type(value)
+    if kind is dict or kind is list:
+        for one in value.values() if kind is dict else value:
+            if type(one) is not str and (one is None or _sent(one) is not one):
+                break
+        else:
+            return value
     if isinstance(value, dict):
         return {key: one if type(one) is str else _sent(one) for key, one in value.items() if one is not None}
     if kind is list:

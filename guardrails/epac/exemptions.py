@@ -85,9 +85,10 @@ def metadata_of(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the metadata that EPAC compares, and that which it sends: of keys that differ in letter case the last."""
     by = target.by or ("", "")
-    own: dict[str, Any] = {
-        "ordinalString": meant.ordinal or None,
-        "originalDescription": row.description,
+    own: dict[str, Any] = {"ordinalString": meant.ordinal} if meant.ordinal else {}  # a null would be sent as nothing
+    if row.description is not None:
+        own["originalDescription"] = row.description
+    own |= {
         "originalDisplayName": row.display_name,
         "originalName": row.name,
         "pacSelector": settings.selector,

@@ -281,7 +281,7 @@ class Repository:
         elif kind is None and ending in _NAMED and _holds_saved(data):
             yield Found(path, Kind.SAVED, b"", named)
         elif kind is not None:
-            yield Found(path, kind, data, named)
+            yield Found(path, kind, b"" if kind is Kind.EPAC else data, named)
 
     def _is_epac(self, full: str) -> bool:
         """Whether EPAC may read a file, by the folder that it is in."""

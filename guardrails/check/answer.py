@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from guardrails.dataclass import dataclass, field
+from guardrails.dataclass import dataclass, field, fields
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
@@ -121,6 +122,9 @@ class Judged:
     done: Done | None = None
     trace: "Trace | None" = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Judged, _fields_of(self)  # a process hands thousands of them to another
+
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
         """What of it is not known, each with its JSON pointer."""
@@ -167,6 +171,9 @@ class Judged:
             "excluded": self.excluded or None,
             **(self.done.to_json() if self.done else {}),
         }
+
+
+_fields_of: Final = attrgetter(*(one.name for one in fields(Judged)))
 
 
 @dataclass(slots=True)

@@ -235,13 +235,14 @@ class _Files:
 
 def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     """Return what became of each template, in their order: by this process, or by several."""
-    if job.args.online or job.args.compiler or job.args.explain:
+    workers = _workers(job)
+    if not workers:
         return Batch(job).check(files)
     size = max(_AT_ONCE, len(files) // _PARTS)
     parts = [files[at : at + size] for at in range(0, len(files), size)]
-    workers = min(_processors(), len(parts))
+    workers = min(workers, len(parts))
     large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
-    if workers > 1 and large and sys.platform == "linux":
+    if workers > 1 and large:
         from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
 
         return [
@@ -253,6 +254,13 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
 def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
     """Check one part, and let go of what was read."""
     return Batch(job).check(part)
+
+
+def _workers(job: Job) -> int:
+    """Return how many processes may take part in a run; 0 where it is not to be parted, for what it asks or keeps."""
+    if job.args.online or job.args.compiler or job.args.explain:
+        return 0
+    return _processors() if sys.platform == "linux" else 1
 
 
 def _processors() -> int:
@@ -276,7 +284,7 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
     if found or repository.epac or repository.epac_seen:
         from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
 
-        yield EpacRun(job, paths).plan(found)
+        yield EpacRun(job, paths, _workers(job)).plan(found)
 
 
 def _judged_elsewhere(paths: Sequence[str]) -> Iterator[str]:

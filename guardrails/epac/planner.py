@@ -162,8 +162,11 @@ class Planner:
         if self._deployed is not None and world.complete:
             gone = {key: one for key, one in self._left.items() if self._is_deleted(one)}
             plan.deletes, plan.owners = [one.id for one in gone.values()], {key: one.owner for key, one in gone.items()}
-        if unreadable([one.metadata, one.selectors] for one in plan.written()) or self._is_bad_delete():
-            plan.unreadable = [one.id for one in plan.written() if unreadable([one.metadata, one.selectors])]
+        sent = plan.written()
+        if unreadable(value for one in sent for value in (one.metadata, one.selectors)) or self._is_bad_delete():
+            plan.unreadable = [one.id for one in sent if unreadable([one.metadata, one.selectors])]
+        elif not self._role_seen:
+            plan.apart = frozenset(self._taken)
 
     def _is_bad_delete(self) -> bool:
         return unreadable(one.body for one in self._left.values() if self._is_deleted(one))
@@ -418,7 +421,7 @@ class Planner:
 
     def _decide(self, item: Item, row: Row, wanted: Mapping[str, Any], *, missing: bool) -> None:
         key = str(item.id).lower()
-        deployed = self._left.pop(key, None) or (self._deployed or {}).get(key)
+        deployed = (self._left.pop(key, None) or self._deployed.get(key)) if self._deployed else None
         if self._deployed is None or (deployed is None and not self._world.complete):
             raise Uncertain(f"whether the exemption is deployed is not known; {GIVE}")
         if row.expires_doubt:

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from guardrails.epac.instants import NetDate
@@ -234,7 +235,7 @@ def json_text(value: Value) -> str:
 def _quoted(text: Value) -> str:
     if not isinstance(text, str) or not text.isprintable():
         raise Uncertain("how EPAC writes this reference id is not known")
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)  # as json.dumps with its ensure_ascii off, which makes an encoder for each text
 
 
 _ORDER: Final = {mark: at for at, mark in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}

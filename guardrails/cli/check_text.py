@@ -175,7 +175,7 @@ def summary(answer: Answer) -> list[str]:
         parts.append(f"{excluded} excluded by the ruleset")
     if answer.errors:
         parts.append(f"{number_of(len(answer.errors), 'file')} not read")
-    lacking = sum(sum(map(lacks_assignment, one.findings)) for one in answer.exemptions)
+    lacking = sum(map(lacks_assignment, (each for one in answer.exemptions for each in one.findings)))
     more = (
         f"{number_of(lacking, 'finding')} unknown because the assignment is not known: give it with --azure, or use"
         " --online"

@@ -142,7 +142,7 @@ class _Risks:
     def _second(self) -> Iterator[Found]:
         second, unreadable = self._plan.second, {one.lower() for one in self._plan.unreadable}
         again = {one.lower() for one in (*second.new, *second.update, *second.replace)} if second else set()
-        for item in self._plan.written():
+        for item in self._plan.written() if unreadable or again else ():
             key = str(item.id).lower()
             if key in unreadable:
                 text = (
@@ -243,7 +243,9 @@ def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
         text = "EPAC ignores a resourceSelectors cell that does not begin with [, so all resources are exempted"
         place = entry.place_of("resourceSelectors")
         yield Found(_risk(_IGNORED, text, "a JSON list of selectors"), place, item, entry.number)
-    yield from _ends(entry, item)
+    said = _get(entry, "expiresOn")
+    if not (isinstance(said, NetDate) and said.kind is Kind.UTC):
+        yield from _ends(entry, item)
 
 
 def _ends(entry: Entry, item: Item | None) -> Iterator[Found]:

@@ -1,6 +1,5 @@
 """What EPAC's planner looks at besides files: settings, the tree of scopes, policies, what is deployed. Pure."""
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -11,8 +10,9 @@ from guardrails.dataclass import dataclass, field
 from guardrails.epac.instants import Runner
 from guardrails.epac.powershell import like
 from guardrails.epac.uncertain import Uncertain
+from guardrails.lazy_regex import lazy_regex
 
-_LITERAL: Final = re.compile(r"[ -~]*?(?=[*?`\[]|[^ -~]|\Z)")
+_LITERAL: Final = lazy_regex(r"[ -~]*?(?=[*?`\[]|[^ -~]|\Z)")
 """The beginning of a pattern that stands for itself."""
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""

@@ -12,18 +12,16 @@ from guardrails.dataclass import dataclass
 from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
 from guardrails.files.json_places import Lines
+from guardrails.lazy_regex import lazy_regex
 
 _BLANKS: Final = " \t"
-_USUAL: Final = re.compile(
-    r"""[ \t]*+(?:"((?:[^"]|"")*+)"|((?:[^",\r\n \t]|[ \t]++(?=[^",\r\n \t]))*+))(,|\r\n|\r|\n|\Z)"""
-)
-"""A cell with what ends it: the usual case, at once. No quote is in its midst, and no blank at its end."""
-_CELLS: Final = re.compile(
+_CELL: Final = lazy_regex(
     r"""([ \t]*+(?:"[^"]*+(?:""[^"]*+)*+"|(?:[^",\r\n \t]++|[ \t]++(?=[^",\r\n \t]))*+))(,|\r\n|\r|\n|\Z)|(.)""", re.S
 )
-"""The same for a whole text at once: a cell as it is written, what ends it; or a mark of a cell that is not usual."""
-_new: Final = tuple.__new__
-"""Makes a Cell in half the time of its own constructor."""
+"""A cell as it is written, and what ends it: the usual case, at once; or a mark of a cell that is not usual.
+
+In a usual one no quote is in its midst, and no blank at its end.
+"""
 
 
 class BrokenTable(ValueError):
@@ -87,7 +85,7 @@ def read_table(text: str, path: str) -> Table:
 
 def _records(text: str) -> Iterator[Record]:
     at, end = 0, len(text)
-    cells: list[tuple[str, str, str]] = _CELLS.findall(text)
+    cells: list[tuple[str, str, str]] = _CELL.findall(text)
     if any(mark for _, _, mark in cells):
         while at < end:
             start = at
@@ -101,9 +99,7 @@ def _records(text: str) -> Iterator[Record]:
         if at >= end and not texts:
             return
         at += len(written) + len(behind)
-        said = written.lstrip(_BLANKS)
-        if said[:1] == '"':
-            said = said[1:-1].replace('""', '"')
+        said = _text_of(written)
         texts.append(said)
         if behind == ",":
             continue
@@ -116,17 +112,22 @@ def _records(text: str) -> Iterator[Record]:
         start, texts = at, []
 
 
+def _text_of(written: str) -> str:
+    """Return the text of a usual cell."""
+    said = written.lstrip(_BLANKS)
+    return said[1:-1].replace('""', '"') if said[:1] == '"' else said
+
+
 def _record(text: str, at: int) -> tuple[list[Cell], int]:
     """Return the cells of the record that begins at an offset, and the offset behind it."""
     record: list[Cell] = []
     end, done = len(text), False
     while not done:
-        usual = _USUAL.match(text, at)
-        if usual is not None:
-            quoted, plain, behind = usual.groups()
-            said = plain or "" if quoted is None else quoted.replace('""', '"')
-            cell = _new(Cell, (said, usual.start(2) if quoted is None else usual.start(1) - 1, False))
-            at, done = usual.end(), behind != ","
+        usual = _CELL.match(text, at)
+        if usual is not None and usual[3] is None:
+            written = usual[1]
+            cell = Cell(_text_of(written), at + len(written) - len(written.lstrip(_BLANKS)))
+            at, done = usual.end(), usual[2] != ","
         else:
             cell, at, done = _cell(text, at)
         record.append(cell)

@@ -41,6 +41,8 @@ def item_of(row: Row, scope: str | Unknown | None, action: Action | None, reason
 
 def name_item(item: Item, row: Row, postfix: str, target: Target, meant: Meant) -> list[Said]:
     """Put what EPAC adds to name, display name and description; return what is too long then."""
+    if not (target.per_policy or postfix):
+        return []
     name, display, described = row.name, row.display_name, "" if blank(row.description) else row.description or ""
     added = f" - {postfix}" if postfix else ""
     display += added
@@ -51,8 +53,6 @@ def name_item(item: Item, row: Row, postfix: str, target: Target, meant: Meant) 
         described += f" - {meant.name}{meant.ordinal}" if described else ""
     item.name, item.display_name, item.description = name, display, described or None
     item.id = f"{item.scope}{_EXEMPTIONS}{name}"
-    if not (target.per_policy or postfix):
-        return []
     limits = (
         (name, 64, Said.NAME_MADE_LONG),
         (display, 128, Said.DISPLAY_MADE_LONG),

@@ -271,7 +271,7 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
     """Yield what the deployers of exemption files make of theirs."""
     repository, found = job.repository, files.epac
     if files.factory or repository.epac_seen:
-        from guardrails.cli.check_factory import SCHEMA, environments, factory_run  # noqa: PLC0415 - see below
+        from guardrails.cli.factory_folders import SCHEMA, environments  # noqa: PLC0415 - see below
 
         schemas = [one.path for one in found if one.path.rpartition("/")[2] == SCHEMA]
         some = environments(repository, files.factory, paths, schemas)
@@ -280,6 +280,8 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
         taken = (SCHEMA, *(f"{folder}/" for folder in whole if folder))
         found = [one for one in found if not one.path.startswith(taken) and not one.path.endswith(f"/{SCHEMA}")]
         if some:
+            from guardrails.cli.check_factory import factory_run  # noqa: PLC0415 - see below
+
             yield factory_run(job, some)
     if found or repository.epac or repository.epac_seen:
         from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none

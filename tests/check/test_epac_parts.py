@@ -58,7 +58,8 @@ def in_parts(files: Files, case: Mapping[str, Any]) -> EpacPlan | None:
 
 def said(plan: EpacPlan) -> list[str]:
     """Return all that a plan says, but for what its entries are."""
-    return [repr(replace(plan, items=[])), *(repr(replace(one, entry=None)) for one in plan.items)]  # type: ignore[arg-type]
+    items = [repr(replace(one, entry=None)) for one in plan.items]  # type: ignore[arg-type]
+    return [repr(replace(plan, items=[], apart=None)), *sorted(plan.apart or ()), *items]
 
 
 def before() -> dict[str, Any]:

@@ -25,15 +25,17 @@ def world_of(
         objects: id in lower case -> the object, as its tool gave it; exemptions: those among Azure's objects.
         given: what does not come of the objects: the run, the switches, whether the objects are complete.
     """
+    tree = tree_of(objects, environment.root) if environment else None
     return World(
         runner=given.runner, now=given.now, environment=environment, switches=given.switches,
-        scopes=scopes_below(objects, environment.root) if environment else {},
+        scopes=tree.scopes() if tree else {}, looped=tree is not None and tree.looped,
         assignments={key: _assignment(body) for key, body in objects.items() if _ASSIGNMENT in key},
         definitions=frozenset(key for key in objects if _DEFINITION in key),
         initiatives={key: [*_members(body)] for key, body in objects.items() if _INITIATIVE in key},
         deployed=tuple(as_read(body, given.runner) for body in exemptions),
         resources=frozenset(key for key in objects if _is_resource(key)),
         complete=given.complete, plans_assignments=given.plans_assignments,
+        plans_definitions=given.plans_definitions, doubt=given.doubt,
     )  # fmt: skip
 
 
@@ -74,12 +76,12 @@ def _is_resource(key: str) -> bool:
     return key.startswith("/subscriptions/") and "/providers/" in key and _AUTHORIZATION not in key
 
 
-def scopes_below(objects: Mapping[str, Body], root: str) -> dict[str, Scope]:
-    """Return EPAC's tree: the root scope and all that is known to be below it, by id in lower case."""
+def tree_of(objects: Mapping[str, Body], root: str) -> "_Tree":
+    """Return what is known of EPAC's tree: the root scope and all below it."""
     tree = _Tree(root)
     for key, body in objects.items():
         tree.add(key, body)
-    return tree.scopes()
+    return tree
 
 
 class _Tree:
@@ -128,7 +130,7 @@ class _Tree:
             self._parents.setdefault(key, GROUP + str(name).lower())
 
     def scopes(self) -> dict[str, Scope]:
-        """Return the scopes below the root."""
+        """Return the root scope and all that is known to be below it, by id in lower case."""
         groups = [key for key in self._ids if _kind(key) is ScopeKind.GROUP]
         if groups == [self._root]:  # nothing else can be above a subscription that does not say
             for key in self._ids:
@@ -142,6 +144,11 @@ class _Tree:
                 parents = frozenset(above[: above.index(self._root) + 1]) if self._root in above else frozenset[str]()
                 found[key] = Scope(identity, kind, self._labels.get(key, ""), parents)
         return found
+
+    @property
+    def looped(self) -> bool:
+        """Whether the root is below itself."""
+        return self._root in self._above(self._root)
 
     def _above(self, key: str) -> list[str]:
         found: list[str] = []

@@ -177,7 +177,7 @@ def comparable(exemption: Exemption, written: datetime) -> Exemption:
         for field in fields(Exemption):
             object.__setattr__(made, field.name, object.__getattribute__(exemption, field.name))
     made.metadata = made.said = {}
-    made.modified_at = made.created_at = written
+    made._system = {"createdAt": written, "lastModifiedAt": written}
     return made
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _WORTH_SHARING: Final = 500_000
 """So many bytes of a folder's files are worth a second process."""
 _ASSIGNMENTS: Final = "policyAssignments"
+_UNREAD: Final = "EPAC reads no file of this folder itself, only of folders in it that are called as an environment"
+_DEFINITIONS: Final = ("policyDefinitions", "policySetDefinitions")
 _SWITCHES: Final[Mapping[str, str]] = {
     "failonexemptionerror": "fail",
     "skipnotscopedexemptions": "keep_not_scoped",
@@ -53,13 +55,25 @@ class Planned:
 class _Folder:
     """One environment's folder: its path from the root, whether EPAC finds it by its own name, and its files.
 
-    `hidden`: files in it that EPAC does not read on Linux, for a name in their path begins with a dot.
+    `hidden`: files in it that EPAC does not read on Linux, for a name in their path begins with a dot. `unread`: it is
+    above the folders of environments, and nobody says that its files are those of one.
     """
 
     path: str
     own: bool
     files: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    unread: bool = False
+
+    @property
+    def is_above(self) -> bool:
+        """Whether it is the one that the folders of environments are in."""
+        return not self.own and f"/{self.path}".endswith(EPAC_FOLDER)
+
+    @property
+    def first(self) -> str:
+        """The path of a file in it, by which its options are found."""
+        return self.files[0] if self.files else f"{self.path}/x.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +124,23 @@ def calling_of(options: Options) -> Calling:
 def folders_given(repository: Repository, paths: Sequence[Path], args: Any) -> tuple[str, ...]:
     """Return the folders whose files are EPAC's because an option of the command line says so."""
     folders = [path for path in paths if repository.is_folder(path)]
-    said = (args.pac_selector or args.epac_settings) and not any(
-        next(_own_folders(repository, path), None) for path in folders
-    )
+    said = (args.pac_selector or args.epac_settings) and not any(_has_own(repository, path) for path in folders)
     return tuple(map(str, folders)) if said else ()
+
+
+def _has_own(repository: Repository, path: Path) -> bool:
+    """Whether a folder is one of EPAC's for an environment, or has EPAC's folders in it."""
+    if next(_own_folders(repository, path), None):
+        return True
+    own = {EPAC_FOLDER[1:], _ASSIGNMENTS, *_DEFINITIONS}
+    return any(own.intersection(names) for _, names, _ in _visible(repository, path))
+
+
+def _visible(repository: Repository, path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield the folders at and below one, without hidden ones and those of node; names taken out are not entered."""
+    for folder, names, files in repository.below(str(path)):
+        names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
+        yield folder, names, files
 
 
 def _own_folders(repository: Repository, path: Path) -> Iterator[Path]:
@@ -122,8 +149,7 @@ def _own_folders(repository: Repository, path: Path) -> Iterator[Path]:
         if above.parent.name == EPAC_FOLDER[1:]:
             yield above
             return
-    for folder, names, _ in repository.below(str(path)):
-        names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
+    for folder, names, _ in _visible(repository, path):
         if Path(folder).name == EPAC_FOLDER[1:]:
             yield from (Path(folder, name) for name in names)
             names.clear()
@@ -146,8 +172,16 @@ class EpacRun:
 
     def plan(self, found: Sequence[Found]) -> Planned:
         """Return what becomes of the files that the walk found, with their folders."""
-        for folder in self._folders(found):
-            self._folder(folder)
+        folders = self._folders(found)
+        own = {one.path.lower() for one in folders if one.own}
+        for folder in folders:
+            selector = self._job.inputs.options(folder.first).pac_selector
+            folder.unread = folder.is_above and (not selector or f"{folder.path}/{selector}".lower() in own)
+            named = f"{folder.path.rpartition('/')[0]}/{selector}".lower()
+            if folder.own and selector and named in own and named != folder.path.lower():
+                self._made.notes.append(f"{folder.path} is not read: the environment is {selector}, which has a folder")
+            else:
+                self._folder(folder)
         return self._made
 
     def _folders(self, found: Sequence[Found]) -> list[_Folder]:
@@ -197,7 +231,7 @@ class EpacRun:
 
     def _folder(self, folder: _Folder) -> None:
         made, job = self._made, self._job
-        first = folder.files[0] if folder.files else f"{folder.path}/x.json"
+        first = folder.first
         options = job.inputs.options(first)
         azure = job.inputs.azure(options)
         calling = self._calling(options, first)
@@ -205,30 +239,32 @@ class EpacRun:
         now = options.now or job.present
         given = World(
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
-            plans_assignments=self._plans_assignments(folder, calling),
+            plans_assignments=self._plans(folder, calling, _ASSIGNMENTS),
+            plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
+            doubt=_UNREAD if folder.unread else "" if calling.selector else _other_casing(folder, environment),
         )  # fmt: skip
         data = [*self._read(folder)]
         setting = Setting(
             world_of(azure.objects, azure.bodies, given, environment), azure, job.ruleset, now, options.next_run,
             job.makes_assignments, folder.hidden,
-            self._tracing(folder, options, (first, settings), (environment, given.plans_assignments)),
+            self._tracing(
+                folder, options, (first, settings), (environment, given.plans_assignments, given.plans_definitions)
+            ),
         )  # fmt: skip
         come = self._come(data, setting)
         deployment = deployment_of(come.files, come.plan, [path for path, _ in data] or [folder.path or "."])
         deployment.run = _run_of(folder)
         made.deployments.append(deployment)
         made.notes.append(note_of(folder.path or ".", come.plan, come.judged))
-        if not folder.own and f"/{folder.path}".endswith(EPAC_FOLDER):
-            made.notes.append(
-                f"EPAC reads no file of {folder.path} itself, only of folders in it that are called as an environment"
-            )
+        if folder.is_above and not folder.unread:
+            made.notes.append(f"{folder.path}: {_UNREAD}")
         made.judged += [(one, azure) for some in (come.judged, come.more) for one in some]
         made.errors += come.problems
 
     def _come(self, data: Files, setting: Setting) -> Come:
         """Return what the files of a folder come to: by this process, or by several that take some each."""
         world = setting.world
-        certain = world.complete and world.environment is not None and setting.trace is None
+        certain = world.complete and world.environment is not None and not world.doubt and setting.trace is None
         large = certain and sum(len(text) for _, text in data) >= _WORTH_SHARING
         parts = parts_of(data, self._workers) if large and self._workers > 1 else []
         if len(parts) > 1:
@@ -292,12 +328,19 @@ class EpacRun:
             )
             return None, ""
         path, data = found
+        if folder.is_above and not calling.selector:
+            return None, path
         selector = calling.selector or folder.path.rpartition("/")[2]
         try:
             made = read_settings(data, path, selector)
         except BadSettings as error:
             self._made.errors.append(Problem(*error.place, str(error)))
             return None, path
+        if made.lacks:
+            self._made.notes.append(
+                f"EPAC, {folder.path or '.'}: EPAC stops, because {path} lacks {', '.join(made.lacks)};"
+                " what is said here is what it would do with them"
+            )
         return replace(made, skip_resources=True) if calling.skip_resources else made, path
 
     def _settings(self, folder: _Folder, calling: Calling) -> tuple[str, bytes] | None:
@@ -322,13 +365,24 @@ class EpacRun:
                 return None
             place = place.rpartition("/")[0]
 
-    def _plans_assignments(self, folder: _Folder, calling: Calling) -> bool:
-        """Whether EPAC plans assignments in the same run: its definitions have some, and no switch leaves them out."""
+    def _plans(self, folder: _Folder, calling: Calling, *names: str) -> bool:
+        """Whether EPAC plans more in the same run: folders of these names have files, and no switch leaves them out."""
         if calling.switches.alone or not folder.own:
             return False
-        beside = self._repository.root / folder.path.rpartition("/")[0].rpartition("/")[0] / _ASSIGNMENTS
-        below = self._repository.below(str(beside))
-        return any(name.endswith((".json", ".jsonc")) for _, _, names in below for name in names)
+        above = self._repository.root / folder.path.rpartition("/")[0].rpartition("/")[0]
+        below = (one for name in names for one in self._repository.below(str(above / name)))
+        return any(name.endswith((".json", ".jsonc")) for _, _, files in below for name in files)
+
+
+def _other_casing(folder: _Folder, environment: Environment | None) -> str:
+    """Return why EPAC may not find a folder: it looks for the name as its settings spell it; "" where it does."""
+    name = folder.path.rpartition("/")[2]
+    if not folder.own or environment is None or name == environment.selector:
+        return ""
+    return (
+        f"the folder is called {name}, and the environment {environment.selector}: EPAC finds it only where letter case"
+        " does not count in names of files"
+    )
 
 
 def _run_of(folder: _Folder) -> str:

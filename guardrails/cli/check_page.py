@@ -3,21 +3,19 @@
 # ruff: noqa: E501 - lines of tables, and of what the command prints
 
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import Final
 
 from guardrails.check.config import NAME
-from guardrails.cli.check_probes import ARM, BICEP, Probe, functions, tried
+from guardrails.cli.check_probes import ARM, BICEP, KNOWN, Probe, functions, tried
 from guardrails.files.walk import LARGEST
-from guardrails.rules import all_rules
-from guardrails.rules.base import Stage
 
 _INTRO: Final = """\
 # Check ARM and Bicep files before they are deployed
 
-Most exemptions begin in a pull request. `exg check` judges the exemptions that ARM templates and Bicep files would
-deploy, by the same [ruleset](ruleset.md) as the service. `check` computes their values as Azure's deployment engine
-does. If the files do not determine a value, the value is *unknown*. The output gives the reason, and the option that
-makes the value known.
+`exg check` judges the exemptions that ARM templates and Bicep files would deploy, by the same [ruleset](ruleset.md) as
+the service. It computes values as Azure's deployment engine does. If the files do not determine a value, the value is
+*unknown*. The output gives the reason, and the option that makes the value known.
 
 ```sh
 exg check infra/
@@ -37,29 +35,28 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 
 ## What is checked
 
-- `check` walks folders and honours `.gitignore`. It finds templates and parameter files by their content.
-- If another checked file uses a template as a module, `check` checks the module once for each use, with the values of
-  that use. Without a parameter file, the module is not checked by itself.
+- `check` walks folders and honours `.gitignore`. It recognises templates and parameter files by their content.
 - A template is checked once for each parameter file: each `.bicepparam` file that uses it, or `X.parameters.json`
   beside `X.json`. `--parameters FILE` names others.
+- A template that another checked file uses as a module is checked once for each use, with the values of that use.
+  Without a parameter file, the module is not checked by itself.
 - An exemption whose condition is false is listed and not judged. If the condition is unknown, the exemption is judged
-  once, as if it were deployed.
-- For the files of EPAC (Enterprise Azure Policy as Code), `check` computes EPAC's plan.
-- AzPolicyFactory is a tool that deploys policy objects from JSON files. Each file has one exemption, in the property
-  `policyExemption`. A folder belongs to AzPolicyFactory if you name the folder, or if its parent folder is called
-  `policyExemptions` or contains `policyExemption.schema.json`. The files of such a folder are deployed together. A file
-  that you name is checked alone. `check` imitates AzPolicyFactory of August 2026 (commit a0362fe). Give the
-  deployment's management group with `--deploy-to`.
-- EPAC and AzPolicyFactory read some dates in the time zone of the *runner*, the machine that runs the pipeline: give
-  this time zone with `--time-zone`.
+  as if it were deployed.
+- The rule `duplicate` compares the exemptions in checked files with each other, and with the deployed ones in the files
+  of [`--azure`](#where-and-when-it-is-deployed).
 - For exemptions that were saved from Azure, use `exg judge`.
-- The rule `duplicate` compares all exemptions with each other: those in checked files, and the deployed ones that you
-  give with [`--azure`](#where-and-when-it-is-deployed).
 
-## Rules
+`check` also reads the files of two deployment tools:
 
-[Where each rule runs](rules/README.md#where-each-rule-runs) lists all rules. Three kinds of
-rules behave differently in `check`:"""
+- **EPAC** (Enterprise Azure Policy as Code): `check` computes which exemptions EPAC would create, change and delete.
+- [**AzPolicyFactory**](glossary.md#policy): each JSON file has one exemption, in the property `policyExemption`. Give
+  the deployment's management group with `--deploy-to`. AzPolicyFactory deploys all JSON files of a folder together:
+  each folder directly below `policyExemptions`, or below a folder that has a file `policyExemption.schema.json`.
+  `check` finds these folders. If your folders are elsewhere, give each of them to `check` as PATH. A single file that
+  you give as PATH is checked alone.
+
+[Where each rule runs](rules/README.md#where-each-rule-runs) shows which rules `check` runs, and which of them are
+unknown without the assignment. The [rules on code](rules/README.md#exemptions-in-code) run only in `check`."""
 
 _DIFF: Final = """\
 ## What a change does
@@ -81,6 +78,8 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
   it exempts from the whole assignment instead of tls, dns
 ```
 
+`[through FILE:LINE]` shows where the change is, if it is not in the exemption's own file.
+
 | word | the exemption |
 | --- | --- |
 | added | is now deployed |
@@ -91,60 +90,55 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 | shortened | ends earlier |
 | widened | covers more policies, resources or scopes, or is now a `Waiver` instead of `Mitigated` |
 | narrowed | covers fewer policies, resources or scopes |
-| unknown | may differ; the output says why this cannot be known |
 | changed | differs in something else, such as its owner |
 | kept | is kept by EPAC now; before the change, EPAC would have deleted it |
+| unknown | may differ; the output says why this cannot be known |
 
-- Both sides are checked in the same way, with the options of the command line and the `.exg-check.yaml` of each side.
-  If the revision lacks a file of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
-- If a change is not in the exemption's own file, `[through FILE:LINE]` shows where it is: in a parameter, a module, a
-  loaded file, the settings, or a file of `--azure`.
-- For EPAC and AzPolicyFactory, `check` compares both sides' plans. So a dropped entry, an ignored key, and an exemption
-  that EPAC deletes in Azure are changes too.
+- Each side is checked with the options of the command line and its own `.exg-check.yaml`. If the revision lacks a file
+  of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
+- For EPAC and AzPolicyFactory, a dropped entry, an ignored key, and an exemption that EPAC deletes are changes too.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
-- The output names each unreadable file of either side. If an exemption looks new, but may already be in an unreadable
-  file of the revision, it is *unknown*, not *added*. If `.gitignore` excludes a file on one side only, the exemptions
-  in this file are *unknown* too.
-- If deployments A and B create the same exemption, Azure keeps the result of the last one. If a change removes B, the
-  exemption is *changed*: `check` compares what B created with what A creates. The same applies if a change adds B.
+- The output names each unreadable file. If a new exemption may already be in an unreadable file of the revision, it is
+  *unknown*, not *added*. Exemptions in a file that `.gitignore` excludes on one side only are *unknown* too.
+- If two deployments create the same exemption, Azure keeps the result of the later one. If a change adds or removes one
+  of the two, the exemption is *changed*: `check` compares the results of the two deployments.
 
-The exit codes keep their meanings, but only effects of the change count:
+Only effects of the change count for the exit code:
 
 | exit code | with `--diff` |
 | --- | --- |
-| 0 | none of the cases below |
 | 1 | the change brings a violation, or makes an old one *worse* |
-| 2 | a file could not be read, or a deployment would be refused. The problem does not count if the revision has the same problem, and the file has not changed |
+| 2 | a file could not be read, or a deployment would be refused, unless the same is true for the revision and the file has not changed |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
-A violation whose evidence has changed counts as worse: for example, an expiry that was too late is now later.
-Exception: the change only narrows or shortens the exemption.
+A violation is worse if its evidence has changed (an expiry that was too late is now later), unless the change only
+narrows or shortens the exemption. A change that extends an exemption but breaks no rule does not fail the check. Old
+findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
+`baselineState`.
 
-Old findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
-`baselineState`.  A change that extends an exemption but breaks no rule does not fail the check.
-
-`check` reads the revision from git's objects, without submodules, checkout, fetch or hooks. A shallow clone may lack
-the revision: use `fetch-depth: 0`. `--compiler` cannot be used with `--diff`.
+A shallow clone may lack the revision: use `fetch-depth: 0`. `check` reads no submodules of the revision, and takes no
+`--compiler` with `--diff`.
 """
 
 _WORLD: Final = f"""\
 ## Where and when it is deployed
 
-| option | meaning | unknown without it |
-| --- | --- | --- |
-| `--deploy-to ID` | the scope: a resource group, subscription or management group, or `/` for the tenant. Give one for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
-| `--tenant ID`, `--location REGION`, `--deployment-name NAME` | the tenant, the region, `deployment().name` | what depends on them |
-| `--now TIME` | the time of the deployment | `utcNow()`. The rules use the current time |
-| `--next-run 7d` | when the code is deployed again | nothing; `ends-before-next-run` passes |
-| `--azure FILE` | objects from Resource Graph, `az` or ARM: management groups, subscriptions, resource groups, resources, policies, initiatives, assignments, exemptions. `--assignments FILE` is another name of this option | the rules that need the assignment |
-| `--azure-complete` | the files of `--azure` are complete: an object that is not in them does not exist | |
-| `--online` | reads the assignments from Azure, with your own login | |
-| `--epac-settings FILE`, `--pac-selector NAME`, `--epac-switch NAME[=VALUE]` | EPAC's settings, environment and switches | nothing. Default: the nearest `global-settings.jsonc`, and the environment with the name of the folder of exemptions |
-| `--time-zone NAME`, `--culture NAME` | time zone and culture (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | what depends on them |
+`exg check --help` explains each option. These make values known:
 
-These options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
-the nearest such file counts, in the same folder or above. An option on the command line overrides it.
+| option | unknown without it |
+| --- | --- |
+| `--deploy-to ID`, once for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
+| `--tenant ID`, `--location REGION`, `--deployment-name NAME` | what depends on them |
+| `--now TIME`, the time of the deployment | `utcNow()`. Without this option, the rules judge as of the current time |
+| `--azure FILE` (also called `--assignments`), with `--azure-complete` if an object that is not in these files does not exist. Or `--online`, with your own login | the results of rules that need the assignment |
+| `--time-zone NAME`, `--culture NAME` (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | dates that the tool reads in this time zone or culture |
+
+- `--next-run 7d` says when the code is deployed again. Without it, `ends-before-next-run` passes.
+- EPAC's settings (`--epac-settings`) are by default the nearest `global-settings.jsonc` in the folders above. EPAC's
+  environment (`--pac-selector`) is by default the one that has the name of the folder with the files.
+- All these options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
+  the nearest such file counts, in the same folder or above. An option on the command line overrides it.
 
 ```yaml
 version: 1
@@ -159,21 +153,15 @@ or run a program.
 
 ## Results
 
-| exit code | meaning |
-| --- | --- |
-| 0 | none of the cases below |
-| 1 | a violation. With `--fail-on medium`, only violations of severity medium or high count |
-| 2 | a file could not be read, or a deployment would be refused |
-| 3 | with `--strict`: something is unknown |
+The exit code is 1 for a violation, 2 if a file could not be read or a deployment would be refused, and 3, only with
+`--strict`, if something is unknown. With `--fail-on medium`, only violations of severity medium or high count. If one
+file is broken, `check` still judges the other files, and the good entries of the broken file.
 
-If one file is broken, `check` still judges the other files, and the good entries of the broken file. `--explain` shows
-where each value comes from. `--format` takes:
-
-| format | for |
+| `--format` | for |
 | --- | --- |
-| `text` | people |
+| `text` | people. `--explain` shows where each value comes from |
 | `json` | programs: [check/1](check.schema.json). An unknown value is null, and `unknown` names it |
-| `sarif` | code scanning. Exemptions that the ruleset excludes are left out. With `--strict`, unknown findings are included |
+| `sarif` | code scanning, without the exemptions that the ruleset excludes. Unknown findings are included with `--strict` |
 | `markdown` | a comment on a pull request, or the summary of a job |
 
 ## GitHub Actions
@@ -197,10 +185,8 @@ jobs:
       - run: exg check infra --format markdown >> "$GITHUB_STEP_SUMMARY"
 ```
 
-To see only what the pull request changes, check out with `fetch-depth: 2`, and add `--diff HEAD^1`.
-
-The last step fails the job if it finds a violation. The first `exg check` fails the job only with exit code 2 or
-higher.
+The first `exg check` fails the job only with exit code 2 or higher; the last step fails it if there is a violation. To
+see only what the pull request changes, check out with `fetch-depth: 2`, and add `--diff HEAD^1`.
 
 ## Pull requests from strangers
 
@@ -208,40 +194,37 @@ higher.
 no file of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and patterns have limits. Text from a file never becomes a
 command or markup in a terminal, a workflow, a Markdown page or code scanning.
 
-`--compiler FILE` runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`. If `check` does not know a
-value, it takes the value from the compiler's result. If `check` and the compiler compute different values, that is an
-error. Findings keep the file and line that `check` found. Warning: the compiler can read files outside the repository,
-if a Bicep file loads them. Tests of this option use recorded output of Bicep 0.49.2, and no real compiler.
+`--compiler FILE` is different: it runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`, and the compiler
+can read files outside the repository if a Bicep file loads them. `check` takes only values that it does not know from
+the compiler's result. If `check` and the compiler compute different values, that is an error. Tests of this option use
+recorded output of Bicep 0.49.2, and no real compiler.
 
 ## What is understood
 
-`exg docs` generates these tables. For each row, it checks a small example file.
+`exg docs` made these lists by checking a small file for each construct.
 """
 
 _FUNCTIONS: Final = (
-    "If only Azure knows the result of a function, such as `reference`, the result is unknown. `check` knows no functions"
-    " besides these; the list is the same for Bicep and ARM templates:"
+    "`check` knows these functions, and no others, in Bicep and in ARM templates. The result is unknown if only Azure\n"
+    "knows it, as for `reference`."
 )
 
 
 def page(made_from: str) -> str:
     """Return the page. `made_from`: its first line."""
-    history = ", ".join(f"`{one.name}`" for one in all_rules().values() if one.stage is Stage.AZURE)
-    rules = (
-        f"- Rules that need the history or the author do not run. The output names them once: {history}.\n"
-        "- Rules that need the assignment are unknown without it.\n"
-        "- The [rules on code](rules/README.md#exemptions-in-code) run only in `check`. The ruleset sets their severity,"
-        " and `off` switches one off."
-    )
-    names = ", ".join(f"`{name}`" for name in functions())
+    names = "\n".join(wrap(" ".join(functions()), 120))
     parts = (
-        made_from, _INTRO, rules, _DIFF.rstrip(), _WORLD.rstrip(), "### Bicep and `.bicepparam`", _table(BICEP),
-        "### ARM templates and parameter files", _table(ARM), "### Functions",
-        f"{_FUNCTIONS}\n\n{names}.",
+        made_from, _INTRO, _DIFF.rstrip(), _WORLD.rstrip(), "### Bicep and `.bicepparam`", _tried(BICEP),
+        "### ARM templates and parameter files", _tried(ARM), "### Functions",
+        f"{_FUNCTIONS}\n\n```text\n{names}\n```",
     )  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 
-def _table(probes: Iterable[Probe]) -> str:
-    rows = [f"| {one.what} | {tried(one).replace('|', '/')} |" for one in probes]
-    return "\n".join(("| construct | value |", "| --- | --- |", *rows))
+def _tried(probes: Iterable[Probe]) -> str:
+    """Return what is known, a list in a sentence, and what is not, as a table."""
+    found = {one.what: tried(one) for one in probes}
+    known = "; ".join(what for what, said in found.items() if said == KNOWN)
+    rows = [f"| {what} | {said.replace('|', '/')} |" for what, said in found.items() if said != KNOWN]
+    table = ("| not known | the output says |", "| --- | --- |", *rows)
+    return "\n".join((*wrap(f"Known: {known}.", 120, break_on_hyphens=False), "", *table))

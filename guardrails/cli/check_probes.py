@@ -46,7 +46,7 @@ _P: Final = "param p string\noutput x string = p"
 _MODULE: Final = "output x string = m.outputs.y"
 
 BICEP: Final = (
-    _bicep("parameters with a default; variables", "param p string = 'a'\nvar v = '${p}b'\noutput x string = v"),
+    _bicep("parameters with a default, variables", "param p string = 'a'\nvar v = '${p}b'\noutput x string = v"),
     _bicep("a parameter without a value", _P),
     _bicep("values of a `.bicepparam` file", _P, main_bicepparam="using 'main.bicep'\nparam p = 'a'"),
     _bicep("loops over known values, `items()`, conditions", "output x array = [for i in items({a: 1}): i.value + 1]"),
@@ -59,8 +59,8 @@ BICEP: Final = (
            a_yaml="a: 1"),
     _bicep("spread, lambdas, safe access", "var o = {a: 1}\noutput x array = map([{...o, b: 2}], e => e.?c ?? e.b)"),
     _bicep("multi-line texts", "output x string = '''\na'''"),
-    _bicep("`existing` resources: ids and names", f"{_STORAGE}output x string = s.id"),
-    _bicep("`existing` resources: properties", f"{_STORAGE}output x string = s.properties.primaryEndpoints.blob"),
+    _bicep("ids and names of `existing` resources", f"{_STORAGE}output x string = s.id"),
+    _bicep("properties of `existing` resources", f"{_STORAGE}output x string = s.properties.primaryEndpoints.blob"),
     _bicep("`resourceGroup().tags`, `environment()`", "output x object = resourceGroup().tags"),
     _bicep("`utcNow()`, with `--now`", "param at string = utcNow()\noutput x string = dateTimeAdd(at, 'P1D')"),
     _bicep("`newGuid()`", "param p string = newGuid()\noutput x string = p"),
@@ -87,12 +87,12 @@ _FUNCTION: Final = (
 _OUTPUT: Final = "\"[reference('n').outputs.y.value]\""
 
 ARM: Final = (
-    _arm("parameters with a default; variables", '"[variables(\'v\')]"',
+    _arm("parameters with a default, variables", '"[variables(\'v\')]"',
          '"parameters": {"p": {"type": "string", "defaultValue": "a"}},'
          ' "variables": {"v": "[parameters(\'p\')]"}, "resources": []'),
     _arm("a parameter without a value", '"[parameters(\'p\')]"',
          '"parameters": {"p": {"type": "string"}}, "resources": []'),
-    _arm("`copy` loops; `copyIndex`", '"[variables(\'v\')]"',
+    _arm("`copy` loops, `copyIndex`", '"[variables(\'v\')]"',
          '"variables": {"copy": [{"name": "v", "count": 2, "input": "[copyIndex(\'v\')]"}]}, "resources": []'),
     _arm("user functions", '"[a.f(1)]"', _FUNCTION),
     _arm("nested templates, and their outputs", _OUTPUT, _NESTED.format(_INNER)),
@@ -106,6 +106,9 @@ ARM: Final = (
     _arm("`environment()`, tags of resource groups", '"[environment().name]"'),
 )  # fmt: skip
 """Constructs of ARM templates."""
+
+
+KNOWN: Final = "known"
 
 
 class _Memory:
@@ -130,7 +133,7 @@ class _Memory:
 
 
 def tried(probe: Probe) -> str:
-    """Return `known`, or why the output of a probe is not known. Raises ValueError for one that is refused."""
+    """Return KNOWN, or why the output of a probe is not known. Raises ValueError for one that is refused."""
     memory = _Memory(probe.files)
     code = Code(memory)
     path = next(iter(probe.files))
@@ -142,7 +145,7 @@ def tried(probe: Probe) -> str:
         said = "; ".join(one.message for one in plan.diagnostics) if plan else "no template"
         raise ValueError(f"{probe.what}: {said}")
     found = first_unknown(plan.outputs.get("x", Unknown("it has no output")))
-    return "known" if found is None else f"unknown: {found.reason}"
+    return KNOWN if found is None else f"unknown: {found.reason}"
 
 
 def functions() -> Iterator[str]:

@@ -180,8 +180,9 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" written at {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
         f" {spell_time(FACTS.now)}.",
         "## Exemptions",
-        '<a id="where-each-rule-runs"></a>\nSweeps and scans run all of these rules. Events run them too, except'
-        f" {_swept()}. Two columns show where else a rule runs:",
+        '<a id="where-each-rule-runs"></a>\nA sweep runs all of these rules, and an event all except'
+        f" {_swept()}. A scan does not read the register, so [some rules](../scan.md#gaps) find nothing in it. Two"
+        " columns show where else a rule runs:",
         "- *policy*: `in part` means that a [policy definition](../prevention.md) sees [some of the"
         " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
         " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"
@@ -284,7 +285,8 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
     facts = f"Severity: {rule.severity}. Shipped response: {answer}. SOC 2: {', '.join(rule.soc2)}."
     if isinstance(rule, Rule):
         source = f"{rule.check.__module__.replace('.', '/')}.py"
-        facts += f" Needs a [source](../sources.md) that returns {_names(rule.needs)}." if rule.needs else ""
+        if rule.needs and rule.stage is not Stage.CODE:  # code is no such source
+            facts += f" Needs a [source](../sources.md) that returns {_names(rule.needs)}."
         facts += "".join(f" About files of {linked}." for tool, linked in _TOOLS.items() if tool in text.title)
     else:
         source = "guardrails/ruleset/bypass_rules.py"
@@ -352,9 +354,8 @@ def _sources() -> str:
         if source.returns.issuperset({SELECTORS}) and not source.principals:
             cells[0] = "in part"
         rows.append((f"{source.name}{more and f' ({more})'}", *cells))
-    needs = [
-        (f"`{name}`", _names(rule.name for rule in all_rules().values() if name in rule.needs)) for name in optional
-    ]
+    judged = [rule for rule in all_rules().values() if rule.stage is not Stage.CODE]
+    needs = [(f"`{name}`", _names(rule.name for rule in judged if name in rule.needs)) for name in optional]
     return _joined(
         _made_from("guardrails/exemption/sources.py and guardrails/rules"),
         "# Fields that each source of exemptions returns",

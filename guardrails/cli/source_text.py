@@ -49,11 +49,11 @@ exg judge exemptions.json --api-version {NEWEST} \\
   --assignments assignments.json --assignments initiatives.json
 ```
 
-From azure-cli 2.77 on, `az policy exemption list` leaves out some fields and inherited exemptions.
-`az policy assignment list` leaves out inherited assignments, even with `--disable-scope-strict-match`. Do not use
-`--scope` with a resource group or a resource in these two commands. With `--scope`, azure-cli 2.91.0
-looks for the resource group in the *current* subscription, and does not list the exemptions and assignments of the
-resource itself. Use `--subscription` and `--resource-group` instead.
+Other commands of the Azure CLI give less. From azure-cli 2.77 on, `az policy exemption list` leaves out inherited
+exemptions, and each version leaves out some fields (see the table above). `az policy assignment list` leaves out
+inherited assignments, even with `--disable-scope-strict-match`. In these two commands, do not use `--scope` with a
+resource group or a resource: azure-cli 2.91.0 then looks for the resource group in the *current* subscription, and does
+not list what is attached to the resource itself. Use `--subscription` and `--resource-group` instead.
 
 `az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep the file name
 in this command, because only this name says which page it is. The exit code is never 0 until you pass all pages.

@@ -113,15 +113,11 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
     groups: dict[int, tuple[Applied, list[tuple[list[Finding], Exemption, Facts]]]] = {}
     for exemption, facts in looked_at:
         found.append([])
-        rules = ruleset.limits.rules_for(exemption, facts)  # one tuple for all that have the same rules
-        groups.setdefault(id(rules), (rules, []))[1].append((found[-1], exemption, facts))
+        applied = ruleset.limits.rules_for(exemption, facts)  # one object for all that have the same rules
+        groups.setdefault(id(applied), (applied, []))[1].append((found[-1], exemption, facts))
     shared = _Shared()
-    for rules, some in groups.values():
-        for bound in rules:
-            if isinstance(bound, Alternatives):
-                for findings, exemption, facts in some:
-                    findings.extend(_finding(*one) for one in _strictest(bound, exemption, facts))
-                continue
+    for applied, some in groups.values():
+        for bound in applied.rules:
             check, options = bound.rule.check, bound.options
             for findings, exemption, facts in some:
                 try:
@@ -131,6 +127,10 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
                 if outcome is not PASS:
                     made = shared(bound, outcome) if isinstance(outcome, Unknown) else _finding(bound, outcome)
                     findings.append(made)
+        if applied.alternatives:
+            for findings, exemption, facts in some:
+                findings += [_finding(*one) for one in _strictest(applied, exemption, facts)]
+                findings.sort(key=lambda one: one.code)
     return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]
 
 
@@ -196,18 +196,27 @@ def _key(bound: BoundRule, outcome: object) -> str:
     return bound.rule.code + ("" if isinstance(outcome, Violation) else "?")
 
 
-def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Iterator[tuple[BoundRule, object]]:
-    """Yield what is no pass."""
-    for bound in ruleset.limits.rules_for(exemption, facts):
-        if isinstance(bound, Alternatives):
-            yield from _strictest(bound, exemption, facts)
-            continue
-        if (outcome := _outcome(bound, exemption, facts)) is not PASS:
-            yield bound, outcome
+def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[tuple[BoundRule, object]]:
+    """Return what is no pass, ordered by code."""
+    found: list[tuple[BoundRule, object]] = []
+    applied = ruleset.limits.rules_for(exemption, facts)
+    for bound in applied.rules:
+        try:
+            outcome: object = bound.rule.check(exemption, facts, bound.options)
+        except Exception as error:  # noqa: BLE001 - as in `_outcome`, which is too slow a call here
+            outcome = _unknown(error)
+        if outcome is not PASS:
+            found.append((bound, outcome))
+    if applied.alternatives:
+        found += _strictest(applied, exemption, facts)
+        found.sort(key=lambda one: one[0].rule.code)
+    return found
 
 
-def _strictest(rule: Alternatives, exemption: Exemption, facts: Facts) -> Iterator[tuple[BoundRule, object]]:
-    return strictest(rule, lambda bound: _outcome(bound, exemption, facts))
+def _strictest(applied: Applied, exemption: Exemption, facts: Facts) -> Iterator[tuple[BoundRule, object]]:
+    """Yield what is no pass of the rules that may apply in several ways."""
+    for rule in applied.alternatives:
+        yield from strictest(rule, lambda bound: _outcome(bound, exemption, facts))
 
 
 def _outcome(bound: BoundRule, exemption: Exemption, facts: Facts) -> object:
@@ -226,7 +235,10 @@ def _unknown(error: Exception) -> Unknown:
 
 
 def _finding(bound: BoundRule, outcome: object) -> Finding:
-    rule = bound.rule
+    kept, rule = bound.kept, bound.rule
+    if kept and kept[0] is outcome:
+        known: Finding = kept[1]
+        return known
     if isinstance(outcome, Violation):
         status, text, evidence, change = Verdict.VIOLATION, outcome.text, outcome.evidence, outcome.change
         if bound.overrides:
@@ -234,7 +246,9 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence, change = Verdict.UNKNOWN, reason, {}, None
-    return Finding(
+    found = Finding(
         rule.code, rule.name, status, bound.severity, text, evidence, rule.remediation, bound.response, bound.grace,
         rule.swept, rule.no_tag, change,
     )  # fmt: skip
+    kept[:] = outcome, found
+    return found

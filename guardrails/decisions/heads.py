@@ -10,6 +10,7 @@ rows of exemptions are never deleted, so one that is missing was taken away by a
 """
 
 import hashlib
+from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
@@ -38,13 +39,12 @@ _NO_HEADS: Final = hashlib.sha256(b"").digest()
 
 def head(seq: object, entry_hash: object) -> bytes:
     """Return the 36 bytes of a head; b"" where a row does not say number and hash."""
-    if type(seq) is not int or not 0 < seq < 2**32 or not isinstance(entry_hash, str) or len(entry_hash) != 64:
+    if type(seq) is not int or seq < 1 or type(entry_hash) is not str or len(entry_hash) != 64:
         return b""
     try:
-        found = seq.to_bytes(4) + bytes.fromhex(entry_hash)
-    except ValueError:
+        return seq.to_bytes(4) + unhexlify(entry_hash)  # takes no spaces, and half the time of bytes.fromhex
+    except (ValueError, OverflowError):
         return b""
-    return found if len(found) == VALUE else b""  # spaces between digits are skipped
 
 
 def digests_of(buckets: Iterable[bytes]) -> bytes:
@@ -65,7 +65,7 @@ class Scanned:
     """
 
     def __init__(self) -> None:
-        self._buckets = [bytearray() for _ in range(BUCKETS)]
+        self._buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]
         self.unread: set[bytes] = set()
         self.whole = False
         self.since: int | None = None
@@ -73,7 +73,7 @@ class Scanned:
     def add(self, key: bytes, value: bytes) -> None:
         """Take the head of one exemption; b"" where it could not be read."""
         if value:
-            self._buckets[key[0]] += key + value
+            self._buckets[key[0]].append(key + value)
         else:
             self.unread.add(key)
 
@@ -81,11 +81,11 @@ class Scanned:
         """Take heads as `buckets` has them: SIZE bytes each."""
         for one in heads:
             if len(one) == SIZE:
-                self._buckets[one[0]] += one
+                self._buckets[one[0]].append(one)
 
     def buckets(self) -> Buckets:
         """Return them in their order."""
-        return tuple(b"".join(sorted(_cut(bucket))) if bucket else b"" for bucket in self._buckets)
+        return tuple(b"".join(sorted(bucket)) for bucket in self._buckets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +221,8 @@ def written(heads: Mapping[bytes, bytes]) -> bytes:
     return b"".join(sorted(key + value for key, value in heads.items()))
 
 
-def _cut(bucket: bytes | bytearray) -> Iterator[bytes]:
-    whole = bytes(bucket)
-    return (whole[at : at + SIZE] for at in range(0, len(whole), SIZE))
+def _cut(bucket: bytes) -> Iterator[bytes]:
+    return (bucket[at : at + SIZE] for at in range(0, len(bucket), SIZE))
 
 
 def undone(buckets: list[bytes], undo: bytes) -> Iterator[int]:

@@ -208,7 +208,7 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
     that would look at it. So no first end is accepted then, and no earlier one: later ends would be measured by it.
     """
     known, end, ticket = baseline_of(base), at.exemption.expires_on, at.exemption.ticket
-    gone, unclear = isinstance(facts.assignment, Gone), _is_unclear(at.assessment)
+    gone, unclear = isinstance(facts.assignment, Gone), is_unclear(at.assessment)
     if known is None:
         return nothing(at.now) if gone or unclear else first(end, ticket, at.now)
     if unclear or (gone and (known.end is None or (end is not None and end < known.end))):
@@ -218,11 +218,6 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
         far = replace(at.exemption, expires_on=_FAR)  # what lets even this pass is no tolerance
         near = any(key.rstrip("?") == EXTENDS.code for key in keys_found(far, facts, at.ruleset))
     return known.follow(end, ticket, at.now, near=near)
-
-
-def _is_unclear(assessment: Assessment) -> bool:
-    """Whether a rule that asks for a revert is Unknown."""
-    return any(one.status is Verdict.UNKNOWN and one.response is Response.REVERT for one in assessment.findings)
 
 
 def _extends(at: Situation) -> bool:
@@ -316,9 +311,9 @@ def tolerates(assessment: Assessment) -> bool:
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
 
 
-def surely_tolerates(assessment: Assessment) -> bool:
-    """Whether it is known that nothing asks for a revert: an Unknown may turn out to."""
-    return all(finding.response is not Response.REVERT for finding in assessment.findings)
+def is_unclear(assessment: Assessment) -> bool:
+    """Whether a rule that asks for a revert is Unknown: it may turn out to be violated."""
+    return any(one.status is Verdict.UNKNOWN and one.response is Response.REVERT for one in assessment.findings)
 
 
 def begun(row: Row, old: Row | None) -> Row:

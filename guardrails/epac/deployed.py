@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.dataclass import dataclass
-from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, text_date
+from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, says_zone, text_date
 from guardrails.epac.plan import Owner
 from guardrails.epac.powershell import blank, equal, same
 from guardrails.epac.uncertain import Uncertain
@@ -87,11 +87,10 @@ def deployed_end(said: Any, runner: Runner) -> int | None:
     if not isinstance(said, str):
         raise Uncertain("what EPAC makes of a deployed end that is no text is not known")
     try:
-        made = text_date(said, Runner(runner.zone, "invariant"))
+        made = text_date(said, runner)
     except NoDate:
         raise Uncertain("what EPAC makes of this deployed end is not known") from None
-    zoned = said.rstrip()[-1:] in ("Z", "z") or "+" in said
-    return made.utc if zoned else runner.from_local(made.utc)
+    return made.utc if says_zone(said) else runner.from_local(made.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from guardrails.epac.entries import Entry
 from guardrails.epac.plan import Action, Item, Said
 from guardrails.epac.powershell import blank, collides, json_text, length
 from guardrails.epac.rows import Row, Wanted
-from guardrails.epac.targets import Meant, Target
+from guardrails.epac.targets import IN_SAME_RUN, Meant, Target
 from guardrails.epac.uncertain import Uncertain
 from guardrails.epac.world import Environment
 from guardrails.evaluation.values import Unknown
@@ -73,11 +73,18 @@ def references_of(row: Row, target: Target, meant: Meant) -> tuple[list[Any], st
     if target.unchecked:
         return ([] if isinstance(said, str) else [*said]), None, []
     faults = [
-        Said.REFERENCE_FORM if one.startswith("policyDefinitions/") else Said.REFERENCE_UNKNOWN
-        for one in ([said] if isinstance(said, str) else said)
-        if one.lower() not in meant.known
+        _unknown(one, meant) for one in ([said] if isinstance(said, str) else said) if one.lower() not in meant.known
     ]
     return [said] if isinstance(said, str) else [*said], json_text(said), faults
+
+
+def _unknown(reference: str, meant: Meant) -> Said:
+    """Return what is wrong with a reference id that EPAC does not know. Raises Uncertain."""
+    if reference.startswith("policyDefinitions/"):
+        return Said.REFERENCE_FORM
+    if meant.open:
+        raise Uncertain(IN_SAME_RUN)
+    return Said.REFERENCE_UNREAD if reference.lower() in meant.unread else Said.REFERENCE_UNKNOWN
 
 
 def metadata_of(

@@ -19,8 +19,11 @@ from guardrails.lazy_regex import lazy_regex
 SECOND: Final = 10_000_000
 """Ticks of a second."""
 _MINUTE: Final = 60 * SECOND
+_DAY: Final = 24 * 60 * _MINUTE
 _EPOCH: Final = datetime(1, 1, 1)  # noqa: DTZ001 - ticks count from it without a zone
 _UNIX: Final = 621_355_968_000_000_000
+_LAST: Final = 3_155_378_975_999_999_999
+"""The last ticks of .NET, at the end of the year 9999."""
 
 
 class Kind(StrEnum):
@@ -37,7 +40,8 @@ class NetDate:
 
     Attributes:
         utc: its instant in ticks of UTC; one without zone is taken for UTC, as Azure takes it.
-        offset: minutes that its own ticks are ahead of `utc`; None where it is local and nobody said the runner's zone.
+        offset: minutes that its own ticks are ahead of `utc`; None where it is local and nobody said the runner's zone,
+            or where it is at the end of what .NET can count.
     """
 
     utc: int
@@ -60,6 +64,11 @@ class NetDate:
             return text + "Z"
         sign, minutes = "-" if self.offset < 0 else "+", abs(self.offset)
         return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether it is local, and so near to what .NET can count at all that its own ticks are not known."""
+        return self.offset is None and not _DAY < self.utc < _LAST - _DAY
 
     @property
     def moment(self) -> datetime:
@@ -101,20 +110,32 @@ class Runner:
 
     def local(self, utc: int) -> NetDate:
         """Return an instant as a local date."""
-        return NetDate(utc, Kind.LOCAL, self._offset(utc))
+        if not _exists(utc):
+            return NetDate(min(max(utc, 0), _LAST), Kind.LOCAL, None)
+        offset = self._offset(utc)
+        return NetDate(utc, Kind.LOCAL, offset if offset is not None and _exists(utc + offset * _MINUTE) else None)
 
     def from_local(self, ticks: int) -> int:
         """Return the instant of ticks that are local. Raises Uncertain where the zone is not known."""
         if self.zone is None:
             raise Uncertain("EPAC takes this date for one of the runner's time zone; say it with --time-zone")
         there = (_EPOCH + timedelta(seconds=ticks // SECOND)).replace(tzinfo=self.zone)
+        if _minutes(there) != _minutes(there.replace(fold=1)):
+            raise Uncertain("EPAC takes this date for one of an hour that the runner's clock has twice, or never")
         return ticks - _minutes(there) * _MINUTE
 
     def _offset(self, utc: int) -> int | None:
         if self.zone is None:
             return None
         at = (_EPOCH + timedelta(seconds=utc // SECOND)).replace(tzinfo=UTC)
-        return _minutes(at.astimezone(self.zone))
+        try:
+            return _minutes(at.astimezone(self.zone))
+        except OverflowError:
+            return None
+
+
+def _exists(ticks: int) -> bool:
+    return 0 <= ticks <= _LAST
 
 
 def _minutes(at: datetime) -> int:
@@ -122,8 +143,11 @@ def _minutes(at: datetime) -> int:
 
 
 _ISO: Final = lazy_regex(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?"
+    r"(?:([Zz])|([+-])(\d\d):?(\d\d)?|:(?:\d\d)?|(?:(?<=:\d\d)|(?<=\.\d{7}))\d\d)?",
+    re.ASCII,
 )
+"""A date as the reader of JSON takes it. It takes minutes of a zone without hours, too, and passes over them."""
 _MICROSOFT: Final = lazy_regex(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
 
 
@@ -137,6 +161,8 @@ def json_date(text: str, runner: Runner) -> NetDate | None:
         if not found:
             return None
         utc = _UNIX + int(found[1]) * 10_000
+        if not _exists(utc):
+            return None
         return runner.local(utc) if found[2] else NetDate(utc, Kind.UTC)
     return _iso_date(text, runner) if 19 <= len(text) <= 40 and text[10] == "T" else None
 
@@ -152,7 +178,9 @@ def _iso_date(text: str, runner: Runner) -> NetDate | None:
     ticks = _ticks((year, month, day), (0 if midnight else hour, minute, second), fraction)
     if ticks is None:
         return None
-    ticks += 24 * 60 * _MINUTE if midnight else 0
+    ticks += _DAY if midnight else 0
+    if not _exists(ticks):
+        return None
     if found[8]:
         return NetDate(ticks, Kind.UTC)
     if not found[9]:
@@ -167,6 +195,9 @@ def _ticks(day: tuple[int, int, int], time: tuple[int, int, int], rest: int = 0)
     except ValueError:
         return None
     return (since.days * 86400 + since.seconds) * SECOND + rest
+
+
+AT_EDGE: Final = "how EPAC reads a date at the end of what .NET can count is not known"
 
 
 class NoDate(ValueError):
@@ -191,8 +222,10 @@ _RFC1123: Final = lazy_regex(
     r"(?P<day>[A-Z][a-z]{2}), (?P<d>\d\d) (?P<name>[A-Z][a-z]{2}) (?P<y>\d{4}) "
     r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d) GMT"
 )
-_SHORT_HOUR: Final = lazy_regex(r"[Tt]\d:", re.ASCII)
+_RARE_CLOCK: Final = lazy_regex(r"\d[Tt](?:\d:|.*[AaPp][Mm])", re.ASCII)
+"""Behind a T, an hour of one digit, or one of twelve."""
 _TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.ASCII)
+_SAYS_ZONE: Final = lazy_regex(r".*:\d\d(?:\.\d+)?(?:\s*[AaPp][Mm])?\s*(?:[Zz]|GMT|[+-]\d\d:?(?:\d\d)?)", re.ASCII)
 _WORD: Final = lazy_regex(r"[A-Za-z]+")
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -201,7 +234,7 @@ _MONTHS: Final = (
     "december",
 )  # fmt: skip
 _OTHER_WORDS: Final = frozenset(("am", "pm", "a", "p", "z", "t", "gmt", "ad", "bc", "b", "c", "d", "e"))
-_WORDS: Final = _OTHER_WORDS.union(_DAYS, _MONTHS, (one[:3] for one in (*_DAYS, *_MONTHS)))
+_WORDS: Final = _OTHER_WORDS.union(_DAYS, _MONTHS, (one[:3] for one in (*_DAYS, *_MONTHS)), ("sept",))
 
 _MONTH_FIRST, _DAY_FIRST, _FIRST_YEAR = "month-first", "day-first", "year-first"
 _CULTURES: Final[Mapping[str, tuple[str, str]]] = {
@@ -209,12 +242,17 @@ _CULTURES: Final[Mapping[str, tuple[str, str]]] = {
     "en-gb": (_DAY_FIRST, "/"), "en-au": (_DAY_FIRST, "/"), "en-nz": (_DAY_FIRST, "/"), "en-ie": (_DAY_FIRST, "/"),
     "de-de": (_DAY_FIRST, "."), "de-at": (_DAY_FIRST, "."), "de-ch": (_DAY_FIRST, "."), "fr-fr": (_DAY_FIRST, "/"),
     "es-es": (_DAY_FIRST, "/"), "it-it": (_DAY_FIRST, "/"), "pt-br": (_DAY_FIRST, "/"), "pt-pt": (_DAY_FIRST, "/"),
-    "nl-nl": (_DAY_FIRST, "-"), "pl-pl": (_DAY_FIRST, "."), "nb-no": (_DAY_FIRST, "."), "cs-cz": (_DAY_FIRST, "."),
+    "nl-nl": (_DAY_FIRST, "-"), "pl-pl": (_DAY_FIRST, "."), "nb-no": (_DAY_FIRST, "."), "cs-cz": (_DAY_FIRST, ". "),
     "sv-se": (_FIRST_YEAR, "-"), "ja-jp": (_FIRST_YEAR, "/"), "zh-cn": (_FIRST_YEAR, "/"),
 }  # fmt: skip
 """Culture in lower case -> the order of its short date, and its mark between the parts."""
 _USUAL: Final = ("en-US", "en-GB", "de-DE")
 """Where nobody said the culture, what these agree on is taken."""
+
+
+def says_zone(text: str) -> bool:
+    """Whether a text that is a date with a time says its zone, too."""
+    return _SAYS_ZONE.fullmatch(text.strip()) is not None
 
 
 def text_date(text: str, runner: Runner) -> NetDate:
@@ -243,8 +281,8 @@ def _read(text: str, culture: str) -> NetDate:
     order, mark = _CULTURES[culture]
     english = culture in ("", "invariant") or culture.startswith("en-")
     if found := _YEAR_FIRST.fullmatch(text):
-        if _SHORT_HOUR.search(text):
-            raise Uncertain("how EPAC reads an hour of one digit behind a T is not known")
+        if _RARE_CLOCK.search(text):
+            raise Uncertain("how EPAC reads an hour of one digit, or with AM or PM, behind a T is not known")
         return _made(found, int(found["y"]), int(found["m"]), int(found["d"]), english=english)
     if found := _YEAR_LAST.fullmatch(text):
         return _year_last(found, order, mark, english=english)
@@ -319,7 +357,11 @@ def _made(found: re.Match[str], year: int, month: int, day: int, *, english: boo
     ticks += round(int(rest) * SECOND / 10 ** len(rest)) if rest else 0
     if said.get("sign"):
         ahead = int(said["oh"]) * 60 + int(said.get("om") or 0)
-        if ahead > 14 * 60 or int(said.get("om") or 0) > 59:
+        if int(said.get("om") or 0) > 59:
             raise NoDate
+        if ahead > 14 * 60:
+            raise Uncertain("whether EPAC reads an offset of more than 14 hours is not known")
         ticks -= ahead * _MINUTE * (1 if said["sign"] == "+" else -1)
+    if not _exists(ticks):
+        raise Uncertain(AT_EDGE)
     return NetDate(ticks, Kind.UTC)

@@ -67,6 +67,9 @@ class Said(StrEnum):
         "a reference id of the form policyDefinitions/NAME is never found, even if the initiative has the policy"
     )
     REFERENCE_UNKNOWN = "a reference id is not in the initiative"
+    REFERENCE_UNREAD = (
+        "EPAC does not know a reference id: the initiative or the policy is neither at the root scope nor Microsoft's"
+    )
     NO_ASSIGNMENT = "its assignment is not known under the root scope"
     NO_DEFINITION = "its policy or initiative is not known under the root scope"
     NOT_ASSIGNED = "no assignment of its policy or initiative is known"

@@ -1,5 +1,6 @@
 """EPAC's plan of exemptions, computed: the entries one by one, in the order of the files. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,9 +17,11 @@ from guardrails.epac.uncertain import Uncertain
 from guardrails.epac.world import FULL, GIVE, ScopeKind, World
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import NOWHERE, Unknown
+from guardrails.lazy_regex import lazy_regex
 
 _ZONES: Final = 15 * 3600 * SECOND
 """Ticks by which local time may be off."""
+_ROLE: Final = lazy_regex("microsoft.authorization", re.IGNORECASE)
 _CHILDREN: Final = frozenset((
     "microsoft.network/virtualnetworks/subnets", "microsoft.automation/automationaccounts/variables",
     "microsoft.apimanagement/service/apis", "microsoft.apimanagement/service/namedvalues",
@@ -55,9 +58,10 @@ class Planner:
         self._plan = EpacPlan(Outcome.DEPLOYS)
         self._taken: set[str] = set()
         self._role_seen = False
+        self._above: frozenset[str] = frozenset()
         self._parents: frozenset[str] | None = None
         self._unchanged = self._orphans = self._expired = 0
-        self._doubts: list[str] = []
+        self._doubts = [world.doubt] if world.doubt else []
         self._count_doubt = False
         self._end = ""
         self._before = 0
@@ -124,7 +128,8 @@ class Planner:
                 self._doubts.append(str(doubt))
             return
         self._left = dict(self._deployed)
-        if error and world.switches.stop:
+        alone = world.complete and not world.plans_assignments and not world.known_assignments
+        if world.switches.stop and (error or (alone and self._files)):  # it cannot handle that there are none
             self._stop(Said.STOPPED)
 
     def _stop(self, said: Said, place: Any = NOWHERE, detail: str = "") -> None:
@@ -145,7 +150,7 @@ class Planner:
     def _finish(self) -> None:
         plan, world = self._plan, self._world
         plan.taken = [one.id for one in plan.items if one.action in WRITTEN and isinstance(one.id, str)]
-        if plan.errors:
+        if plan.errors and not world.doubt:
             plan.outcome = Outcome.REFUSED
         elif self._doubts:
             plan.outcome, plan.uncertain = Outcome.UNKNOWN, self._doubts[0]
@@ -330,15 +335,13 @@ class Planner:
         """Note what is above a scope, and say whether EPAC takes it."""
         found = self._world.find_scope(container)
         if found is not None:
-            if not self._role_seen:
-                self._parents = found.parents
+            self._above = found.parents
             return True
         if not row.validated:
             self._warn(Said.NOT_CHECKED, row)
-            if not self._role_seen:
-                self._parents = frozenset()
+            self._above = frozenset()
             return True
-        if "microsoft.authorization" in container.lower():
+        if _ROLE.search(container):
             self._role_seen = True
             return True
         self._warn(Said.NOT_IN_TREE, row)
@@ -348,6 +351,8 @@ class Planner:
 
     def _applicable(self, row: Row, target: Target, container: str, *, valid: bool) -> Sequence[Meant]:
         """Return the assignments that apply at a scope, numbered where several have one name."""
+        if valid and not self._role_seen:
+            self._parents = self._above
         key = container.lower()
         found = [one for one in target.meant if valid and self._applies(one, key)]
         if len(found) < 2:
@@ -393,10 +398,11 @@ class Planner:
         self._taken.add(key)
         references, text, more = references_of(row, target, meant)
         faults += more
-        if Said.REFERENCE_FORM in more:
-            if self._world.switches.stop:
-                self._stop(Said.STOPPED, row.entry.place)
-                return
+        form = Said.REFERENCE_FORM in more
+        if self._world.switches.stop and (form or (target.unchecked and isinstance(row.references, str))):
+            self._stop(Said.STOPPED, row.entry.place)
+            return
+        if form:
             self._plan.warnings.append(Message(Said.NOT_FOUND, row.entry.place))
         for said in faults:
             about = "policyDefinitionReferenceIds" if said in more else "name"
@@ -468,7 +474,7 @@ def _comes_back(one: _Made) -> bool:
         and bool(item.display_name)
         and isinstance(item.references, list)
         and item.selectors is None
-        and (end is None or end.utc == end.ticks)
+        and (end is None or end.offset == 0)
         and (item.metadata is one.wanted or item.metadata == one.wanted)
         and comes_back(one.wanted)
     )

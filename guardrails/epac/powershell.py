@@ -19,12 +19,23 @@ SYSTEM_NAMES: Final = frozenset(("keys", "count"))
 """Keys in lower case that stand in for an object's own properties, where EPAC reads these."""
 
 
+_BLANKS: Final = "".join(
+    map(chr, (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288))
+)
+"""The characters that .NET takes for blanks."""
+
+
+def trim(text: str) -> str:
+    """Return a text without the blanks at its ends, as Trim() does."""
+    return text.strip(_BLANKS)
+
+
 def blank(value: Value) -> bool:
     """Whether [string]::IsNullOrWhiteSpace says so: a list is its items with spaces between."""
     if value is None:
         return True
     if isinstance(value, str):
-        return not value or value.isspace()
+        return not trim(value)
     return isinstance(value, list) and all(blank(item) for item in value)
 
 
@@ -35,23 +46,61 @@ def length(text: str) -> int:
 
 def same_text(one: str, other: str) -> bool:
     """Whether PowerShell's -eq takes two texts for equal: without letter case. Raises Uncertain for rare characters."""
-    if one == other or (lower := one.lower()) == other.lower():
+    if one == other or one.lower() == other.lower():
         return True
     if one.isascii() and other.isascii() and one.isprintable() and other.isprintable():
         return False
-    plain, wanted = _plain(lower), _plain(other.lower())
-    if plain == wanted or any(mark in plain + wanted for mark in _LIGATURES):
+    found = alike(one, other)
+    if found is None:
         raise Uncertain("whether EPAC takes these texts for equal depends on their rare characters")
-    return False
+    return found
 
 
-_LIGATURES: Final = frozenset("ßœæĳǆǉǌﬀﬁﬂﬃﬄﬅﬆıİ")
+def alike(one: str, other: str) -> bool | None:
+    """Return whether the invariant culture takes two texts for equal; None where that depends on rare characters.
+
+    It holds equal what differs in letter case or in a compatible form alone, such as a ligature or a hard blank.
+    """
+    first, second = _form(one), _form(other)
+    if first == second:
+        return None if any(map(_is_wide, one + other)) else True
+    plain = _without_ignored(first), _without_ignored(second)
+    if plain[0] == plain[1]:
+        return None
+    if plain == (first, second) and _usual(first) and _usual(second):
+        return False
+    for left, right in zip(*plain, strict=False):
+        if left != right:
+            return False if _distinct(left) and _distinct(right) else None
+    return None
 
 
-def _plain(text: str) -> str:
-    """Return a text without the characters that a comparison of texts passes over."""
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(one for one in composed if one.isspace() or unicodedata.category(one) not in ("Cc", "Cf"))
+def _form(text: str) -> str:
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+
+
+def _is_wide(one: str) -> bool:
+    """Whether a character is another one in another width, for which the culture may hold them different."""
+    return unicodedata.decomposition(one).startswith(("<wide>", "<narrow>"))
+
+
+def _without_ignored(text: str) -> str:
+    """Return a text without what a comparison may ignore: control characters, format characters, joiners."""
+    return "".join(
+        one for one in text if one in _BLANKS or (unicodedata.category(one) not in ("Cc", "Cf") and one != "\u034f")
+    )
+
+
+def _usual(text: str) -> bool:
+    """Whether a text is ASCII and accents: each counts in a comparison."""
+    return all(one.isascii() or unicodedata.category(one) == "Mn" for one in text)
+
+
+def _distinct(one: str) -> bool:
+    """Whether a character certainly differs from each other one: some that are not ASCII may not."""
+    if one.isascii() or unicodedata.category(one)[0] in "PS":
+        return True
+    return one.isalnum() and not unicodedata.name(one, "LATIN").startswith(("LATIN", "HIRAGANA", "KATAKANA"))
 
 
 def equal(left: Value, right: Value) -> bool:
@@ -111,6 +160,8 @@ def same(one: Value, other: Value) -> bool:
     if isinstance(one, dict) or isinstance(other, dict):
         if isinstance(one, NetDate) or isinstance(other, NetDate):
             raise Uncertain("EPAC compares a date with what is none")
+        if isinstance(one, bool):
+            return one  # an object is true
         return isinstance(one, str) and equal(one, other)
     return equal(one, other)
 
@@ -139,18 +190,19 @@ def _empty(value: Value) -> bool:
         if "Count" in value:
             raise Uncertain("EPAC takes the value of a key called Count for the number of keys")
         return not value
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    return value is None or value == [] or (isinstance(value, str) and not trim(value))
 
 
 def _same_lists(one: Value, other: Value) -> bool:
+    unsure = -1  # how long a list is of which it is not known how EPAC compares it with one value
     if not isinstance(one, list):
-        one = _as_list(one)
+        one, unsure = _as_list(one), 0
     elif not isinstance(other, list):
-        other = _as_list(other)
-        if len(other) == 1 and len(one) == 1:
-            raise Uncertain("EPAC compares a list of one with a text")
+        other, unsure = _as_list(other), 1
     if len(one) != len(other):
         return False
+    if len(one) <= unsure:
+        raise Uncertain("EPAC compares one value with a list of one or none")
     left = [*other]
     for item in one:
         found = next((number for number, wanted in enumerate(left) if same(item, wanted)), None)
@@ -163,6 +215,8 @@ def _same_lists(one: Value, other: Value) -> bool:
 def _as_list(value: Value) -> list[Value]:
     """Return what EPAC makes of one value that it compares with a list: the JSON that a text holds, else itself."""
     if isinstance(value, str):
+        if not trim(value):
+            return []
         try:
             said = json.loads(value)
         except ValueError:

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field
 from guardrails.epac.entries import Entry
-from guardrails.epac.instants import NetDate, NoDate, Runner, text_date
+from guardrails.epac.instants import AT_EDGE, NetDate, NoDate, Runner, text_date
 from guardrails.epac.plan import Said
-from guardrails.epac.powershell import blank, length, same_text
+from guardrails.epac.powershell import blank, length, same_text, trim
 from guardrails.epac.uncertain import Uncertain
 
 TARGETS: Final = (
@@ -144,7 +144,7 @@ def _reference(row: Row, reference: str) -> None:
 
 def _scopes(row: Row, get: Any) -> None:
     scope, scopes = get("scope"), get("scopes")
-    if scopes is None and isinstance(scope, str) and not row.entry.is_table and (text := scope.strip()):
+    if scopes is None and isinstance(scope, str) and not row.entry.is_table and (text := trim(scope)):
         row.scopes = [Wanted(text, "")]  # as most have it
         return
     if blank(scope) == blank(scopes):
@@ -157,32 +157,32 @@ def _scopes(row: Row, get: Any) -> None:
             return
     elif not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
         row.fault(Said.SCOPES_LIST, "scopes")
-        return
     if not blank(scope):
-        row.scopes = [Wanted(scope.strip(), "")] if isinstance(scope, str) else []
-    elif isinstance(scopes, list):
-        for one in scopes:
-            _scope_of_list(row, one, several=len(scopes) > 1)
+        row.scopes = [Wanted(trim(scope), "")] if isinstance(scope, str) else []
+    elif not blank(scopes):  # of a text, .NET counts the characters
+        several = isinstance(scopes, list | str) and len(scopes) > 1
+        for one in scopes if isinstance(scopes, list) else [scopes]:
+            _scope_of_list(row, one, several=several)
 
 
 def _scope_of_list(row: Row, said: Any, *, several: bool) -> None:
     if not isinstance(said, str):
         return
-    parts = said.strip().split(":")
+    parts = trim(said).split(":")
     if len(parts) > 2:
         row.fault(Said.COLONS, "scopes")
     elif len(parts) == 2:
         if several and not parts[0]:
             row.fault(Said.EMPTY_PREFIX, "scopes")
-        row.scopes.append(Wanted(parts[1].strip(), parts[0]))
+        row.scopes.append(Wanted(trim(parts[1]), parts[0]))
     else:
         row.scopes.append(Wanted(parts[0], parts[0].split("/")[-1]))
 
 
 def _cells(row: Row, get: Any, cells: Cells) -> None:
     references = get("policyDefinitionReferenceIds") or ""
-    row.references = [one.strip() for one in references.strip().split("&") if one.strip()]
-    selectors = (get("resourceSelectors") or "").strip()
+    row.references = [said for one in references.split("&") if (said := trim(one))]
+    selectors = trim(get("resourceSelectors") or "")
     if selectors.startswith("["):
         try:
             said = cells.read(selectors)
@@ -192,12 +192,12 @@ def _cells(row: Row, get: Any, cells: Cells) -> None:
             if isinstance(said, list) and len(said) == 1 and not isinstance(said[0], dict):
                 raise Uncertain("what EPAC makes of this resourceSelectors cell is not known")
             row.selectors = said or None
-    metadata = (get("metadata") or "").strip()
+    metadata = trim(get("metadata") or "")
     if not metadata:
         return
     if not (metadata.startswith("{") and metadata.endswith("}")):
         row.fault(Said.METADATA_CELL, "metadata")
-    elif metadata.translate({ord("{"): None, ord("}"): None}).strip():
+    elif trim(metadata.translate({ord("{"): None, ord("}"): None})):
         try:
             row.metadata = cells.read(metadata)
         except ValueError:
@@ -251,7 +251,9 @@ def _expires(row: Row, said: Any, runner: Runner) -> None:
     if blank(said):
         return
     if isinstance(said, NetDate):
-        row.expires = said
+        row.expires, row.expires_doubt = (None, AT_EDGE) if said.at_edge else (said, "")
+    elif isinstance(said, str) and said.startswith("/Date(") and not row.entry.is_table:
+        row.expires_doubt = "whether the reader of JSON takes this text for a date is not known"
     elif isinstance(said, str):
         try:
             row.expires = text_date(said, runner)

@@ -15,6 +15,9 @@ _SET: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 _POLICY: Final = "/providers/microsoft.authorization/policydefinitions/"
 
 
+IN_SAME_RUN: Final = "the initiative may be one that EPAC plans in the same run"
+
+
 @dataclass(frozen=True, slots=True)
 class Meant:
     """An assignment that an entry means.
@@ -23,7 +26,8 @@ class Meant:
         scope: None where the assignment is not known and not checked.
         references: what is exempted of an initiative, where the entry does not choose itself.
         chooses: the entry's own reference ids count.
-        known: of these, all that there are, in lower case.
+        known: of these, all that EPAC knows; unread: those that the initiative has besides; in lower case.
+        open: EPAC may plan the initiative in the same run, so that it may have others.
         ordinal: the number behind the name where several have one name; "" for none.
     """
 
@@ -35,6 +39,8 @@ class Meant:
     chooses: bool
     ordinal: str = ""
     known: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
+    open: bool = False
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class Targets:
         self._world = world
         self._wholes: dict[str, Meant] = {}
         self._meant: dict[tuple[str, bool], tuple[Meant, ...]] = {}
+        self._members: dict[str, tuple[Member, ...]] = {}
         self._found: dict[tuple[object, ...], Target] = {}
 
     def of(self, row: Row) -> Target:
@@ -140,7 +147,7 @@ class Targets:
         self._all()
         identity = self._definition_id(value, is_set=is_set, by_name=by_name)
         if identity is None:
-            if world.plans_assignments:
+            if world.plans_assignments or world.plans_definitions:
                 raise Uncertain("the policy may be one that EPAC plans in the same run")
             target.warning, target.fails, target.not_found = Said.NO_DEFINITION, True, True
             return
@@ -158,13 +165,8 @@ class Targets:
         scopes = (world.settings.root, "") if by_name else ()
         tried = [f"{scope}/providers/Microsoft.Authorization/{kind}/{value}" for scope in scopes] or [value]
         for identity in tried:
-            if identity.lower() in known:
-                if is_builtin(identity) or scope_of(identity).lower() == world.settings.root.lower():
-                    return identity
-                if world.find_scope(scope_of(identity)) is not None:
-                    if world.settings.child_definitions:
-                        return identity
-                    raise Uncertain("whether EPAC reads policies below its root scope is not known")
+            if identity.lower() in known and world.reads_definition(identity):
+                return identity
         return None
 
     def _of_set(self, initiative: str) -> Iterator[Meant]:
@@ -179,7 +181,9 @@ class Targets:
             if one.definition.lower() == policy.lower():
                 yield self._whole(one)
             elif _SET in one.definition.lower():
-                members = self._members(one.definition)
+                if self._is_open(one.definition):
+                    raise Uncertain(IN_SAME_RUN)
+                members = self._policies(one.definition)
                 held = tuple(member.reference for member in members if member.definition.lower() == policy.lower())
                 for _ in held:
                     yield replace(self._whole(one), references=held, chooses=False)
@@ -197,15 +201,31 @@ class Targets:
     def _meant_by(self, one: Assignment) -> Meant:
         key = one.definition.lower()
         if _SET in key:
-            references = tuple(member.reference for member in self._members(one.definition))
+            references = tuple(member.reference for member in self._policies(one.definition))
             known = frozenset(reference.lower() for reference in references)
-            return Meant(one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known)
+            there = frozenset(member.reference.lower() for member in self._world.initiatives.get(key, ()))
+            return Meant(
+                one.id, one.name, one.scope, one.not_scopes, references, chooses=True, known=known,
+                unread=there - known, open=self._is_open(one.definition),
+            )  # fmt: skip
         if _POLICY in key:
             return Meant(one.id, one.name, one.scope, one.not_scopes, (), chooses=False)
         raise Uncertain("an assignment is of neither a policy nor an initiative")
 
-    def _members(self, definition: str) -> tuple[Member, ...]:
-        found = self._world.initiatives.get(definition.lower())
+    def _is_open(self, definition: str) -> bool:
+        return self._world.plans_definitions and not is_builtin(definition)
+
+    def _policies(self, definition: str) -> tuple[Member, ...]:
+        """Return the policies of an initiative that EPAC reads, if it reads the initiative."""
+        if definition not in self._members:
+            self._members[definition] = self._read(definition)
+        return self._members[definition]
+
+    def _read(self, definition: str) -> tuple[Member, ...]:
+        world = self._world
+        if not world.reads_definition(definition):
+            return ()
+        found = world.initiatives.get(definition.lower())
         if found is None:
             raise Uncertain(f"the initiative that is assigned is not known; {GIVE}")
-        return tuple(found)
+        return tuple(member for member in found if world.reads_definition(member.definition))

@@ -16,6 +16,7 @@ _LITERAL: Final = lazy_regex(r"[ -~]*?(?=[*?`\[]|[^ -~]|\Z)")
 """The beginning of a pattern that stands for itself."""
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""
+_INITIATIVE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 
 
 class ScopeKind(StrEnum):
@@ -39,8 +40,9 @@ class Environment:
         child_definitions: definitions below the root scope are known, too.
         no_subscriptions: all subscriptions are left out.
         not_scopes, excluded: patterns of scopes that are left out: globalNotScopes, excludedScopes.
-        excluded_assignments: patterns of ids.
+        excluded_assignments, excluded_policies, excluded_initiatives: patterns of ids.
         cloud: Azure's, as written: AzureCloud.
+        lacks: settings that EPAC stops without. The plan is what it would be with them.
     """
 
     selector: str
@@ -56,7 +58,10 @@ class Environment:
     not_scopes: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     excluded_assignments: tuple[str, ...] = ()
+    excluded_policies: tuple[str, ...] = ()
+    excluded_initiatives: tuple[str, ...] = ()
     cloud: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,10 @@ class World:
         deployed: bodies of exemptions as Azure gives them, with dates as PowerShell reads them.
         resources: the keys of resources that exist.
         complete: what is none of these does not exist.
-        plans_assignments: the repository has assignments that EPAC plans in the same run.
+        plans_assignments, plans_definitions: the repository has assignments, or policies or initiatives, that EPAC
+            plans in the same run.
+        doubt: why it is not known whether EPAC looks at the files at all; "" where it does.
+        looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
     """
 
@@ -141,6 +149,9 @@ class World:
     resources: frozenset[str] = frozenset()
     complete: bool = False
     plans_assignments: bool = False
+    plans_definitions: bool = False
+    looped: bool = False
+    doubt: str = ""
 
     @property
     def settings(self) -> Environment:
@@ -151,6 +162,8 @@ class World:
 
     def find_scope(self, scope: str) -> Scope | None:
         """Return a scope of the tree, None where it is none. Raises Uncertain where the tree is not known."""
+        if self.looped:
+            raise Uncertain(f"{self.settings.root} is below itself, by what --azure gives")
         found = self.scopes.get(scope.lower())
         if found is None and not self.complete:
             raise Uncertain(f"whether EPAC's tree has this scope is not known; {GIVE}")
@@ -191,6 +204,23 @@ class World:
         own = {key for key, scope in self.scopes.items() if _excluded_itself(scope, settings)}
         return frozenset(key for key, scope in self.scopes.items() if key in own or own & scope.parents)
 
+    def reads_definition(self, identity: str) -> bool:
+        """Whether EPAC reads a policy or initiative, if there is one: of those at other scopes it knows nothing.
+
+        Raises Uncertain.
+        """
+        if is_builtin(identity):
+            return True
+        settings, at = self.settings, scope_of(identity)
+        if at.lower() != settings.root.lower():
+            if not settings.child_definitions:
+                return False
+            scope = self.find_scope(at)
+            if scope is None or self.is_excluded(scope):
+                return False
+        is_set = _INITIATIVE in identity.lower()
+        return not like_any(settings.excluded_initiatives if is_set else settings.excluded_policies, identity)
+
     @cached_property
     def known_assignments(self) -> Mapping[str, Assignment]:
         """Those that EPAC reads, by key: at scopes of its tree that it does not leave out."""
@@ -210,7 +240,7 @@ def _excluded_itself(scope: Scope, settings: Environment) -> bool:
     """Whether a pattern names a scope. Resource groups are left out by globalNotScopes alone, whatever is written."""
     if scope.kind is ScopeKind.SUBSCRIPTION and settings.no_subscriptions:
         return True
-    if scope.id.lower() == settings.root.lower() and scope.kind is ScopeKind.GROUP:
+    if scope.id.lower() == settings.root.lower():
         return False
     patterns = [*settings.not_scopes, *(() if scope.kind is ScopeKind.RESOURCE_GROUP else settings.excluded)]
     for pattern in patterns:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 from guardrails.dataclass import replace
 from guardrails.evaluation.expressions import Lambda
 from guardrails.evaluation.frames import Env, Handle
-from guardrails.evaluation.functions import MODULES, find, load
+from guardrails.evaluation.functions import MODULES, find
 from guardrails.evaluation.functions.base import FUNCTIONS, Function, is_int, kind, unsure
+from guardrails.evaluation.functions.comparing import truth
 from guardrails.evaluation.values import NOWHERE, EngineError, MarkedText, Partial, Unknown, Value, first_unknown
 
 if TYPE_CHECKING:
@@ -99,7 +100,6 @@ def _coalesce(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
 
 def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     """Compute `and` and `or`: arguments after the one that decides are not computed."""
-    load("comparing")
     found = FUNCTIONS[node.name.lower()]
     _count(found.name, found.least, found.most, node)
     decisive = found.name == "or"
@@ -107,6 +107,8 @@ def _logical(evaluator: "Evaluator", node: "Call", env: Env) -> Value:
     for argument in node.arguments:
         try:
             value = evaluator.value(argument, env)
+            if not isinstance(value, Unknown):
+                truth(value, found.name)
         except EngineError as error:
             if not any(isinstance(one, Unknown) for one in values):
                 raise

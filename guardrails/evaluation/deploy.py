@@ -209,6 +209,8 @@ class _Deployment:
         identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
         if isinstance(identity, Unknown):
             identity = self._parts(table, turn, identity)
+            if deployed is False and around.deployed is not False:
+                self.doubtful = True  # Azure computes names, and refuses them, before it looks at conditions
         if isinstance(identity.name, Unknown) and identity.name.doubt and counts is not False:
             self.doubtful = True
         inner = around if deployed is around.deployed else _Around(around.via, deployed, around.depth)

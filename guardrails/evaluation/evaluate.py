@@ -28,6 +28,7 @@ from guardrails.evaluation.values import (
     Place,
     Unknown,
     Value,
+    first_unknown,
     marks_of,
 )
 from guardrails.evaluation.world import World
@@ -172,9 +173,9 @@ class Evaluator:
                 continue
             if isinstance(value, Unknown | Partial | Handle):
                 return self.unknown(value, values, node.place)
-            one = formatted(value, "")
+            one = first_unknown(value) or formatted(value, "")
             if isinstance(one, Unknown):
-                return one
+                return self.unknown(one, values, node.place)
             written.append(one)
         whole: Value = "".join(written)
         if len(whole) > LONGEST_TEXT:
@@ -185,7 +186,7 @@ class Evaluator:
         found: list[Value] = []
         for item in node.items:
             if isinstance(item, ex.Spread):
-                more = self.charge(self.value(item.value, env))
+                more = known(self.charge(self.value(item.value, env)), item.place)
                 if isinstance(more, Unknown):
                     return more
                 if not isinstance(more, list):
@@ -209,7 +210,7 @@ class Evaluator:
         spread = loose = False
         for one in node.members:
             if isinstance(one, ex.Spread):
-                more = self.charge(self.value(one.value, env))
+                more = known(self.charge(self.value(one.value, env)), one.place)
                 if isinstance(more, Unknown | Partial):
                     found, rest = {}, more.rest if isinstance(more, Partial) else more
                 elif not isinstance(more, dict):
@@ -227,6 +228,8 @@ class Evaluator:
                 raise EngineError(f"the name of a property is {kind(key)}, not a text", one.place)
             elif spread:
                 spread_into(found, {key: self._part(one.value, env)})
+            elif key in found and type(one.key) is not str:
+                return replace(unsure("an object with one key twice"), place=one.place)
             else:
                 found[key] = self._part(one.value, env)
         if rest is not None:
@@ -314,7 +317,7 @@ class Evaluator:
 
     def _user_function(self, name: str, node: ex.Call, env: Env) -> Value:
         declared = env.frame.template.functions[name]
-        values = [self.value(argument, env) for argument in node.arguments]
+        values = [known(self.value(argument, env), argument.place) for argument in node.arguments]
         if len(values) != len(declared.parameters):
             raise EngineError(f"{name}() needs {len(declared.parameters)} arguments, not {len(values)}", node.place)
         home = env.frame if declared.home is None else home_frame(env.frame, declared.home)

@@ -56,9 +56,7 @@ class ExemptionId:
 
         Raises Permanent (not-an-exemption) where it names no exemption, or not one alone.
         """
-        if not isinstance(text, str) or not text.strip("/ "):
-            raise refuse("the exemption has no id")
-        return _parsed(text)
+        return _parsed(text if isinstance(text, str) else "")
 
     @property
     def hash(self) -> bytes:
@@ -88,6 +86,8 @@ class ExemptionId:
 
 @lru_cache(maxsize=2048)  # an exemption that is looked at is named by events, Azure, its row and its history
 def _parsed(text: str) -> ExemptionId:
+    if not text.strip("/ "):
+        raise refuse("the exemption has no id")
     try:
         spelled = resource_id(text)
     except ValueError as error:

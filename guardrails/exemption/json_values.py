@@ -34,9 +34,15 @@ def texts_of(value: object, name: str, subject: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise refuse(f"{name} is {kind_of(value)}, not a list", subject)
     for one in value:
-        if not isinstance(one, str | int) or isinstance(one, bool):
-            raise refuse(f"{name} has {kind_of(one)} in it", subject)
-    return tuple(map(str, value))
+        if type(one) is not str:
+            return tuple([_item(one, name, subject) for one in value])
+    return tuple(value)
+
+
+def _item(value: object, name: str, subject: str) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise refuse(f"{name} has {kind_of(value)} in it", subject)
+    return str(value)
 
 
 def objects_of(value: object, subject: str) -> tuple[Mapping[str, Any], ...]:

@@ -53,8 +53,6 @@ class Exemption:
         expiry_problem: why `expiresOn` could not be read; None where it is absent or fine.
         reference_ids: policyDefinitionReferenceIds; empty means the whole assignment.
         said: role -> text, from metadata: owner, ticket, approver, review, control, justification.
-        created_by, modified_by: of systemData: a UPN for people, a GUID for applications; "" where unknown.
-        created_at, modified_at: systemData.createdAt and lastModifiedAt, UTC; None where unknown.
     """
 
     id: ExemptionId
@@ -64,39 +62,34 @@ class Exemption:
     category: str
     expires_on: datetime | None
     expiry_problem: str | None
-    display_name: str
-    description: str
     metadata: Mapping[str, Any]
     said: Mapping[str, str]
-    _selectors: tuple[Mapping[str, Any], ...]
-    _scope_validation: str
-    _management_mode: str
-    created_by: str
-    created_by_type: str
-    created_at: datetime | None
-    modified_by: str
-    modified_by_type: str
-    modified_at: datetime | None
     source: Source
     not_returned: frozenset[str]
+    _selectors: tuple[Mapping[str, Any], ...]
+    _properties: Mapping[str, Any]
+    _system: Mapping[str, Any]
 
     @property
     def selectors(self) -> tuple[Mapping[str, Any], ...]:
         """Its resource selectors. Raises NotReturned."""
-        self._ask(SELECTORS)
+        if self.not_returned:
+            self._ask(SELECTORS)
         return self._selectors
 
     @property
     def scope_validation(self) -> str:
         """Its assignmentScopeValidation; "" is the default. Raises NotReturned."""
-        self._ask(VALIDATION)
-        return self._scope_validation
+        if self.not_returned:
+            self._ask(VALIDATION)
+        return text_of(self._properties.get("assignmentScopeValidation"))
 
     @property
     def management_mode(self) -> str:
         """Its exemptionManagementMode; "" is the default. Raises NotReturned."""
-        self._ask(MODE)
-        return self._management_mode
+        if self.not_returned:
+            self._ask(MODE)
+        return text_of(self._properties.get("exemptionManagementMode"))
 
     def _ask(self, field: str) -> None:
         if field in self.not_returned:
@@ -108,6 +101,51 @@ class Exemption:
             return self
         missing = source.missing_from(canonical(self.body)["properties"], SYSTEM not in self.not_returned)
         return replace(self, source=source, not_returned=missing)
+
+    def as_written(self, by: str, by_type: str, at: datetime | None) -> "Exemption":
+        """Return what it would be, had somebody else written it last, or at another time (UTC)."""
+        written = {"lastModifiedBy": by, "lastModifiedByType": by_type, "lastModifiedAt": at}
+        return replace(self, _system={**self._system, **written})
+
+    @property
+    def display_name(self) -> str:
+        """Its display name; "" where it has none."""
+        return text_of(self._properties.get("displayName"))
+
+    @property
+    def description(self) -> str:
+        """Its description; "" where it has none."""
+        return text_of(self._properties.get("description"))
+
+    @property
+    def created_by(self) -> str:
+        """Who created it: a UPN for people, a GUID for applications; "" where unknown."""
+        return text_of(self._system.get("createdBy"))
+
+    @property
+    def created_by_type(self) -> str:
+        """What `created_by` is, such as User or Application; "" where unknown."""
+        return text_of(self._system.get("createdByType"))
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was created, UTC; None where unknown."""
+        return time_or_none(self._system.get("createdAt"))
+
+    @property
+    def modified_by(self) -> str:
+        """Who last wrote it, as in `created_by`."""
+        return text_of(self._system.get("lastModifiedBy"))
+
+    @property
+    def modified_by_type(self) -> str:
+        """What `modified_by` is, as in `created_by_type`."""
+        return text_of(self._system.get("lastModifiedByType"))
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When it was last written, UTC; None where unknown."""
+        return time_or_none(self._system.get("lastModifiedAt"))
 
     @property
     def owner(self) -> str:
@@ -134,7 +172,7 @@ class Exemption:
             raise refuse(f"an exemption is a JSON object, not {kind_of(body)}")
         read = body
         properties = body.get("properties")
-        if type(properties) is not dict or "id" not in body or not properties.keys() <= KNOWN:
+        if type(properties) is not dict or "id" not in body or not KNOWN.issuperset(properties):
             read = canonical(body)
             properties = read["properties"]
         exemption_id = known or ExemptionId.parse(read.get("id"))
@@ -153,7 +191,6 @@ class Exemption:
         system = read.get("systemData") or NOTHING
         if type(system) is not dict and not isinstance(system, Mapping):
             raise refuse("systemData is not a JSON object", exemption_id.text)
-        sys_get = system.get
         return cls(
             exemption_id,
             body,
@@ -162,21 +199,13 @@ class Exemption:
             category,
             expires_on,
             problem,
-            text_of(get("displayName")),
-            text_of(get("description")),
             metadata,
             names.read(metadata) if metadata else NOTHING,
-            objects_of(get("resourceSelectors"), exemption_id.text),
-            text_of(get("assignmentScopeValidation")),
-            text_of(get("exemptionManagementMode")),
-            text_of(sys_get("createdBy")),
-            text_of(sys_get("createdByType")),
-            time_or_none(sys_get("createdAt")),
-            text_of(sys_get("lastModifiedBy")),
-            text_of(sys_get("lastModifiedByType")),
-            time_or_none(sys_get("lastModifiedAt")),
             source,
             source.missing_from(properties, system),
+            objects_of(get("resourceSelectors"), exemption_id.text),
+            properties,
+            system,
         )
 
 

@@ -68,6 +68,8 @@ class Source:
         among them where the source leaves out some of their kinds. systemData has no default: where it is absent, it
         is not known, whatever the source.
         """
+        if system and not self._withheld:
+            return _NONE
         missing = [name for name in self._withheld if properties.get(name) in _NOTHING]
         if not system:
             missing.append(SYSTEM)

@@ -68,6 +68,6 @@ def spelled_time(value: object) -> object:
 def time_or_none(value: object) -> datetime | None:
     """Return a time in UTC; None for none, and for what is no time."""
     try:
-        return parse_time(value)
+        return _read(value) if type(value) is str else parse_time(value)
     except ValueError:
         return None

@@ -146,7 +146,6 @@ class ExpressionParser(TextParser):
                 target = Call(NESTED, [target, Literal(name, place)], place)
             elif lexeme == "!":
                 self.advance()
-                target = Call(GROUP, [target], target.place) if isinstance(target, Access) else target
             else:
                 return target
         raise self.fault(f"more than {LONGEST} accesses in one chain are not read", "too-deep")

@@ -239,6 +239,8 @@ class Binder:
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
                 return self._imported(target, str(key.value), named.members, node.place)
         node.target = self.bind(target, names)
+        if type(target) is Call and target.name == "any" and _has_safe_access(target.arguments[:1]):
+            node.target = target.arguments[0]
         if type(key) is not Literal:
             node.key = self.bind(key, names)
         if isinstance(node.target, Symbol):
@@ -415,12 +417,7 @@ class Binder:
     def _group(self, node: Call, names: Locals) -> Node:
         """Look up `(x)`: a chain of safe accesses ends at its parenthesis."""
         inner = self.bind(node.arguments[0], names)
-        part: Node = inner
-        while isinstance(part, Access):
-            if part.safe:
-                return as_it_is(inner)
-            part = part.target
-        return inner
+        return as_it_is(inner) if _has_safe_access([inner]) else inner
 
     def _not_equals(self, node: Call, names: Locals) -> Node:
         equals = Call("==" if node.name == "!=" else "=~", node.arguments, node.place)
@@ -471,6 +468,11 @@ class Binder:
         if isinstance(node, Call) and node.name == GROUP:
             return self.constant(node.arguments[0], depth - 1)
         return None
+
+
+def _has_safe_access(chain: list[Node]) -> bool:
+    """Whether there is a safe access in a chain of accesses; `chain` is its last one, or nothing."""
+    return any(isinstance(one, Access) and (one.safe or _has_safe_access([one.target])) for one in chain)
 
 
 def _from_outside(call: Call) -> Node:

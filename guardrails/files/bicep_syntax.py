@@ -17,7 +17,7 @@ METHOD: Final = "."
 NESTED: Final = "::"
 """`target::name`: a resource that is declared in another; the arguments are the target and the name as a literal."""
 GROUP: Final = "()"
-"""`(x)` and `x!` around a safe access: what is accessed on it is no part of its chain."""
+"""`(x)` around a safe access: what is accessed on it is no part of its chain."""
 
 
 class TypeName:

@@ -13,6 +13,8 @@ from guardrails.files.json_places import Lines, decoded
 
 ENDINGS: Final = (".json", ".jsonc", ".csv")
 """The endings of the files that EPAC reads, in the order in which it reads them."""
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+"""Byte order marks."""
 
 
 def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
@@ -21,8 +23,12 @@ def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
     Args:
         runner: where EPAC runs: its reader turns texts with a day and a time into dates at once.
     """
-    if b"\0" in data[:4] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    why = ""
+    if b"\0" in data[:4] and data[:2] not in _MARKS:
         why = "it is UTF-16 or UTF-32 without a byte order mark, which EPAC takes for UTF-8"
+    elif any(data.startswith(mark * 2) for mark in _MARKS):
+        why = "it has two byte order marks, of which EPAC drops one"
+    if why:
         return EpacFile(path, uncertain=why, notes=(Fault(Place(path, 1, 1), why),))
     text = decoded(data, path)
     if not isinstance(text, str):
@@ -82,7 +88,8 @@ def _table(text: str, path: str) -> EpacFile:
     try:
         table = read_table(text, path)
     except BrokenTable as error:
-        return EpacFile(path, is_table=True, broken=Fault(error.place, str(error)))
+        why = f"{error}, on which PowerShell has an error; whether EPAC goes on without this table is not known"
+        return EpacFile(path, is_table=True, uncertain=why, notes=(Fault(error.place, why),))
     except Uncertain as doubt:
         return EpacFile(path, is_table=True, uncertain=str(doubt))
     place = table.lines.place
@@ -92,7 +99,8 @@ def _table(text: str, path: str) -> EpacFile:
         _row(number, keys, record, line._replace(column=1), place)
         for number, (record, line) in enumerate(zip(table.records, lines, strict=True), FIRST_OF_TABLE)
     )
-    open_ = (cell for record in table.records[-1:] for cell in record if cell.open)  # it goes to the end of the file
+    last = table.records[-1] if table.records else table.header
+    open_ = (cell for cell in last if cell.open)  # it goes to the end of the file
     notes = tuple(Fault(place(cell.at), "a quote is never closed") for cell in open_)
     columns = {cell.text: place(cell.at) for cell in table.header}
     return EpacFile(path, entries, is_table=True, columns=columns, notes=notes)

@@ -7,6 +7,7 @@ looked for where somebody asks for them. What it refuses, or might read otherwis
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -26,7 +27,9 @@ _NEXT: Final = lazy_regex(r"[ \t\r\n]*,[ \t\r\n]*(?=\{)")
 _MEMBER: Final = lazy_regex(r'[ \t\r\n]*+[{,][ \t\r\n]*+"([^"\\]*+)"[ \t\r\n]*+:[ \t\r\n]*+')
 """What is before the value of a plain entry's member."""
 _END: Final = lazy_regex(r"[ \t\r\n]*\}")
-_SKIP: Final = lazy_regex(r"(?:[ \t\r\n\x0b\x0c\xa0]|//[^\r\n]*|/\*.*?\*/)*", re.S)
+_SKIP: Final = lazy_regex(
+    r"(?:[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|//[^\r\n]*|/\*.*?\*/)*", re.S
+)
 _PLAIN: Final = lazy_regex(r'"([^"\\]*)"')
 _TEXT: Final = lazy_regex(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.S)
 _KEY: Final = lazy_regex(r"[^\W]([\w$])*|\$[\w$]*")
@@ -35,6 +38,9 @@ _NUMBER: Final = lazy_regex(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re
 _ESCAPE: Final = lazy_regex(r"\\(u[0-9a-fA-F]{4}|.)", re.S)
 _ESCAPES: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
+_DIGITS: Final = 300
+"""More digits of a number are not read here."""
+_NO_NUMBER: Final = "what EPAC makes of this number is not known"
 _STRANGE: Final = lazy_regex(r"NaN|-?Infinity|undefined|new|-?0[xX0-9].*|-?[\d.][\d.eE+-]*")
 
 
@@ -71,16 +77,27 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-_SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(parse_constant=_refuse).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
+def _float(word: str) -> float:
+    """Return a number. Raises Uncertain for one that no double can hold."""
+    found = float(word)
+    if math.isinf(found):
+        raise Uncertain(_NO_NUMBER)
+    return found
 
 
-def read_json(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
+_SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
+    parse_constant=_refuse, parse_float=_float
+).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
+
+
+def read_json(text: str, date_of: Callable[[str], NetDate | None], *, level: int = _ENTRIES) -> Any:
     """Return the value of a text. Raises BrokenJson, and Uncertain for what PowerShell may read otherwise.
 
     Args:
         date_of: the date that a text is, None where it stays a text.
+        level: nobody asks for places inside of what the objects of lists at this level hold.
     """
-    return _Reader(text, date_of).read()
+    return _Reader(text, date_of, level).read()
 
 
 def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
@@ -89,8 +106,9 @@ def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
 
 
 class _Reader:
-    def __init__(self, text: str, date_of: Callable[[str], NetDate | None]) -> None:
+    def __init__(self, text: str, date_of: Callable[[str], NetDate | None], level: int = _ENTRIES) -> None:
         self._text = text
+        self._level = level
         self._at = 0
         self._date_of = date_of
 
@@ -110,7 +128,7 @@ class _Reader:
 
     def _skip(self) -> None:
         text, at = self._text, self._at
-        if text[at : at + 1] > "/":
+        if "/" < text[at : at + 1] < "\x7f":
             return
         found = _SKIP.match(text, at)
         self._at = found.end() if found else at
@@ -175,7 +193,7 @@ class _Reader:
                 return found
             if mark == ",":
                 raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
-            plain = self._plain_entry() if mark == "{" and depth == _ENTRIES else None
+            plain = self._plain_entry() if mark == "{" and depth == self._level else None
             while plain is not None and (behind := _NEXT.match(self._text, self._at)):
                 found.append(plain)
                 self._at = behind.end()
@@ -306,9 +324,11 @@ class _Reader:
         if word in _WORDS:
             value = _WORDS[word]
         elif _NUMBER.match(word):
-            value = int(word) if word.lstrip("-").isdecimal() else float(word)
+            if len(word) > _DIGITS:
+                raise Uncertain(_NO_NUMBER)
+            value = int(word) if word.lstrip("-").isdecimal() else _float(word)
         elif _STRANGE.fullmatch(word):
-            raise Uncertain("what EPAC makes of this number is not known")
+            raise Uncertain(_NO_NUMBER)
         else:
             raise BrokenJson("there is no value where one is needed" if word else _CUT_SHORT, self._at)
         self._at += len(word)

@@ -11,9 +11,23 @@ from guardrails.files.json_places import Lines, decoded
 
 NAMES: Final = ("global-settings.jsonc", "global-settings.json")
 """What the file of settings is called."""
-_STRATEGIES: Final = (FULL, "ownedOnly")
-_RETIRED: Final = ("deleteExpiredExemptions", "deleteOrphanedExemptions", "includeResourceGroups")
-"""Fields of desiredState for which EPAC stops."""
+_STRATEGIES: Final = {"full": FULL, "ownedonly": "ownedOnly"}
+_RETIRED: Final = (
+    ("globalNotScopes", "managedIdentityLocations", "managedIdentityLocation"),
+    ("defaultSubscriptionId", "rootScope", "inheritedDefinitionsScopes"),
+    ("deleteExpiredExemptions", "deleteOrphanedExemptions", "includeResourceGroups"),
+)
+"""Fields for which EPAC stops: of the settings, of an environment, of its desiredState."""
+_GROUP: Final = "/providers/Microsoft.Management/managementGroups/"
+_SUBSCRIPTION: Final = "/subscriptions/"
+_SCOPES: Final = (_GROUP, _SUBSCRIPTION)
+"""What a scope begins with. Letter case counts."""
+_NEEDED: Final = ("cloud", "managedIdentityLocation")
+_BOOLEANS: Final = (
+    "keepDfcSecurityAssignments", "keepDfcPlanAssignments", "cleanupObsoleteExemptions",
+    "doNotDisableDeprecatedPolicies", "manageChildScopeDefinitions",
+)  # fmt: skip
+"""Fields of desiredState that are true or false. EPAC stops without the first one."""
 
 
 class BadSettings(ValueError):
@@ -35,7 +49,7 @@ def read_settings(data: bytes, path: str, selector: str) -> Environment:
         raise BadSettings(text.message, text.place)
     lines = Lines(text, path)
     try:
-        root = read_json(text, lambda _: None)
+        root = read_json(text, lambda _: None, level=0)
     except BrokenJson as error:
         raise BadSettings(f"{error}, so EPAC stops", lines.place(error.at)) from None
     except Uncertain as doubt:
@@ -54,34 +68,62 @@ class _Reader:
         found = [one for one in some if str(one.get("pacSelector", "")).lower() == selector.lower()]
         if not selector and len(some) == 1:
             found = some
+        if len(found) > 1:
+            raise self._bad(f"two environments are called {selector[:60]!r}", found[1])
         if not found:
             names = ", ".join(str(one.get("pacSelector"))[:60] for one in some[:20]) or "none"
             raise self._bad(f"no environment is called {selector[:60]!r}; there is {names}; say it with --pac-selector")
-        return self._made(found[-1])
+        for one in some:
+            self._check(one)
+        return self._made(found[0])
 
-    def _made(self, said: Mapping[str, Any]) -> Environment:
+    def _check(self, said: Mapping[str, Any]) -> None:
+        """Look for what EPAC stops at, in whichever environment it is. Raises BadSettings."""
         desired = said.get("desiredState")
         if not isinstance(desired, dict):
-            raise self._bad("the environment has no desiredState", said)
-        for name in _RETIRED:
-            if desired.get(name) is not None:
-                raise self._bad(f"EPAC has stopped reading {name}, and stops at it", desired, name)
-        strategy = desired.get("strategy")
-        if strategy not in _STRATEGIES:
+            raise self._bad("an environment has no desiredState", said)
+        for owner, names in zip((self._root, said, desired), _RETIRED, strict=True):
+            for name in names:
+                if owner.get(name) is not None:
+                    raise self._bad(f"EPAC has stopped reading {name}, and stops at it", owner, name)
+        if str(desired.get("strategy")).lower() not in _STRATEGIES:
             raise self._bad("desiredState.strategy is neither full nor ownedOnly", desired, "strategy")
+        for name in _BOOLEANS:
+            if not isinstance(desired.get(name), bool | None):
+                raise self._bad(f"EPAC stops at {name}: it is neither true nor false", desired, name)
+        for owner, name in ((said, "globalNotScopes"), (desired, "excludedScopes")):
+            for scope in self._texts(owner, name):
+                if not scope.startswith(_SCOPES) or "/resourcegrouppatterns/" in scope.lower():
+                    raise self._bad(f"EPAC stops at {name}: {scope[:60]!r} is no scope", owner, name)
+
+    def _made(self, said: Mapping[str, Any]) -> Environment:
+        desired = said["desiredState"]
+        strategy = _STRATEGIES[str(desired["strategy"]).lower()]
         selector, owner = self._text(said, "pacSelector"), self._text(self._root, "pacOwnerId")
-        deployed_by = said.get("deployedBy")
+        deployed_by, no_subscriptions = said.get("deployedBy"), bool(desired.get("excludeSubscriptions"))
         return Environment(
             selector, owner, deployed_by if isinstance(deployed_by, str) else f"epac/{owner}/{selector}",
             self._text(said, "tenantId"), self._text(said, "deploymentRootScope"), strategy,
             other_tenant=said.get("managedTenantId") is not None,
             skip_resources=bool(said.get("skipResourceValidationForExemptions")),
             child_definitions=desired.get("manageChildScopeDefinitions") is True,
-            no_subscriptions=bool(desired.get("excludeSubscriptions")),
+            no_subscriptions=no_subscriptions,
             not_scopes=self._texts(said, "globalNotScopes"),
-            excluded=() if desired.get("excludeSubscriptions") else self._texts(desired, "excludedScopes"),
+            excluded=tuple(
+                one
+                for one in self._texts(desired, "excludedScopes")
+                if not (no_subscriptions and one.startswith(_SUBSCRIPTION))
+            ),
             excluded_assignments=self._texts(desired, "excludedPolicyAssignments"),
+            excluded_policies=self._texts(desired, "excludedPolicyDefinitions"),
+            excluded_initiatives=self._texts(desired, "excludedPolicySetDefinitions"),
             cloud=str(said.get("cloud", "")),
+            lacks=tuple(
+                name
+                for owner, names in ((said, _NEEDED), (desired, _BOOLEANS[:1]))
+                for name in names
+                if owner.get(name) is None
+            ),
         )  # fmt: skip
 
     def _text(self, said: Any, name: str) -> str:

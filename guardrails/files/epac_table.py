@@ -25,7 +25,7 @@ In a usual one no quote is in its midst, and no blank at its end.
 
 
 class BrokenTable(ValueError):
-    """PowerShell refuses the table. `place`: of what is wrong."""
+    """PowerShell has an error on the table, and reads nothing of it. `place`: of what is wrong."""
 
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
@@ -41,11 +41,14 @@ class Cell(NamedTuple):
 
 
 class Record:
-    """A record: the texts of its cells, and its offset. Where its cells are is looked for where somebody asks."""
+    """A record: the texts of its cells, and its offset. Where its cells are is looked for where somebody asks.
+
+    `texts`: None for an empty cell whose quote is never closed, which PowerShell does not count.
+    """
 
     __slots__ = ("_text", "at", "texts")
 
-    def __init__(self, text: str, at: int, texts: Sequence[str]) -> None:
+    def __init__(self, text: str, at: int, texts: Sequence[str | None]) -> None:
         self._text, self.at, self.texts = text, at, texts
 
     def __iter__(self) -> Iterator[Cell]:
@@ -65,11 +68,11 @@ def read_table(text: str, path: str) -> Table:
     """Return a table. Raises BrokenTable, and Uncertain for what PowerShell may read otherwise."""
     if not text.strip():
         raise Uncertain("what EPAC makes of an empty table is not known")
-    if text.startswith("#"):
-        raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
     lines = Lines(text, path)
     records = _records(text)
     header = list(next(records, ()))
+    if text.startswith("#") or (header and header[0].text.startswith("#")):
+        raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
     while len(header) > 1 and not header[-1].text:
         header.pop()
     seen: dict[str, Cell] = {}
@@ -78,21 +81,25 @@ def read_table(text: str, path: str) -> Table:
         if key and key in seen:
             raise BrokenTable(f"two columns are called {cell.text[:60]!r}", lines.place(cell.at))
         seen[key] = cell
-    one = len(header) > 1
-    found = [record for record in records if not (one and len(record.texts) == 1 and not record.texts[0])]
+    found = []
+    for record in records:
+        if len(record.texts) > 1 or record.texts[0]:
+            found.append(record)
+        elif len(header) == 1:
+            raise Uncertain("whether PowerShell skips a blank line in a table of one column is not known")
     return Table(tuple(header), tuple(found), lines)
 
 
 def _records(text: str) -> Iterator[Record]:
-    at, end = 0, len(text)
+    at, end, ended = 0, len(text), text[-1] in "\r\n"
     cells: list[tuple[str, str, str]] = _CELL.findall(text)
     if any(mark for _, _, mark in cells):
         while at < end:
             start = at
             record, at = _record(text, start)
-            if at >= end and len(record) == 1 and not record[0].text:
+            if at >= end and len(record) == 1 and not record[0].text and not ended:
                 return
-            yield Record(text, start, [cell.text for cell in record])
+            yield Record(text, start, [cell.text or (None if cell.open else "") for cell in record])
         return
     start, texts = 0, list[str]()
     for written, behind, _ in cells:
@@ -106,7 +113,7 @@ def _records(text: str) -> Iterator[Record]:
         if at >= end and not said:
             if len(texts) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
                 texts.pop()  # nothing behind the last comma of the file
-            if texts == [""]:
+            if texts == [""] and not ended:
                 return
         yield Record(text, start, texts)
         start, texts = at, []

@@ -255,12 +255,11 @@ def _notes(
     notes.append(f"`{COMPANION}` reports resources with some of {three} but not all.")
     notes.append(
         f"Azure does not read `{tags.expiry}`. An id works until you remove it from `bypasses.approved` and deploy the"
-        " policies again. `scan` and `sweep` list ended exceptions."
+        " policies again."
     )
-    notes.append("Resources without tags of their own, such as child resources, cannot be let past by a tag.")
     notes.append(
-        f"`{inheritance.INITIATIVE}` copies the three tags from a resource group to resources without them. Set"
-        " `inheritTags` to assign it. An approved id on a group then lets past every resource in it."
+        f"`{inheritance.INITIATIVE}` copies the three tags from a resource group to resources without them. An approved"
+        " id on a group then lets past every resource in it."
     )
     return notes
 

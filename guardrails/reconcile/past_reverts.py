@@ -189,7 +189,7 @@ async def _look(visit: Visit, revert: Revert, taken: Exemption) -> Look:
     if before is not None:
         before = replace(before, blocked="", intent=None)  # nothing hindered it
     # the kept body may be an older one that says the same: who wrote it last, the row as it was judged knows
-    seen = replace(taken, modified_by=judged.author, modified_by_type=judged.author_kind, modified_at=judged.written_at)
+    seen = taken.as_written(judged.author, judged.author_kind, judged.written_at)
     return await back_at(visit, revert.decided.at, "sweep" if revert.did == "remove" else "event").look(seen, before)
 
 

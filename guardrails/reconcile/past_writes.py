@@ -85,7 +85,7 @@ async def judged(
 
 async def _judged(visit: Visit, write: Write, kept: Exemption, row: Row, codes: Collection[str]) -> Write:
     # the kept body may be an older one that says the same: who wrote it last, the row knows
-    seen = replace(kept, modified_by=row.author, modified_by_type=row.author_kind, modified_at=row.written_at)
+    seen = kept.as_written(row.author, row.author_kind, row.written_at)
     if visit.ruleset.exclusion_for(visit.id, write.at):
         return write
     look = await back_at(visit, write.at, "event").look(seen, None)

@@ -17,7 +17,7 @@ from guardrails.decisions.fix import fix_for
 from guardrails.decisions.grace import begins, inherit
 from guardrails.decisions.history import Entry, HistoryEntry, Outgoing
 from guardrails.decisions.holds import ended
-from guardrails.decisions.next_row import row_after, row_of_same, surely_tolerates, tolerates
+from guardrails.decisions.next_row import is_unclear, row_after, row_of_same, tolerates
 from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Permanent, Retryable
@@ -337,7 +337,7 @@ class Visit:
         if not tolerates(found):
             assignment, policies = await self.exempted(exemption, max_age=timedelta())
             found = assess(exemption, replace(facts, assignment=assignment, policies=policies), self.ruleset)
-            if tolerates(found) and not surely_tolerates(found):
+            if tolerates(found) and is_unclear(found):
                 why = "what is to be put back could be judged a moment ago and cannot now"
                 raise Retryable(why, code="unread", subject=self.id.text, delay=60)
         return exemption.body if tolerates(found) else None, then

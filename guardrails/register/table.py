@@ -1,5 +1,6 @@
 """One table of Table Storage, over azure-data-tables: get, query, and transactions."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -32,6 +33,9 @@ MOST_ROW_BYTES: Final = 1024 * 1024 - 1024
 
 _ENVELOPE: Final = 1024
 """Bytes that travel with one operation besides its JSON and its keys: the headers of its part, the table's address."""
+
+READS_AT_ONCE: Final = 50
+"""Half of a client's connections: else, when many events come, what is to be recorded waits until all have read."""
 
 _MISSING: Final = "TableNotFound"
 _GOING: Final = "TableBeingDeleted"
@@ -91,7 +95,7 @@ class Write:
 
     @cached_property
     def most(self) -> int:
-        """What `size` is at the most, at a tenth of its cost: each character as the longest of its escapes."""
+        """What `size` is at the most, at less cost: each character as the longest of its escapes."""
         return _ENVELOPE + 36 * len(self.row) + len(self.etag) + sum(map(_travels_at_most, self.columns.items()))
 
     def too_large(self) -> str:
@@ -111,7 +115,9 @@ def exceed(writes: Iterable[Write], limit: int) -> bool:
 
 def _travels_at_most(column: tuple[str, Value]) -> int:
     name, value = column
-    return 2 * len(name) + 38 + (12 * len(value) if isinstance(value, str | bytes) else 20)
+    if isinstance(value, str):
+        return 2 * len(name) + 38 + (6 if value.isascii() else 12) * len(value)
+    return _travels(name, value)
 
 
 def _travels(name: str, value: Value) -> int:
@@ -146,18 +152,20 @@ class Table:
 
     def __init__(self, client: TableClient) -> None:
         self._client = client
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self.name = client.table_name
 
     async def get(self, partition: str, row: str, select: Sequence[str] = ()) -> Entity | None:
         """Return one row, or these columns of it; None where it is not there. One request."""
         fields = {"select": ["PartitionKey", "RowKey", *select]} if select else {}
-        with translated("table", row):
-            try:
-                found = _row(await self._client.get_entity(partition, row, **fields), whole=not select)
-            except ResourceNotFoundError as error:
-                if not code_of(error):  # somebody else's
-                    raise
-                return None
+        async with self._reading:
+            with translated("table", row):
+                try:
+                    found = _row(await self._client.get_entity(partition, row, **fields), whole=not select)
+                except ResourceNotFoundError as error:
+                    if not code_of(error):  # somebody else's
+                        raise
+                    return None
         if (found["PartitionKey"], found["RowKey"]) != (partition, row):
             raise unreachable("table", row, "answered with another row")
         return _entity(found)

@@ -1,9 +1,9 @@
 """A client of one table that makes the requests of the hot path by itself, and leaves all else to azure-data-tables.
 
-A point read, a query and a transaction are encoded by `table_wire` and sent through the SDK's pipeline: its policies
-for headers, authentication, retries and our hooks, and its transport. Policies that have nothing to do there are left
-out. What is not plain success is handed to the SDK's own method, as the answer to its own request: it raises what it
-always raises.
+`table_wire` encodes a point read, a query and a transaction, and they go through the SDK's pipeline: its policies for
+headers, authentication, retries and our hooks, and its transport. Policies that have nothing to do there are left out.
+`table_answers` reads plain success. Any other answer is handed to the SDK's own method, as the answer to its own
+request: it raises what it always raises.
 """
 
 import asyncio
@@ -30,10 +30,11 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
-from azure.data.tables import TableEntity
+from azure.data.tables import TableEntity, TableErrorCode
 from azure.data.tables._error import _process_table_error
 from azure.data.tables.aio import TableClient
 
+from guardrails.register import table_answers as answers
 from guardrails.register import table_wire as wire
 from guardrails.register.columns import Value
 
@@ -71,10 +72,12 @@ class LeanTableClient(TableClient):
         if more or not self._is_plain:
             return await super().get_entity(partition_key, row_key, select=select, **more)
         answer = await self._sent("GET", wire.point(self.table_name, partition_key, row_key, select), wire.READING)
-        if answer.status_code == 404:  # as each new exemption begins: the SDK's last step alone does
-            error = ResourceNotFoundError(response=answer)
+        if answer.status_code == 404:  # as each new exemption begins
+            if said := answers.no_row(answer.headers.get("Content-Type", ""), answer.content):
+                raise _no_row(said, answer)
+            error = ResourceNotFoundError(response=answer)  # the SDK's last step alone does
             _process_table_error(error, table_name=self.table_name)  # type: ignore[no-untyped-call]
-        found = wire.read_row(_json(answer))
+        found = answers.read_row(_json(answer))
         if found is None:
             with _given(answer):
                 return await self._sdk.get_entity(partition_key, row_key, select=select)
@@ -88,7 +91,7 @@ class LeanTableClient(TableClient):
         while True:
             path = wire.page(self.table_name, query_filter, select, results_per_page, after)
             answer = await self._sent("GET", path, wire.READING)
-            found = wire.read_page(_json(answer))
+            found = answers.read_page(_json(answer))
             if found is None:
                 for row in await self._read(answer, query_filter, select):
                     yield row
@@ -129,7 +132,7 @@ class LeanTableClient(TableClient):
         headers = {**wire.WRITING, "Content-Type": f"multipart/mixed; boundary={batch}"}
         answer = await self._sent("POST", "/$batch", headers, body)
         kind = answer.headers.get("Content-Type", "")
-        done = wire.etags(kind, answer.content, len(operations)) if answer.status_code == 202 else None
+        done = answers.etags(kind, answer.content, len(operations)) if answer.status_code == 202 else None
         if done is None:
             with _given(answer):
                 return list(await self._sdk.submit_transaction(operations))
@@ -139,7 +142,8 @@ class LeanTableClient(TableClient):
         self, method: str, path: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> AsyncHttpResponse:
         """Send a request through the pipeline of the SDK's client; return its answer whatever it is, read whole."""
-        headers = {"x-ms-version": self.api_version, **headers}
+        own = {"x-ms-version": self.api_version, "x-ms-client-request-id": str(uuid4())}  # the SDK's uuid1 takes longer
+        headers = {**own, **headers}
         request = HttpRequest(method, self.url + path, headers=headers, content=content)
         answer = (await self._pipeline.run(request, stream=True)).http_response
         await answer.read()
@@ -223,6 +227,14 @@ def _json(answer: AsyncHttpResponse) -> Any:
         return json.loads(answer.content.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
+
+
+def _no_row(said: str, answer: AsyncHttpResponse) -> ResourceNotFoundError:
+    """Return (to raise) what the SDK raises for a row that is not there; it would read the answer three times."""
+    error = ResourceNotFoundError(said)
+    error.error_code, error.additional_info = TableErrorCode.RESOURCE_NOT_FOUND, {}  # type: ignore[attr-defined]
+    error.response, error.status_code, error.reason = answer, answer.status_code, answer.reason
+    return error
 
 
 def _entity(columns: Mapping[str, Value], etag: str | None) -> TableEntity:

@@ -48,6 +48,8 @@ class Selection:
     @property
     def references(self) -> tuple[str, ...]:
         """The reference ids that are named, lower case."""
+        if not self.groups:
+            return ()
         return tuple(v for group in self.groups for c in group if c.kind == REFERENCE for v in c.within or ())
 
     @property

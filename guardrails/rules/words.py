@@ -31,6 +31,8 @@ EMPTY_WORDS: Final = frozenset(_EMPTY.split())
 
 def says_nothing(text: str) -> bool:
     """Return whether a text has no word that means something: blank, signs only, "n/a", "TBD", "test test", "asdf"."""
+    if not text:
+        return True
     if text.isascii():
         # The usual text has a plain word near its start; the last piece of the slice may be cut, so it does not count.
         for word in text[:40].lower().split()[:-1]:
@@ -51,6 +53,8 @@ def words_of(text: str) -> list[str]:
 def _means(word: str) -> bool:
     if word in EMPTY_WORDS:
         return False
+    if len(word) > 1 and word.find(word[0], 1) < 0:  # the usual word: how it begins does not come again
+        return True
     if word.isascii() and word.count(word[0]) == len(word):  # x, aaaa, 0000; a single Chinese character is a word
         return False
     return len(word) < 6 or (word + word).find(word, 1) == len(word)  # asdasd, testtest: one piece over and over

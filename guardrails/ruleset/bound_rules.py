@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from guardrails.dataclass import dataclass
+from guardrails.dataclass import dataclass, field
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.facts import Assignment, Facts
@@ -40,7 +40,9 @@ class Response(StrEnum):
 class BoundRule[R: Declared = Rule]:
     """A rule as it applies somewhere: its options and what follows.
 
-    `overrides`: the names of the overrides that had a say in it, in the order of the file.
+    Attributes:
+        overrides: the names of the overrides that had a say in it, in the order of the file.
+        kept: the last outcome that was no pass, and the finding made of it: many exemptions share their outcomes.
     """
 
     rule: R
@@ -49,6 +51,7 @@ class BoundRule[R: Declared = Rule]:
     grace: timedelta
     severity: Severity
     overrides: tuple[str, ...] = ()
+    kept: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def said(self) -> tuple[object, ...]:
@@ -91,8 +94,23 @@ class Alternatives:
 RANKS: Final = {response: rank for rank, response in enumerate(Response)}
 """The stronger the response, the higher."""
 
-type Applied = tuple[BoundRule | Alternatives, ...]
-"""The rules that are on for an exemption, ordered by code."""
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The rules that are on for an exemption, each of the two ordered by code.
+
+    Attributes:
+        rules: those that apply in one way.
+        alternatives: the others. Most exemptions have none.
+    """
+
+    rules: tuple[BoundRule, ...]
+    alternatives: tuple[Alternatives, ...]
+
+    def __iter__(self) -> Iterator[BoundRule | Alternatives]:
+        yield from self.rules
+        yield from self.alternatives
+
 
 _EVERYWHERE: Final = (Case(()),)
 
@@ -131,7 +149,8 @@ class _Kinds[T]:
         find: Callable[[tuple[int, ...], Exemption, Facts], T],
     ) -> T:
         """Return what is kept, or find it. `ended`: how many overrides have."""
-        if SELECTORS not in exemption.not_returned and exemption.selectors:
+        unknown = SELECTORS in exemption.not_returned
+        if not unknown and exemption.selectors:
             return find(scoped, exemption, facts)
         assignment, policies, source = facts.assignment, facts.policies, exemption.source
         said: object = assignment
@@ -141,7 +160,7 @@ class _Kinds[T]:
             assigned = ""
         key = (
             scoped, ended, exemption.assignment_id, exemption.category, exemption.reference_ids,
-            assigned, id(said), id(policies), id(source),
+            assigned, id(said), id(policies), id(source), unknown,
         )  # fmt: skip
         kept = self._found.get(key)
         if kept is None:
@@ -174,6 +193,7 @@ class Limits:
         self._bound: dict[tuple[int, ...], Mapping[str, BoundRule]] = {}
         self._ways: dict[tuple[str, tuple[int, ...]], BoundRule | None] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
+        self._plain: dict[bool, Applied] = {}
         self._by_cases: dict[tuple[Stage, tuple[Case, ...]], Applied] = {}
         self._by_stage: dict[Stage, Collection[Rule]] = {}
         self._applied_to = _Kinds[Applied]()
@@ -191,20 +211,27 @@ class Limits:
         return any(rule in said and said[rule].get("enabled", True) for said in settings)
 
     def rules_for(self, exemption: Exemption, facts: Facts) -> Applied:
-        """Return the rules that are on for an exemption: one tuple for all to which the same apply."""
-        stage = Stage.AZURE if facts.planned is None else Stage.CODE
+        """Return the rules that are on for an exemption: one object for all to which the same apply."""
         if not self.overrides:
-            return self._applied(stage, _EVERYWHERE)
+            return self._everywhere(facts)
+        stage = Stage.AZURE if facts.planned is None else Stage.CODE
         try:
             return self._overridden(stage, exemption, facts)
         except NotReturned as lacking:  # what overrides ask for is not known: any of them may hold
             running = tuple(n for n, one in enumerate(self.overrides) if _runs(one, facts.now))
             return self._applied(stage, (Case((), running, why=str(lacking)),))
 
+    def _everywhere(self, facts: Facts) -> Applied:
+        """Return the rules that are on where no override holds: most exemptions have these."""
+        in_azure = facts.planned is None
+        if in_azure not in self._plain:
+            self._plain[in_azure] = self._applied(Stage.AZURE if in_azure else Stage.CODE, _EVERYWHERE)
+        return self._plain[in_azure]
+
     def _overridden(self, stage: Stage, exemption: Exemption, facts: Facts) -> Applied:
         scoped = self._scopes.matching(exemption.id.key)
         if not scoped and not self._others:
-            return self._applied(stage, _EVERYWHERE)
+            return self._everywhere(facts)
         ended = self._ended(facts.now) if self._ends else 0
         kinds = self._applied_to if stage is Stage.AZURE else self._applied_to_code
         return kinds.get(scoped, exemption, facts, ended, self._rules_for)
@@ -299,8 +326,11 @@ class Limits:
         if applied is None:
             if len(self._by_cases) >= _KEPT:
                 self._by_cases.clear()
-            each = (self._one(rule, cases) for rule in self._run(stage))
-            applied = self._by_cases[stage, cases] = tuple(one for one in each if one)
+            each = [self._one(rule, cases) for rule in self._run(stage)]
+            applied = self._by_cases[stage, cases] = Applied(
+                tuple(one for one in each if isinstance(one, BoundRule)),
+                tuple(one for one in each if isinstance(one, Alternatives)),
+            )
         return applied
 
     def _run(self, stage: Stage) -> Collection[Rule]:

@@ -118,8 +118,8 @@ END_MISSING: Final = BypassRule(
 What it does: looks for an end in the assignment's metadata, or in the expiry tag. If the text is not a time, the result
 is unknown.
 
-Why: Azure never ends a bypass. Without an end, the control stays off, and nobody is asked whether the reason still
-holds.
+Why: unlike an exemption, such a bypass has no expiry in Azure. Without a recorded end, the control stays off, and
+nobody is asked whether the reason still holds.
 
 Example: an override turns *deny* into *audit* until a partner upgrades. Nothing records when the override must end.
 
@@ -142,8 +142,8 @@ ENDED: Final = BypassRule(
 What it does: compares the end of the bypass with the present time. If the end cannot be read, the result is
 unknown, with the code EXG503 (`bypass-end-missing`). If that rule is off, the code is EXG504.
 
-Why: an exemption stops at its expiry, but a bypass continues: the tag still lets the resource pass, and the scope stays
-excluded.
+Why: Azure ends an exemption at its expiry, but no other bypass: after the end, the tag still lets the resource pass,
+and the scope stays excluded.
 
 Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 
@@ -163,8 +163,9 @@ NOT_APPROVED: Final = BypassRule(
     control="The tag-driven policies from `policy build` accept only approved ids.",
     text="""An exception tag must name an approved exception.
 
-What it does: compares the id in the tag with the approved ids in the ruleset. As in Azure Policy, letter case does not
-matter, but blanks do. Tags without an id are a violation. The rule looks at tags only.
+What it does: looks at the exception tags of a resource. Policies can be written so that they skip a resource with the
+id of an approved exception in a tag. The rule compares this id with the ids under `bypasses: approved` in the ruleset.
+As in Azure Policy, letter case does not matter, but blanks do. Exception tags without an id are a violation.
 
 Why: anybody who may write tags can write exception tags. Only the list in the ruleset, which is reviewed as code, shows
 which exceptions are approved.
@@ -191,8 +192,8 @@ ENROLLMENT_REMOVED: Final = BypassRule(
 What it does: each sweep records the enrollments of assignments with the mode `Enroll`, which apply only at enrolled
 scopes. It is a violation if all of this is true: an enrollment, or a part of it (policies, resource selectors), is
 gone; Azure Resource Manager confirms this; and no enrollment above covers it. The rule finds nothing if the assignment,
-the scope or the policy is gone, if the mode is no longer `Enroll`, or if Azure does not list the enrollments. Only a
-sweep finds a removed enrollment.
+the scope or the policy is gone, or if the mode is no longer `Enroll`. If Azure does not list the enrollments, the sweep
+names the scope under *not seen*, and the next sweep asks again. Only a sweep finds a removed enrollment.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment.
 

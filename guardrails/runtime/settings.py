@@ -90,7 +90,8 @@ class Settings:
     change_reference: str = _setting(
         "GUARDRAILS_CHANGE_REFERENCE",
         "",
-        "Change reference: text that identifies a change. The service sends it with each request for a policy token. "
+        "Change reference: text that identifies a change. Azure may accept a write only with a "
+        "[policy token](prevention.md#policy-tokens). The service sends this text when it asks for the token. "
         "Set it if your policies require it: otherwise they refuse the service's writes (notice `cannot-act`).",
     )
     table: str = _setting(

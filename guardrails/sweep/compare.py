@@ -33,7 +33,8 @@ from guardrails.sweep.judging import Judging
 from guardrails.sweep.matches import Counting
 from guardrails.sweep.outcome import Outcome
 from guardrails.sweep.report import NAMED, Report
-from guardrails.sweep.siblings import Shown, Siblings
+from guardrails.sweep.shown import Shown
+from guardrails.sweep.siblings import Siblings
 
 log = logging.getLogger("guardrails")
 

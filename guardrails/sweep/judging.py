@@ -30,7 +30,8 @@ from guardrails.reconcile.inventory import NO_ASSIGNMENT, Rows, judged
 from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Ruleset
 from guardrails.sweep.matches import Counting
-from guardrails.sweep.siblings import Shown, Siblings
+from guardrails.sweep.shown import Shown
+from guardrails.sweep.siblings import Siblings
 
 _PROGRAM: Final = ("exemption", "rules", "ruleset", "decisions", "reconcile", "sweep")
 """The folders of this program that have a say in what a token is."""

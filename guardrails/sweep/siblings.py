@@ -27,106 +27,17 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Assignment, Outside, Unread
 from guardrails.exemption.model import Exemption
-from guardrails.exemption.times import time_or_none
 from guardrails.exemption.together import BASE, NAME, name_of, names_in, to_json, with_names
 from guardrails.ports import Surroundings
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, SAID, Rows
 from guardrails.reconcile.visit import World
 from guardrails.rules.selection import Selection
 from guardrails.ruleset.model import Ruleset
+from guardrails.sweep.shown import NOTHING, Shown, Site, Unit, by_assignment, digest
 
 _AT_ONCE: Final = 16
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _KEEP: Final[Mapping[str, Any]] = MappingProxyType({"name": ""})
 """For what is unknown to this sweep: what the register has stays."""
-
-
-@dataclass(slots=True, eq=False)
-class Shown:
-    """What a pass keeps of an exemption that the inventory shows. `together` is put in once it is known.
-
-    Attributes:
-        key: ExemptionId.hash.
-        written: when it was last written: a time, or as systemData spells it.
-        listed: its token.
-        sure: whether its assignment, and its policies, were there to be seen, so that all of the token counts.
-        cut: how long its scope is, in its id.
-        assigned: its assignment's id, in lower case; "" where it is not compared with others, for it has ended.
-        named: its reference ids, in lower case.
-        outside: whether its assignment applies, as JSON (guardrails.exemption.together); {} where it does.
-        together: what was found of it and others, where the token alone does not say that the register has it.
-    """
-
-    key: bytes
-    id: str
-    container: str
-    written: object
-    listed: str
-    sure: bool
-    cut: int = 0
-    assigned: str = ""
-    named: tuple[str, ...] = ()
-    outside: Mapping[str, Any] = _NOTHING
-    together: Mapping[str, Any] = _NOTHING
-
-    @property
-    def modified_at(self) -> datetime | None:
-        """When it was last written, UTC; None where unknown."""
-        return time_or_none(self.written)
-
-    @property
-    def scope(self) -> str:
-        """Its scope, in lower case."""
-        return self.id[: self.cut].lower()
-
-
-type _Site = tuple[str, tuple[str, ...], str]
-"""Where exemptions of a unit may overlap: the scope, those above it, and a name for all that was looked at."""
-
-
-@dataclass(slots=True)
-class _Unit:
-    """Exemptions of one assignment in one subscription, or at management groups, some of which may overlap.
-
-    Attributes:
-        assigned: the assignment, as in Shown.
-        at: the exemptions, by scope, in lower case, a slash at its end.
-        over: those at management groups above, where these are in a subscription.
-        doubt: why it is not known which of those at management groups are above; "" where that is known.
-        sites: where they may overlap, what is above before what is below it.
-        names: by scope, names of the sites that its exemptions are in.
-    """
-
-    assigned: str
-    at: Mapping[str, list[Shown]]
-    over: list[Shown]
-    doubt: str
-    sites: list[_Site] = field(default_factory=list)
-    names: dict[str, list[str]] = field(default_factory=dict)
-
-    def own(self, site: _Site) -> list[Shown]:
-        """Return the exemptions at a site's scope."""
-        return self.at[site[0]]
-
-    def higher(self, site: _Site) -> list[Shown]:
-        """Return those at the scopes above it, of the same subscription."""
-        return [one for scope in site[1] for one in self.at[scope]]
-
-    def name(self, site: _Site, name: str) -> None:
-        """Take in a name for what is at a site, and above it."""
-        names = self.names
-        for scope in (site[0], *site[1]):
-            if scope in names:
-                names[scope].append(name)
-            else:
-                names[scope] = [name]
-
-    def named(self) -> Iterator[tuple[Shown, str]]:
-        """Yield the exemptions that are at any site, each with one name for all of its sites."""
-        for scope, some in self.names.items():
-            joined = _joined(some)
-            for one in self.at[scope]:
-                yield one, joined
 
 
 @dataclass(slots=True)
@@ -223,7 +134,7 @@ class Siblings:
             if named and (assignment is None or assignment.members):  # a single policy has no members
                 ids = tuple(named)
                 lower = shared.get(ids) or shared.setdefault(ids, tuple(sorted(map(str.lower, ids))))
-        place: Mapping[str, Any] = _NOTHING
+        place: Mapping[str, Any] = NOTHING
         if self._places and (container, assigned) not in self._uniform:
             above = self.around.above
             found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
@@ -289,7 +200,7 @@ class Siblings:
             name = before
         self._complete(one, listed, name, {} if name in ("", before) else to_json(found, name))
 
-    def _complete(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> None:
+    def _complete(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = NOTHING) -> None:
         """Complete a token. `listed`: the register's; `name`: of what was found; `overlap`: that, where it is new."""
         base = one.listed if one.sure or not listed else one.listed[:SAID] + listed[SAID:BASE]
         if not one.outside:
@@ -308,31 +219,31 @@ class Siblings:
 
     # What may overlap
 
-    def _units(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
+    def _units(self, shown: Sequence[Shown]) -> Iterator[Unit]:
         """Yield where exemptions of one subscription may overlap."""
-        for assigned, at in _by_assignment(shown).items():
+        for assigned, at in by_assignment(shown).items():
             over, doubt = self._groups_above(assigned, shown[0].container) if self._over else ([], "")
-            unit = _Unit(assigned, at, over, doubt)
+            unit = Unit(assigned, at, over, doubt)
             self._find(unit, overlap.sites(at))
             if unit.sites:
                 yield unit
 
-    def _units_of_groups(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
+    def _units_of_groups(self, shown: Sequence[Shown]) -> Iterator[Unit]:
         """Yield where exemptions at management groups may overlap."""
-        for assigned, at in _by_assignment(shown).items():
+        for assigned, at in by_assignment(shown).items():
             for scope, own in sorted(at.items()):
                 over, doubt = self._groups_above(assigned, own[0].container)
                 above = dict.fromkeys(one.scope + "/" for one in over if one.container != own[0].container)
-                unit = _Unit(assigned, at, [], doubt)
+                unit = Unit(assigned, at, [], doubt)
                 self._find(unit, [(scope, tuple(above))])
                 if unit.sites:
                     yield unit
 
-    def _find(self, unit: _Unit, places: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+    def _find(self, unit: Unit, places: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         """Find the sites of a unit, among scopes and those above each."""
         members, said = self._members_of(unit.assigned)
         doubt = unit.doubt.encode("utf-8", "replace")
-        digests: dict[str, bytes] = {"": _digest(unit.over)}
+        digests: dict[str, bytes] = {"": digest(unit.over)}
         together: dict[tuple[str, ...], frozenset[str] | None] = {}
         at, last = unit.at, tuple[str, ...]()
         union = together[last] = overlap.named_by(one.named for one in unit.over)
@@ -348,7 +259,7 @@ class Siblings:
             if overlap.may_overlap([one.named for one in own] if len(own) > 1 else (own[0].named,), union, members):
                 for one in (scope, *above):
                     if one not in digests:
-                        digests[one] = _digest(at[one])
+                        digests[one] = digest(at[one])
                 whole = (scope.encode("utf-8", "replace"), said, doubt, *(digests[one] for one in ("", scope, *above)))
                 site = scope, above, hashlib.sha256(b"\n".join(whole)).hexdigest()[:NAME]
                 unit.sites.append(site)
@@ -367,7 +278,7 @@ class Siblings:
             found = self._members[assigned] = members, hashlib.sha256(f"{assigned}\n{said}".encode()).digest()
         return found
 
-    def _expected(self, units: Iterable[_Unit]) -> dict[bytes, str]:
+    def _expected(self, units: Iterable[Unit]) -> dict[bytes, str]:
         """Return the name that each exemption has in its token, where nothing is new and nothing in doubt."""
         names: dict[bytes, str] = {}
         for unit in units:
@@ -378,7 +289,7 @@ class Siblings:
     # What they say
 
     async def _decided(
-        self, units: list[_Unit], shown: Sequence[Shown]
+        self, units: list[Unit], shown: Sequence[Shown]
     ) -> dict[bytes, tuple[str, overlap.Result | None]]:
         """Return how exemptions overlap that may, by Shown.key, and the name of that in their tokens.
 
@@ -406,7 +317,7 @@ class Siblings:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
     def _take(
-        self, unit: _Unit, site: _Site, overlaps: Mapping[bytes, overlap.Result], found: dict[bytes, overlap.Result]
+        self, unit: Unit, site: Site, overlaps: Mapping[bytes, overlap.Result], found: dict[bytes, overlap.Result]
     ) -> list[str]:
         """Take the overlaps at a site; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
@@ -423,7 +334,7 @@ class Siblings:
                 again.append(one.reason)
         return again
 
-    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Result]:
+    async def _look(self, unit: Unit, site: Site, read: _Read) -> dict[bytes, overlap.Result]:
         """Return the overlaps of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
         own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
         over, doubt = self._siblings(unit.over, self._groups), unit.doubt
@@ -538,31 +449,3 @@ class Siblings:
         if identity.hash in self.rows.seen or (self._above and identity.hash in self._above.rows.seen):
             return False
         return self.hole or identity.container not in self.visible
-
-
-def _by_assignment(shown: Iterable[Shown]) -> dict[str, dict[str, list[Shown]]]:
-    """Return the exemptions that are compared, by assignment and scope, as _Unit has them."""
-    found: dict[str, dict[str, list[Shown]]] = {}
-    for one in shown:
-        if not one.assigned:
-            continue
-        scope = one.id[: one.cut].lower() + "/"
-        at = found.get(one.assigned)
-        if at is None:
-            found[one.assigned] = {scope: [one]}
-        elif scope in at:
-            at[scope].append(one)
-        else:
-            at[scope] = [one]
-    return found
-
-
-def _digest(some: Iterable[Shown]) -> bytes:
-    """Return a digest of exemptions: who they are and what they say, as the inventory shows it."""
-    said = sorted([one.key + one.listed[:SAID].encode() for one in some])
-    return said[0] if len(said) == 1 else hashlib.sha256(b"".join(said)).digest()
-
-
-def _joined(names: Sequence[str]) -> str:
-    """Return the name for several sites."""
-    return names[0] if len(names) == 1 else name_of(sorted(names))

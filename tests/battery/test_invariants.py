@@ -15,6 +15,8 @@ from guardrails.decisions import assess
 from guardrails.decisions.row import Status
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
 from guardrails.rules.base import Violation
 from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.model import Ruleset
@@ -70,15 +72,17 @@ def test_all_rules_that_revert_are_listed() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = assess._outcome
+    judged = assess._outcomes
     asking = [one for one in map(rulesets.numbered, range(rulesets.NUMBER)) if rule in reverting(one)]
     ruleset = min(asking, key=lambda one: spares(one, rule))  # it is seen soonest where nothing prevents it
 
-    def wrong(bound: BoundRule, *facts: Any) -> object:
-        return Violation("it is none", {}) if bound.rule.name == rule else judged(bound, *facts)
+    def wrong(exemption: Exemption, facts: Facts, by: Ruleset) -> list[tuple[BoundRule, object]]:
+        on = [one for one in by.limits.rules_for(exemption, facts).rules if one.rule.name == rule]
+        found = [(bound, said) for bound, said in judged(exemption, facts, by) if bound not in on]
+        return sorted([*found, *((one, Violation("it is none", {})) for one in on)], key=lambda one: one[0].rule.code)
 
     monkeypatch.setattr(rulesets, "some", lambda _: ruleset)
-    monkeypatch.setattr(assess, "_outcome", wrong)
+    monkeypatch.setattr(assess, "_outcomes", wrong)
     assert any("nothing_compliant_is_reverted" in text for text in broken())
 
 

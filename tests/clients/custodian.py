@@ -6,6 +6,8 @@ Runs in Custodian's own environment, as AZURE_CLIENT_ID, a managed identity, in 
     custodian.py package POLICIES NAME DIR   the function app that Custodian would publish for a policy, unpacked in DIR
     custodian.py function DIR                its function, called once for each message that is in its queue now
     custodian.py cost DIR EVENTS WARM        its function, called once for each event in a file; CPU seconds per event
+    custodian.py filters FILTERS RESOURCES   its filters over the resources in a file, once for each line on standard
+                                             input; prints CPU seconds, and how many resources each filter chose
 """
 
 import importlib.util
@@ -23,6 +25,7 @@ import yaml
 from azure.functions.queue import QueueMessage
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 from c7n.config import Config
+from c7n.filters.core import ValueFilter
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.structure import StructureParser
@@ -102,6 +105,19 @@ def cost(folder: str, events: str, warm: str) -> float:
     return (time.process_time() - began) / (len(messages) - int(warm))
 
 
+def filters(wanted: str, resources: str) -> None:
+    """Run each filter of a file over all resources of another, once for each line on standard input."""
+    some, every = json.loads(Path(resources).read_text("utf-8")), []
+    for data in json.loads(Path(wanted).read_text("utf-8")):
+        one = ValueFilter(data)
+        one.annotate = False
+        every.append(one)
+    for _ in sys.stdin:
+        began = time.process_time()
+        chosen = [len(one.process(some)) for one in every]
+        print(json.dumps([time.process_time() - began, chosen]), flush=True)
+
+
 def _loaded(folder: str) -> tuple[Any, dict[str, Any]]:
     """Return the module of the function, and its binding."""
     (config,) = Path(folder).glob("*/function.json")
@@ -131,5 +147,7 @@ class _Kept(logging.Handler):
 
 
 if __name__ == "__main__":
-    commands: dict[str, Callable[..., Any]] = {"cli": cli, "package": package, "function": function, "cost": cost}
+    commands: dict[str, Callable[..., Any]] = {
+        "cli": cli, "package": package, "function": function, "cost": cost, "filters": filters,
+    }  # fmt: skip
     print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))

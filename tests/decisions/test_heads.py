@@ -118,7 +118,10 @@ def test_buckets_that_a_hand_was_in_are_made_anew() -> None:
 
 @pytest.mark.parametrize(
     ("seq", "text"),
-    [(0, "a" * 64), ("1", "a" * 64), (1, "x" * 64), (1, "a " * 32), (1, ""), (1, None), (2**32, "a" * 64)],
+    [
+        *((seq, "a" * 64) for seq in (-1, 0, True, "1", 2**32)),
+        *((1, text) for text in ("x" * 64, "é" * 64, "a " * 32, " " + "aa" * 31 + "a", "a" * 66, "", b"a" * 64, None)),
+    ],
 )
 def test_what_is_no_head_is_none(seq: object, text: object) -> None:
     assert head(seq, text) == b""

@@ -375,6 +375,16 @@ def test_a_fault_behind_a_false_condition_refuses_nothing() -> None:
     assert plan(template(off)).outcome == Outcome.DEPLOYS
 
 
+def test_an_object_with_a_computed_key_that_it_already_has_is_unknown() -> None:
+    made = template(outputs={"x": {"type": "object", "value": {"a": 1, "[concat('a', '')]": 2}}})
+    assert plan(made).outcome == Outcome.UNKNOWN
+
+
+def test_a_fault_in_the_name_behind_a_false_condition_may_refuse_the_deployment() -> None:
+    off = plan(template(exemption("[createArray()[0]]", condition=False)))
+    assert (off.outcome, off.exemptions[0].deployed) == (Outcome.UNKNOWN, False)
+
+
 def test_a_fault_in_a_nested_deployment_that_does_not_take_place_refuses_nothing() -> None:
     loop = exemption("[concat('e', copyIndex())]", copy={"name": "c", "count": "[length(parameters('p').none)]"})
     inner = template(loop, exemption("[parameters('p').none]"), parameters={"p": {"type": "object"}})

@@ -180,6 +180,8 @@ def test_a_function_computes_what_the_engine_computes(expression: str, expected:
         "[toUpper()]",
         "[resourceGroup('x')]",
         "[toUpper('a', 'b')]",
+        "[and('', false())]",
+        "[or(createArray(), equals(1, 1))]",
     ],
 )
 def test_what_the_engine_refuses_is_refused(expression: str) -> None:
@@ -236,6 +238,11 @@ def test_what_the_engine_refuses_is_refused(expression: str) -> None:
 )
 def test_what_is_not_certain_is_unknown(expression: str) -> None:
     assert is_unknown(expression)
+
+
+def test_a_wrong_kind_behind_an_unknown_is_not_certainly_refused() -> None:
+    assert is_unknown("[or(equals(reference('x').y, 1), createArray())]")
+    assert is_unknown("[and(equals(reference('x').y, 1), '', false())]")
 
 
 def test_what_is_known_around_an_unknown_stays_known() -> None:

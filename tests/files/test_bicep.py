@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.evaluation.values import Unknown
+from guardrails.evaluation.plan import Outcome
+from guardrails.evaluation.values import Unknown, first_unknown
 from tests.files.bicep import EXEMPTION, GROUP, errors, faults, plan, read, value
 
 _MODULE = "param name string\nparam ends string = ''\nparam count int?\noutput id string = name\n"
@@ -497,6 +498,13 @@ def test_what_is_loaded_and_not_certain_is_unknown(call: str) -> None:
     assert found.outcome == "unknown"
 
 
+@pytest.mark.parametrize("target", ["o.?a!", "any(o.?a)", "any(any(o.?a.b)!.c)", "o.?a!.b!", "o[?'a']![0]"])
+def test_what_says_nothing_of_a_value_does_not_end_a_chain_of_safe_accesses(target: str) -> None:
+    found = plan(f"param o object = {{}}\noutput x string? = {target}.d")
+    assert (found.outcome, found.outputs["x"]) == (Outcome.DEPLOYS, None)
+    assert plan(f"param o object = {{}}\noutput x string? = ({target}).d").outcome == Outcome.REFUSED
+
+
 def test_the_compiler_takes_a_qualified_decorator_on_a_property() -> None:
     assert not errors(read("type t = {\n  @sys.allowed([ 1, 2 ])\n  a: int\n}\nparam p t = { a: 3 }\n"))
 
@@ -536,6 +544,21 @@ def test_a_secure_output_is_known_only_in_azure() -> None:
     found = plan("module m 'm.bicep' = {}\noutput o array = [ m.outputs.s, m.outputs.t ]\n", files).outputs["o"]
     assert isinstance(found[0], Unknown)
     assert found[1] == "b"
+
+
+@pytest.mark.parametrize("shown", ["o", "[ p ]", "v"])
+def test_a_list_or_object_that_is_partly_unknown_is_unknown_as_a_text(shown: str) -> None:
+    declared = f"param p string\nvar o = {{ a: p }}\nvar v = [ {{ b: [ p ] }} ]\nvar x = {shown}\n"
+    found = plan(declared + "output y string = '${x}!'\n")
+    assert (found.outcome, isinstance(found.outputs["y"], Unknown)) == (Outcome.DEPLOYS, True)
+
+
+@pytest.mark.parametrize("expression", ["{ ...r, a: 1 }", "[ ...[ r ] ]", "f(r)", "f({ a: r })"])
+def test_a_resource_as_a_value_is_unknown_and_refuses_nothing(expression: str) -> None:
+    declared = _full("<R> existing = { name: 'a' }\nfunc f(o object) object => o\n")
+    found = plan(f"{declared}output x object = any({expression})\n")
+    assert found.outcome == Outcome.DEPLOYS
+    assert first_unknown(found.outputs["x"]) is not None
 
 
 def test_loaded_files_take_part_in_the_plan() -> None:

@@ -57,9 +57,14 @@ def test_an_entry_that_is_not_json_for_everybody_is_read_as_powershell_reads_it(
     assert one.place_of("a").column == (26 if "2" in entry else 18)
 
 
-@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", '"\\ud83d"'])
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", '"\\ud83d"', "1e400", "-1e999", "9" * 5000])
 def test_what_powershell_may_read_otherwise_is_uncertain(word: str) -> None:
     assert read_epac(f'{{"exemptions": [{{"a": {word}}}]}}'.encode(), "a.json", RUNNER).uncertain
+
+
+def test_blanks_of_all_kinds_are_between_the_marks_of_json() -> None:
+    text = '{"exemptions":\u2003[\x85{\u3000"a"\u00a0:\u20281}]}\x0b'
+    assert [one.fields for one in read_epac(text.encode(), "a.json", RUNNER).entries] == [{"a": 1}]
 
 
 def test_a_key_that_is_there_twice_is_noted_with_its_place() -> None:
@@ -74,3 +79,37 @@ def test_cells_are_read_as_powershell_reads_them() -> None:
     assert [cell.text for cell in record] == ["x\ny", "", "open,"]
     assert [cell.open for cell in record] == [False, False, True]
     assert [table.lines.place(cell.at)[1:] for cell in header] == [(1, 1), (1, 3), (1, 14), (1, 19), (1, 23), (1, 28)]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("name,scope,NAME\nx,y,z\n", "two columns are called 'NAME'"),
+        ("name\n\nx\n", "a blank line in a table of one column"),
+        ("name;scope\nx;y\n\n", "a blank line in a table of one column"),
+        (" # of the team\nname,scope\nx,y\n", "begins with #"),
+        ('"#Fields: name",scope\nx,y\n', "begins with #"),
+    ],
+)
+def test_a_table_that_powershell_may_read_in_two_ways_is_uncertain(text: str, why: str) -> None:
+    file = read_epac(text.encode(), "a.csv", RUNNER)
+    assert why in file.uncertain
+    assert (file.broken, file.entries) == (None, ())
+
+
+def test_a_table_with_two_columns_of_one_name_is_one_note_with_its_place() -> None:
+    (note,) = read_epac(b"name,scope,NAME\nx,y,z\n", "a.csv", RUNNER).notes
+    assert (note.place.line, note.place.column) == (1, 12)
+
+
+@pytest.mark.parametrize("behind", ["", ",", ", ", ',"', ', "'])
+def test_nothing_behind_the_last_comma_of_a_file_is_no_cell(behind: str) -> None:
+    (one,) = read_epac(f"name,scope\nx{behind}".encode(), "a.csv", RUNNER).entries
+    assert one.fields == {"name": "x", "scope": None}
+
+
+@pytest.mark.parametrize("text", ['name,"scope\nx,y', 'name,scope\nx,"', 'name,scope\nx,"y\nz,w'])
+def test_a_quote_that_is_never_closed_is_noted_with_its_place(text: str) -> None:
+    (note,) = read_epac(text.encode(), "a.csv", RUNNER).notes
+    assert note.message == "a quote is never closed"
+    assert text.splitlines()[note.place.line - 1][note.place.column - 1] == '"'

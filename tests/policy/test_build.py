@@ -53,8 +53,12 @@ def initiative(files: dict[str, str], name: str = "exemption-guardrails") -> Any
 
 def row(files: dict[str, str], rule: str) -> list[str]:
     """Return the cells of a rule in the README: rule, what reports, what refuses, what is left."""
-    line = next(line for line in files["README.md"].splitlines() if f" `{rule}` |" in line)
-    return [cell.strip() for cell in line.strip("|").split(" | ")]
+    having, without = files["README.md"].split("\n### Rules without a policy\n")
+    for line in having.splitlines():
+        if f" `{rule}` |" in line:
+            return [cell.strip() for cell in line.strip("|").split(" | ")]
+    (line,) = (line for line in without.splitlines() if line.startswith("| `") and f"`{rule}`" in line.split(" | ")[0])
+    return [rule, "none", "none", line.strip("|").split(" | ")[1].strip()]
 
 
 def fires(properties: Any, scope: str = SUB, **said: Any) -> bool:

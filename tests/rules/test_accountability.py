@@ -3,8 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from guardrails.exemption.facts import Author, Unread
+from guardrails.exemption.patterns import regex
+from guardrails.rules.everywhere.ticket_format import FORMS
 from guardrails.rules.words import says_nothing
 from tests.patience import bounded
 from tests.rules.looks import METADATA, kind, look, violation
@@ -50,6 +54,15 @@ def test_ticket_forms(ticket: str) -> None:
 def test_no_ticket_forms(ticket: str) -> None:
     found = violation("ticket-format", **_metadata(approvalTicket=ticket))
     assert len(str(found.evidence["ticket"])) <= 200
+
+
+@given(st.text("AZaz09_-. é²١ſ\u212a", min_size=1, max_size=50).map(str.strip).filter(bool))
+@example("A" * 31 + "-" + "1" * 12)
+@example("A" * 32 + "-1")
+@example("A-" + "1" * 13)
+def test_a_quick_look_at_a_ticket_says_what_the_regular_expression_does(ticket: str) -> None:
+    expected = "Pass" if regex(FORMS).matches(ticket) else "Violation"
+    assert kind("ticket-format", **_metadata(approvalTicket=ticket)) == expected
 
 
 def test_ticket_pattern_is_for_the_whole_ticket() -> None:

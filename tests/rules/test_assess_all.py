@@ -21,7 +21,21 @@ notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
 """)
 
 
-@pytest.mark.parametrize("rules", [load_ruleset(), OVERRIDES], ids=["shipped", "overrides"])
+ALTERNATIVES = parse_ruleset("""
+version: 2
+mode: audit
+rules: {expiry-missing: revert, ticket-missing: tag, owner-missing: tag, whole-initiative: alert}
+overrides:
+- {reference: denyPublicNetwork, rules: {ticket-missing: alert, self-serve: alert}}
+- {policy_category: Storage, rules: {expiry-missing: alert}}
+notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
+""")
+"""Each of the two overrides holds for some controls of an exemption, or it is unknown whether it does."""
+
+
+@pytest.mark.parametrize(
+    "rules", [load_ruleset(), OVERRIDES, ALTERNATIVES], ids=["shipped", "overrides", "alternatives"]
+)
 def test_together_as_one_by_one(rules: Ruleset) -> None:
     looked_at = [read(case) for case in CASES]
     looked_at += [(exemption.as_of(RESOURCE_GRAPH), facts) for exemption, facts in looked_at]
@@ -29,6 +43,8 @@ def test_together_as_one_by_one(rules: Ruleset) -> None:
     assert together == [assess(exemption, facts, rules) for exemption, facts in looked_at]
     assert {one.verdict for one in together} == set(Verdict)
     assert assess_all([], rules) == []
+    for one in together:
+        assert [finding.code for finding in one.findings] == sorted(finding.code for finding in one.findings)
 
 
 def test_a_rule_that_crashes_on_one_is_unknown_for_that_one(monkeypatch: pytest.MonkeyPatch) -> None:

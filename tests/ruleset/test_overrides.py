@@ -17,7 +17,7 @@ from guardrails.decisions.decide import decide
 from guardrails.decisions.next_row import row_after
 from guardrails.errors import Misconfigured
 from guardrails.exemption.facts import Assignment, Gone, Policy, Unread
-from guardrails.exemption.sources import RESOURCE_GRAPH
+from guardrails.exemption.sources import MODE, RESOURCE_GRAPH, powershell
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, REQUIRE_TLS, SUBSCRIPTION, read
@@ -394,6 +394,21 @@ def test_a_thousand_overrides_are_looked_up_and_kept() -> None:
     exemption, facts = read(Case("", facts={"policies": POLICIES}))
     assert rules.limits.rules_for(exemption, facts) is rules.limits.rules_for(replace(exemption), facts)
     assert rules.limits.overrides_for(exemption, facts) == Holding((999,), ())
+
+
+def test_what_was_judged_before_changes_nothing() -> None:
+    """No selectors, and selectors that the source does not return, are two kinds of exemptions."""
+    override = {"policy_category": "Network", "rules": {"expiry-too-far": {"options": {"months": 1}}}}
+    source = powershell(frozenset({MODE}))
+    known = read(Case("", {**BOTH, "resourceSelectors": []}, source=source))[0]
+    unknown = read(Case("", {**BOTH}, source=source))[0]
+    facts = replace(FACTS, policies=POLICIES)
+    alone = [assess(exemption, facts, ruleset(override)) for exemption in (known, unknown)]
+    assert alone[0] != alone[1]
+    for order in (1, -1):
+        rules = ruleset(override)
+        together = [assess(exemption, facts, rules) for exemption in (known, unknown)[::order]]
+        assert together[::order] == alone
 
 
 def test_many_controls_and_many_unknown_ones_are_bound_rule_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -314,6 +315,22 @@ async def die_in(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@contextmanager
+def slow_to_take_over(slow: Instance) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Hold this instance back once it has read what the parts found; yield when it is there, and what lets it go on."""
+    real, there, goes_on = shared.Worker._take_over, asyncio.Event(), asyncio.Event()
+
+    async def taking(self: shared.Worker, one: Pass, *more: Any) -> None:
+        await real(self, one, *more)
+        if one.inventory is slow.graph:
+            there.set()
+            await goes_on.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared.Worker, "_take_over", taking)
+        yield there, goes_on
+
+
 async def test_the_record_has_one_whole_sweep_though_several_instances_did_it(
     large: Tenant, instances: list[Instance]
 ) -> None:
@@ -352,7 +369,7 @@ async def test_the_record_has_one_whole_sweep_though_several_instances_did_it(
 
 async def test_what_another_sweep_recorded_meanwhile_is_not_missing(large: Tenant, instances: list[Instance]) -> None:
     """Who began a sweep died; who ends it is slow, and another sweep records what came since the parts were read."""
-    world, real = large.world, shared.Worker._take_over
+    world = large.world
     await instances[0].sweeper.sweep()
     await large.work()
     world.clock.advance(hours=1)
@@ -361,16 +378,7 @@ async def test_what_another_sweep_recorded_meanwhile_is_not_missing(large: Tenan
     invitations(world)
     await die_in(world, instances[0], instances, part=2, in_="_ended")
     world.clock.advance(seconds=LEASE.total_seconds() + 1)
-    slow, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def taking(self: shared.Worker, one: Pass, *more: Any) -> None:
-        await real(self, one, *more)
-        if one.inventory is instances[1].graph:
-            slow.set()
-            await goes_on.wait()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shared.Worker, "_take_over", taking)
+    with slow_to_take_over(instances[1]) as (slow, goes_on):
         last = asyncio.create_task(instances[1].sweeper.part(next(one for one in invitations(world) if not one.last)))
         await slow.wait()
         await write(world, at(world, 1, 1), "b", displayName="changed")
@@ -398,23 +406,14 @@ async def test_a_sweep_whose_lease_was_not_given_back_is_recorded_once(
     large: Tenant, instances: list[Instance], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who began it ended it, but storage was away at the last moment; another ends it again, after the next sweep."""
-    world, real = large.world, shared.Worker._take_over
+    world = large.world
     caplog.set_level("INFO")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sweeps, "end", away)
         with pytest.raises(Retryable, match="is down"):
             await instances[0].sweeper.sweep()
     world.clock.advance(seconds=LEASE.total_seconds() + 1)
-    slow, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def taking(self: shared.Worker, one: Pass, *more: Any) -> None:
-        await real(self, one, *more)
-        if one.inventory is instances[1].graph:
-            slow.set()
-            await goes_on.wait()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shared.Worker, "_take_over", taking)
+    with slow_to_take_over(instances[1]) as (slow, goes_on):
         last = asyncio.create_task(instances[1].sweeper.part(next(one for one in invitations(world) if one.last)))
         await slow.wait()
         (first,) = await runs(large)

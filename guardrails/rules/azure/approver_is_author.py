@@ -16,6 +16,7 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
+from functools import lru_cache
 from typing import Final
 
 from guardrails.dataclass import dataclass
@@ -82,7 +83,12 @@ def _is_among(approver: str, author: str, creator: str) -> bool:
 
 def _may_name(low: str, writer: str) -> bool:
     """Return whether a closer look is due: the text holds the writer's name, or a guest's name is rewritten."""
-    return writer != "" and (writer.lower().partition("@")[0].strip() in low or "#" in writer or "#" in low)
+    return writer != "" and (_account(writer) in low or "#" in writer or "#" in low)
+
+
+@lru_cache(maxsize=1024)  # few write exemptions
+def _account(writer: str) -> str:
+    return writer.lower().partition("@")[0].strip()
 
 
 def _names(approver: str) -> list[str]:

@@ -4,7 +4,7 @@ What it does: compares `expiresOn` with the *accepted expiry* in the register. I
 or to move it past the accepted one by more than the tolerance; small steps add up. A later expiry passes, and becomes
 the accepted one, if the exemption names a ticket that it never named before. Nobody checks that the ticket approves the
 date. With `allow_with_new_ticket: false`, a new ticket changes nothing. If there is no accepted expiry, the exemption
-passes.
+passes. If an exemption that was never compliant loses its expiry, `expiry-lost` reports it instead.
 
 Why: anybody who may write an exemption may write a later date, and Azure notifies nobody. Twelve monthly extensions
 turn an approval for a month into an exemption for a year.

@@ -1,9 +1,10 @@
 """An exemption must not lose its expiry.
 
-What it does: reads the dates in the register. If an exemption had an expiry and now has none, that is a violation, even
-if it was never compliant. If its last compliant state had an expiry, `expiry-extended` reports the loss instead.
+What it does: reads the dates in the register. It is a violation if an exemption had an expiry and now has none, unless
+its last compliant state had an expiry: then `expiry-extended` reports the loss.
 
-Why: an exemption that was never compliant has no accepted expiry, so no other rule reports the removal.
+Why: if an exemption was never compliant, `expiry-extended` compares its dates, but does not report that the expiry is
+gone.
 
 Example: a waiver without a ticket, made in the portal, ends in March. In February, somebody saves it with a blank date.
 

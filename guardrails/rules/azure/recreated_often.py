@@ -2,7 +2,8 @@
 
 What it does: counts how often the service restored the exemption after its target was deleted and created again. If the
 number reaches `times`, that is a violation, unless the exemption is *co-located*: its name is a GUID, and its metadata
-says `coLocated: true`. If the count is unknown, the exemption passes.
+says `coLocated: true`. Only the register has this number. So a scan and `exg judge`, which do not read the register,
+find nothing.
 
 Why: until the service restores the exemption, the policy denies the target or reports it. Teams then choose a broader
 exemption. An exemption in the template of its target returns with it.

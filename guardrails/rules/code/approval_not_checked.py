@@ -5,7 +5,7 @@ matter. It is also a violation if `approvedOn` is not a date, or is later than t
 rule.
 
 Why: AzPolicyFactory checks the persons and the date in its workflow for GitHub, but not in its pipeline for Azure
-DevOps (seen with commit a0362fe).
+DevOps.
 
 Example: `requestedBy` and `approvedBy` are both `Mara Lindqvist`.
 

@@ -3,8 +3,7 @@
 What it does: a file with `resourceGroupName` must have `subscriptionId`. `managementGroupId` does not replace it. Only
 `exg check` runs this rule.
 
-Why: AzPolicyFactory deploys nothing for such a file. All its checks pass, and no error reports this (seen with commit
-a0362fe).
+Why: AzPolicyFactory deploys nothing for such a file. All its checks pass, and no error reports this.
 
 Example: `"resourceGroupName": "rg-web"` as the only key of the scope.
 

@@ -4,7 +4,7 @@ What it does: AzPolicyFactory's schema refuses an offset only under the exact ke
 offset under other spellings, such as `ExpiresOn`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such an expiry with the clock of the machine that runs the pipeline. If this clock is not
-in UTC, AzPolicyFactory stops deploying the exemption some hours before or after the expiry (seen with commit a0362fe).
+in UTC, AzPolicyFactory stops deploying the exemption some hours before or after the expiry.
 
 Example: `"ExpiresOn": "2027-03-31T22:00:00+10:00"`.
 

@@ -5,7 +5,7 @@ texts. The rule reports those that the schema accepts: a text that only looks li
 is not spelled exactly `expiresOn`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such a text with the current time character by character. So it deploys the exemption in
-each run, even after the day that was meant (seen with commit a0362fe).
+each run, even after the day that was meant.
 
 Example: `2026-02-30T00:00:00Z` passes all checks of AzPolicyFactory, and never counts as past.
 

@@ -3,8 +3,7 @@
 What it does: the name of a file must end in `.json`, in any letter case. The name, and those of its folders, must not
 begin with a dot. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory never reads other files: it neither checks nor deploys them, and says nothing (seen with commit
-a0362fe).
+Why: AzPolicyFactory never reads other files: it neither checks nor deploys them, and says nothing.
 
 Example: `web.jsonc` with an exemption that somebody approved.
 

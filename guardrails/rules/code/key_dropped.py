@@ -4,8 +4,8 @@ What it does: compares the keys of a file, and of its `policyExemption`, with th
 Letter case does not matter. Any key is allowed in the metadata, and so is any key that begins with `_`, `$`, `/` or
 `#`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory drops other keys. Its schema does not refuse them, so all its checks pass (seen with commit
-a0362fe). Without its expiry, an exemption never ends. Without its selectors or reference ids, it covers more.
+Why: AzPolicyFactory drops other keys. Its schema does not refuse them, so all its checks pass. Without its expiry, an
+exemption never ends. Without its selectors or reference ids, it covers more.
 
 Example: `"expireOn": "2027-03-31T00:00:00Z"` deploys an exemption that never ends.
 

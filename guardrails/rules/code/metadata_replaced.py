@@ -3,8 +3,7 @@
 What it does: it is a violation if the metadata has the key `createdBy`, `hidden_vml_name` or `hidden_vml_version`, in
 any letter case. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory's template writes its own value there, without a warning (seen with commit a0362fe). The author's
-value is lost.
+Why: AzPolicyFactory's template writes its own value there, without a warning. The author's value is lost.
 
 Example: the file has `"createdBy": "web team"`. In Azure, `createdBy` is the name of the pipeline.
 

@@ -3,7 +3,7 @@
 What it does: it is a violation if `expiresOn` is in the past. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory skips such a file, and never deletes an exemption. The deployed exemption keeps its expiry in
-Azure, which may be later (seen with commit a0362fe).
+Azure, which may be later.
 
 Example: to end an exemption early, somebody sets its expiry to a past date. The exemption stays in Azure until the old
 expiry.

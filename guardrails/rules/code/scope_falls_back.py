@@ -5,7 +5,7 @@ What it does: beside `policyExemption`, a file must have `managementGroupId`, or
 AzPolicyFactory does not know the keys `scope` and `resourceId`. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory then exempts the management group to which it deploys, with everything below it. All its checks
-pass (seen with commit a0362fe).
+pass.
 
 Example: `"subscriptonId": "1111…"` exempts the whole company.
 

@@ -2,8 +2,8 @@
 
 What it does: it is a violation if `managementGroupId` is beside `subscriptionId`. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory exempts the subscription, or its resource group, and ignores the management group, without an error
-(seen with commit a0362fe).
+Why: AzPolicyFactory exempts the subscription, or its resource group, and ignores the management group, without an
+error.
 
 Example: somebody adds `managementGroupId` to widen an exemption, and nothing changes.
 

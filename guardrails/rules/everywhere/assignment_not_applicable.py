@@ -1,11 +1,11 @@
 """The assignment must apply at the scope of the exemption.
 
-What it does: checks two conditions at a sweep or in a scan. In the present hierarchy of management groups, the scope of
-the exemption must be at or below the scope of the assignment. The assignment's `notScopes` must not exclude the scope
-of the exemption. If the result depends on the hierarchy, and the hierarchy cannot be read, the result is unknown. One
-example is an assignment at a management group. With `assignmentScopeValidation: DoNotValidate`, or if the assignment is
-gone, the exemption passes. The result holds until the next sweep; before a revert the service asks Azure again. Azure
-refuses every write to an exemption that breaks this rule, so the service cannot tag it.
+What it does: checks two conditions. In the present hierarchy of management groups, the scope of the exemption must be
+at or below the scope of the assignment. The assignment's `notScopes` must not exclude the scope of the exemption. If
+the result depends on the hierarchy, as for an assignment at a management group, and the hierarchy cannot be read, the
+result is unknown. With `assignmentScopeValidation: DoNotValidate`, or if the assignment is gone, the exemption passes.
+The result of a sweep holds until the next one; before a revert the service asks Azure again. Azure refuses every write
+to an exemption that breaks this rule, so the service cannot tag it.
 
 Why: the exemption does nothing now. If a subscription moves back, or an exclusion ends, the exemption switches off a
 control that nobody has assessed.

@@ -1,10 +1,10 @@
 """An exemption must not repeat other exemptions.
 
-What it does: a sweep or a scan compares all exemptions from one assignment, except expired ones. The rule finds two
-kinds of violation. (1) An earlier exemption at the same scope switches off the same policies for the same resources and
-people. (2) The exemption and earlier ones, at the same scope or above, together switch off the whole initiative.
-Exemptions that select only some resources or people do not count in case 2. The rule reports the exemption that was
-written later; the service's own writes do not count. The result holds until the next sweep.
+What it does: compares all exemptions from one assignment, except expired ones. The rule finds two kinds of violation.
+(1) An earlier exemption at the same scope switches off the same policies for the same resources and people. (2) The
+exemption and earlier ones, at the same scope or above, together switch off the whole initiative. Exemptions that select
+only some resources or people do not count in case 2. The rule reports the exemption that was written later; the
+service's own writes do not count. The result of a sweep holds until the next one.
 
 Why: a second exemption keeps a control off after the first ends. Several small ones can add up to a whole initiative
 that nobody approved.

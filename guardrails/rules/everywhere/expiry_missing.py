@@ -26,7 +26,10 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if exemption.expiry_problem:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
-    return Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "a time", END))
+    return _NEVER_EXPIRES
+
+
+_NEVER_EXPIRES = Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "a time", END))
 
 
 _CONTROL = Form(blank("expiresOn"), leaves=("An expiry that contains only spaces.",))

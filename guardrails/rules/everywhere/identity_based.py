@@ -30,7 +30,7 @@ from guardrails.rules.words import clips
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
     """Violation where a selector picks people; Unknown where others may be there, or one may do so."""
     selection = selection_of(exemption)
-    found = [condition for group in selection.groups for condition in group if condition.kind in PEOPLE]
+    found = selection.groups and [one for group in selection.groups for one in group if one.kind in PEOPLE]
     if not found:
         return Unknown(selection.doubt) if selection.doubt else PASS
     return Violation(

@@ -14,6 +14,8 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
+from functools import lru_cache
+
 from guardrails.dataclass import dataclass
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.facts import Facts
@@ -44,11 +46,16 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
         lacks = _lacks(stated, exemption.display_name, options.min_length)
         if lacks is None:
             return PASS
-    said = clip(exemption.description) or None
-    allowed = f"what cannot comply, why, and what will end it: at least {number_of(options.min_length, 'character')}"
+    return _violation(lacks, clip(exemption.description), clip(stated), options.min_length)
+
+
+@lru_cache(maxsize=256)
+def _violation(lacks: str, description: str, stated: str, least: int) -> Violation:
+    said = description or None
+    allowed = f"what cannot comply, why, and what will end it: at least {number_of(least, 'character')}"
     return Violation(
         f"its justification {lacks}",
-        {"description": said, "justification": clip(stated) or None},
+        {"description": said, "justification": stated or None},
         Change("properties.description", said, allowed, "<what cannot comply, why, and what will end it>"),
     )
 

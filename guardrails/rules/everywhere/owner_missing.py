@@ -13,6 +13,8 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
+from functools import lru_cache
+
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
@@ -27,7 +29,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     owner = exemption.said.get("owner", "")
     if owner.find("@") > 0 or not says_nothing(owner):
         return PASS
-    said = clip(owner) or None
+    return _violation(clip(owner))
+
+
+@lru_cache(maxsize=256)
+def _violation(owner: str) -> Violation:
+    said = owner or None
     change = Change(f"{METADATA}owner", said, "the team or person that answers for it", "<owner>")
     return Violation("it has no owner", {"owner": said}, change)
 

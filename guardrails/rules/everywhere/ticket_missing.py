@@ -13,6 +13,8 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
+from functools import lru_cache
+
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
@@ -29,7 +31,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if not says_nothing(ticket):
         return PASS
-    said = clip(ticket) or None
+    return _violation(clip(ticket))
+
+
+@lru_cache(maxsize=256)
+def _violation(ticket: str) -> Violation:
+    said = ticket or None
     change = Change(f"{METADATA}ticket", said, "the ticket that approved it", "<ticket>")
     return Violation("it has no approval ticket", {"ticket": said}, change)
 

@@ -216,7 +216,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "end-accepted-while-unknown",
         "No end is accepted while a rule that asks for a revert is Unknown.",
         "tests/reconcile/test_ends.py::test_nor_of_what_belonged_to_a_protected_owner_when_the_rule_was_unknown",
-        around("guardrails.decisions.next_row._is_unclear", lambda *_: False),
+        around("guardrails.decisions.next_row.is_unclear", lambda *_: False),
     ),
     mutation(
         "end-accepted-without-assignment",

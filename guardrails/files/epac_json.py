@@ -77,16 +77,22 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
+def _int(word: str) -> int:
+    """Return a number without a fraction. Raises Uncertain for one of very many digits."""
+    if len(word) > _DIGITS:
+        raise Uncertain(_NO_NUMBER)
+    return int(word)
+
+
 def _float(word: str) -> float:
-    """Return a number. Raises Uncertain for one that no double can hold."""
-    found = float(word)
-    if math.isinf(found):
+    """Return another number. Raises Uncertain for one of very many digits, or that no double can hold."""
+    if len(word) > _DIGITS or math.isinf(found := float(word)):
         raise Uncertain(_NO_NUMBER)
     return found
 
 
 _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
-    parse_constant=_refuse, parse_float=_float
+    parse_constant=_refuse, parse_int=_int, parse_float=_float
 ).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
 
 
@@ -324,9 +330,7 @@ class _Reader:
         if word in _WORDS:
             value = _WORDS[word]
         elif _NUMBER.match(word):
-            if len(word) > _DIGITS:
-                raise Uncertain(_NO_NUMBER)
-            value = int(word) if word.lstrip("-").isdecimal() else _float(word)
+            value = _int(word) if word.lstrip("-").isdecimal() else _float(word)
         elif _STRANGE.fullmatch(word):
             raise Uncertain(_NO_NUMBER)
         else:

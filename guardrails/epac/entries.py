@@ -67,10 +67,7 @@ class Entry:
 
     def place_of(self, name: str) -> Place:
         """Return where a field is, or the entry where it has none."""
-        places = self.places
-        if name in places:
-            return places[name]
-        return places.get(name.lower(), self.place) if self.is_table else self.place
+        return self.places.get(name.lower() if self.is_table else name, self.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def blank(value: Value) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return not trim(value)
+        return not value or (value.isspace() and not trim(value))  # isspace is quick, and true of a few more
     return isinstance(value, list) and all(blank(item) for item in value)
 
 

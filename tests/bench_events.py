@@ -1,4 +1,5 @@
-"""The cost of an event: CPU of our process and of Cloud Custodian's function; latency and rate of a burst.
+"""The cost of an event: CPU of our process and of Cloud Custodian's function, and the seconds from the start of each to
+its first event answered; latency and rate of a burst.
 
     python -m tests.bench_events [--against FOLDER] [--custodian] [--rounds N]
 
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +57,10 @@ asyncio.run(main())
 
 
 async def measure(against: Path | None, *, custodian: bool, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Return figures by name and build, one value for each round: CPU per event (ms); of a burst, p95 and rate."""
+    """Return figures by name and build, one value for each round.
+
+    CPU per event (ms); seconds from the start of a process to the end of its first event; of a burst, p95 and rate.
+    """
     builds = {"this": ROOT, **({"other": against} if against else {})}
     found: dict[str, dict[str, list[float]]] = {}
 
@@ -84,7 +89,27 @@ async def measure(against: Path | None, *, custodian: bool, rounds: int) -> dict
                         events = await written(sandbox, kind, f"peer-{number}", category="Mitigated")
                         note(f"cpu_ms_{kind}", "custodian", await peer.cost(events))
                         await check(sandbox, kind, events)
+            found["first_event_seconds"] = await first_events(sandbox, builds, peer, folder, rounds)
     return found
+
+
+async def first_events(
+    sandbox: Sandbox, builds: Mapping[str, Path], peer: "Custodian | None", folder: Path, rounds: int
+) -> dict[str, list[float]]:
+    """Return, for each build and the peer, the seconds from the start of a process to the end of its only event."""
+    calls: dict[str, Callable[[list[str]], Awaitable[float]]] = {
+        build: partial(_ours, sandbox, root, folder, warm=0) for build, root in builds.items()
+    }
+    if peer:
+        calls["custodian"] = partial(peer.cost, warm=0)
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            events = await written(sandbox, "compliant", f"first-{name}-{number}", count=1)
+            began = time.perf_counter()
+            await call(events)
+            found[name].append(time.perf_counter() - began)
+    return {name: seconds[1:] for name, seconds in found.items()}  # the first ones compile
 
 
 async def cost(
@@ -128,11 +153,11 @@ class Custodian:
         await made._run("package", str(LISTS / "custodian.yml"), "mitigations-name-their-evidence", str(made._folder))
         return made
 
-    async def cost(self, events: Sequence[str]) -> float:
-        """Have its function answer events; return its CPU milliseconds per event."""
+    async def cost(self, events: Sequence[str], *, warm: int = WARM) -> float:
+        """Have its function answer events; return its CPU milliseconds per event after the first `warm`."""
         file = self._folder / "events.json"
         file.write_text(json.dumps(events), "utf-8")
-        return float(await self._run("cost", str(self._folder), str(file), str(WARM))) * 1000
+        return float(await self._run("cost", str(self._folder), str(file), str(warm))) * 1000
 
     async def _run(self, *words: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -228,13 +253,14 @@ def event_of(path: str) -> str:
     return json.dumps({**event, "subject": path, "data": {**event["data"], "resourceUri": path}})
 
 
-async def _ours(sandbox: Sandbox, root: Path, folder: Path, events: Sequence[str]) -> float:
-    """Have a process of a build answer events; return its CPU milliseconds per event."""
+async def _ours(sandbox: Sandbox, root: Path, folder: Path, events: Sequence[str], *, warm: int = WARM) -> float:
+    """Have a process of a build answer events; return its CPU milliseconds per event after the first `warm`."""
     file = folder / "events.json"
     file.write_text(json.dumps(events), "utf-8")
-    environment = {**os.environ, **sandbox.environment}
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / root.name / "pycache")}
+    environment = {**os.environ, **sandbox.environment, **kept}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CHILD, str(file), str(WARM), cwd=root, env=environment, stdout=subprocess.PIPE,
+        sys.executable, "-c", CHILD, str(file), str(warm), cwd=root, env=environment, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     said, _ = await asyncio.wait_for(process.communicate(), 300)

@@ -4,10 +4,9 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from guardrails.dataclass import dataclass, field, fields
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Diagnostic, Level, Stage
@@ -123,7 +122,14 @@ class Judged:
     trace: "Trace | None" = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Judged, _fields_of(self)  # a process hands thousands of them to another
+        """Return what another process makes the same of: less than each part by itself, for there are thousands."""
+        own = self.place
+        findings = [(one.finding, one.at, None if one.place is own else one.place) for one in self.findings]
+        rest = (
+            self.via, self.deployed, self.entry, self.parameters, self.id, self.scope, self.name, self.api_version,
+            self.properties, self.excluded, self.at_now, self.done, self.trace,
+        )  # fmt: skip
+        return _judged, (self.format, *own, findings, *rest)
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
@@ -173,7 +179,15 @@ class Judged:
         }
 
 
-_fields_of: Final = attrgetter(*(one.name for one in fields(Judged)))
+def _judged(
+    form: str, path: str, line: int, column: int, findings: list[tuple[Finding, str, Place | None]], *rest: Any
+) -> Judged:
+    """Return what Judged.__reduce__ took apart."""
+    place = Place(path, line, column)
+    made = Judged(form, place, *rest[:9])
+    made.findings = tuple([Placed(finding, at, other or place) for finding, at, other in findings])
+    made.excluded, made.at_now, made.done, made.trace = rest[9:]
+    return made
 
 
 @dataclass(slots=True)

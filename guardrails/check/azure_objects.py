@@ -137,7 +137,8 @@ def azure_objects(
 
 def key_of(identity: object) -> str:
     """Return an id in lower case with one slash in front; "" for what is none."""
-    return "/" + identity.strip("/ ").lower() if isinstance(identity, str) and identity.strip("/ ") else ""
+    text = identity.strip("/ ") if isinstance(identity, str) else ""
+    return f"/{text.lower()}" if text else ""
 
 
 def _identity(body: Mapping[str, Any]) -> str:

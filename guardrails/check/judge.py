@@ -98,24 +98,34 @@ def judge_all(
     looked_at: list[tuple[Candidate, Seen]] = []
     for one in candidates:
         try:
-            looked_at.append((one, seen(one.now_id, one.now_properties, ruleset.names)))
+            certain = one.planned.known and one.now_properties is one.planned.properties
+            looked_at.append((one, seen(one.now_id, one.now_properties, ruleset.names, certain=certain)))
         except Permanent as error:
             problems.append((one.judged, error.message))
     places = ruleset.judges("assignment-not-applicable")
     left: list[tuple[Candidate, bool]] = []
-    known: list[tuple[Exemption, Facts]] = []
+    facts_of: list[tuple[Exemption, Facts]] = []
+    shared: dict[tuple[object, ...], Facts] = {}
     for one, found in looked_at:
         if ruleset.exclusions and (why := _excluded(found.exemption, ruleset, one.now)):
             one.judged.excluded = why
             continue
-        facts = _facts(one, found, ruleset, places=places, makes_assignments=makes_assignments)
+        facts = _facts(one, found, ruleset, shared, places=places, makes_assignments=makes_assignments)
         left.append((one, found.plain and not one.judged.at_now))
-        known.append((found.exemption, facts))
-    for (one, plain), assessment in zip(left, assess_all(known, ruleset), strict=True):
+        facts_of.append((found.exemption, facts))
+    for (one, plain), assessment in zip(left, assess_all(facts_of, ruleset), strict=True):
         if assessment.findings:
             reasons = {} if plain else {unknown.reason: at for at, unknown in reversed([*one.judged.unknown])}
             findings = assessment.findings if one.judged.deployed is not False else _of_risks(one, assessment.findings)
-            one.judged.findings = tuple([_place(finding, one, ruleset, reasons) for finding in findings])
+            quick = one.planned.place if not reasons and one.risky is None else None
+            one.judged.findings = tuple(
+                [
+                    Placed(finding, "", quick)
+                    if quick and finding.status is Verdict.UNKNOWN
+                    else _place(finding, one, ruleset, reasons)
+                    for finding in findings
+                ]
+            )
     return problems
 
 
@@ -132,7 +142,16 @@ def _excluded(exemption: Exemption, ruleset: Ruleset, now: datetime) -> str:
     return exclusion.reason if exclusion else ""
 
 
-def _facts(one: Candidate, found: Seen, ruleset: Ruleset, *, places: bool, makes_assignments: bool) -> Facts:
+def _facts(
+    one: Candidate,
+    found: Seen,
+    ruleset: Ruleset,
+    shared: dict[tuple[object, ...], Facts],
+    *,
+    places: bool,
+    makes_assignments: bool,
+) -> Facts:
+    """Return what rules may look at. `shared`: what others have: of many exemptions it is the same."""
     exemption, policies = found.exemption, NO_POLICIES
     try:
         assignment = one.azure.assignment(exemption.assignment_id, makes_assignments=makes_assignments)
@@ -140,13 +159,16 @@ def _facts(one: Candidate, found: Seen, ruleset: Ruleset, *, places: bool, makes
             policies = one.azure.policies(policies_of(exemption, assignment))
     except NotReturned as lacking:
         assignment = Unread(str(lacking))
-    together = NOBODY_LOOKED
-    if places and (place := _outside(exemption, assignment, one.azure)):
-        together = Together(outside=place)
-    return Facts(
-        one.now, one.now, assignment, _AUTHOR, approved=ruleset.approved, policies=policies, together=together,
-        planned=planned_of(one, found),
-    )  # fmt: skip
+    beyond = _outside(exemption, assignment, one.azure) if places else None
+    planned = planned_of(one, found)
+    key = one.now, id(assignment), id(policies), id(beyond), id(planned)
+    if key not in shared:
+        together = Together(outside=beyond) if beyond else NOBODY_LOOKED
+        shared[key] = Facts(
+            one.now, one.now, assignment, _AUTHOR, approved=ruleset.approved, policies=policies, together=together,
+            planned=planned,
+        )  # fmt: skip
+    return shared[key]
 
 
 def _outside(
@@ -181,7 +203,7 @@ def planned_of(one: Candidate, found: Seen) -> Planned:
 
 
 def _causes(value: Value) -> frozenset[Cause]:
-    if not isinstance(value, Unknown | MarkedText):  # most are plain texts
+    if type(value) is str or not isinstance(value, Unknown | MarkedText):  # most are plain texts
         return _NO_CAUSES
     return frozenset(mark.cause for mark in value.marks)
 
@@ -231,13 +253,15 @@ def _spelled(properties: Value, name: str) -> str:
 
 
 def _member(properties: Value, name: str) -> Value:
+    if isinstance(properties, dict) and name in properties:  # as most spell it
+        return properties[name]
     return properties.get(_spelled(properties, name)) if isinstance(properties, Mapping) else None
 
 
 def depends_on_now(some: Iterable[PlannedExemption]) -> bool:
     """Whether a value that is not known would be, were the time of the deployment."""
     for one in some:
-        for value in (one.id, one.properties):
+        for value in (one.id,) if one.known else (one.id, one.properties):
             if first_unknown(value) is not None and any(mark.cause is Cause.NOW for mark in marks_of(value)):
                 return True
     return False

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 from guardrails.dataclass import fields
 from guardrails.evaluation.values import Unknown, Value, first_unknown, unknowns
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.exemption.model import Exemption, Names, NotReturned
+from guardrails.exemption.json_values import kind_of
+from guardrails.exemption.model import Exemption, Names, NotReturned, refuse
 from guardrails.exemption.sources import ARM, SYSTEM
 
 _STAND_IN: Final = ExemptionId.parse(
@@ -90,21 +91,25 @@ class Seen(NamedTuple):
     plain: bool = False
 
 
-def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
+def seen(exemption_id: Value, properties: Value, names: Names, *, certain: bool = False) -> Seen:
     """Return an exemption as far as its values are known.
 
     Args:
         exemption_id: a text, or Unknown.
         properties: an object in which any value may be Unknown; or Unknown.
+        certain: all of it is known; False where nobody has looked.
 
     Raises Permanent (not-an-exemption) for an id that no exemption can have, or values of a wrong kind.
     """
-    if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties):
+    if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties, certain=certain):
         return Seen(_read(ExemptionId.parse(exemption_id), properties, names), (), (), plain=True)
     reasons: dict[str, str] = {}
     if isinstance(properties, Unknown):
         reasons.update({field: properties.reason for fields_of in _ASKED.values() for field in fields_of})
         properties = {}
+    elif properties and not isinstance(properties, dict):
+        subject = exemption_id if isinstance(exemption_id, str) else ""
+        raise refuse(f"properties is {kind_of(properties)}, not a JSON object", subject)
     spelled = {_FOLDED.get(str(key).lower(), str(key)): value for key, value in (properties or {}).items()}
     strange = tuple(name for name in spelled if name not in _ASKED)
     known = {}
@@ -138,9 +143,9 @@ def seen(exemption_id: Value, properties: Value, names: Names) -> Seen:
     return Seen(_partial(exemption, reasons) if reasons else exemption, tuple(absent), strange)
 
 
-def _is_plain(properties: Mapping[str, Value]) -> bool:
+def _is_plain(properties: Mapping[str, Value], *, certain: bool) -> bool:
     """Whether all of it is known, in ARM's spelling, and nothing that must be there is missing: as most are. Quick."""
-    if not _ASKED.keys() >= properties.keys() or first_unknown(properties) is not None:
+    if not _ASKED.keys() >= properties.keys() or not (certain or first_unknown(properties) is None):
         return False
     return bool(properties.get("policyAssignmentId")) and bool(properties.get("exemptionCategory"))
 

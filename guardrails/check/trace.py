@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from guardrails.check.explain import Level, level_of, steps
 from guardrails.dataclass import dataclass, field, fields
-from guardrails.evaluation.expressions import Call, Member, Node, Object, Opaque, Parameter, Symbol, Variable
+from guardrails.evaluation.expressions import Call, Member, Node, Object, Opaque, Parameter, Record, Symbol, Variable
 from guardrails.evaluation.plan import Outcome, PlannedExemption
 from guardrails.evaluation.template import ParameterFile, Resource, Template
 from guardrails.evaluation.values import Place, escaped
@@ -220,6 +220,8 @@ class _Forms:
             return self._symbol(node.name, level)
         if isinstance(node, list | tuple):
             return f"[{self._all(node, level, own)}]"
+        if isinstance(node, Record):
+            node = node.whole()
         if hasattr(node, "__dataclass_fields__"):
             called = self._function(node.name, level) if isinstance(node, Call) else ""
             parts = (getattr(node, one.name) for one in fields(node) if one.name != "place")

@@ -50,10 +50,10 @@ infra/main.bicep:2:1: violation: /subscriptions/ID/resourceGroups/NAME/providers
 
 - **EPAC** (Enterprise Azure Policy as Code): `check` computes which exemptions EPAC would create, change and delete.
 - [**AzPolicyFactory**](glossary.md#policy): each JSON file has one exemption, in the property `policyExemption`. Give
-  the deployment's management group with `--deploy-to`. AzPolicyFactory deploys all JSON files of a folder together:
-  each folder directly below `policyExemptions`, or below a folder that has a file `policyExemption.schema.json`.
-  `check` finds these folders. If your folders are elsewhere, give each of them to `check` as PATH. A single file that
-  you give as PATH is checked alone.
+  the deployment's management group with `--deploy-to`. AzPolicyFactory deploys all JSON files of one folder together.
+  `check` recognises such a folder by its parent folder: the parent folder has the name `policyExemptions`, or contains
+  a file `policyExemption.schema.json`. If your folders are elsewhere, give each of them to `check` as PATH. If you give
+  a single file as PATH, `check` ignores the other files of its folder.
 
 [Where each rule runs](rules/README.md#where-each-rule-runs) shows which rules `check` runs, and which of them are
 unknown without the assignment. The [rules on code](rules/README.md#exemptions-in-code) run only in `check`."""
@@ -96,7 +96,8 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 - Each side is checked with the options of the command line and its own `.exg-check.yaml`. If the revision lacks a file
   of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
-- For EPAC and AzPolicyFactory, a dropped entry, an ignored key, and an exemption that EPAC deletes are changes too.
+- In files of EPAC and AzPolicyFactory, three more cases are changes: the tool no longer makes an exemption from an
+  entry, the tool ignores a key, and EPAC deletes an exemption.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
 - The output names each unreadable file. If a new exemption may already be in an unreadable file of the revision, it is
@@ -109,7 +110,7 @@ Only effects of the change count for the exit code:
 | exit code | with `--diff` |
 | --- | --- |
 | 1 | the change brings a violation, or makes an old one *worse* |
-| 2 | a file could not be read, or a deployment would be refused, unless the same is true for the revision and the file has not changed |
+| 2 | a file cannot be read, or a deployment would be refused. An old problem does not count. A problem is old if the revision has it too, and the change does not edit the file with the problem |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
 A violation is worse if its evidence has changed (an expiry that was too late is now later), unless the change only
@@ -131,12 +132,13 @@ _WORLD: Final = f"""\
 | `--deploy-to ID`, once for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | what depends on them |
 | `--now TIME`, the time of the deployment | `utcNow()`. Without this option, the rules judge as of the current time |
-| `--azure FILE` (also called `--assignments`), with `--azure-complete` if an object that is not in these files does not exist. Or `--online`, with your own login | the results of rules that need the assignment |
+| `--azure FILE` (also called `--assignments`), or `--online`, with your own login. If the files contain all objects in Azure, add `--azure-complete` | the results of rules that need the assignment |
 | `--time-zone NAME`, `--culture NAME` (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | dates that the tool reads in this time zone or culture |
 
 - `--next-run 7d` says when the code is deployed again. Without it, `ends-before-next-run` passes.
-- EPAC's settings (`--epac-settings`) are by default the nearest `global-settings.jsonc` in the folders above. EPAC's
-  environment (`--pac-selector`) is by default the one that has the name of the folder with the files.
+- EPAC's settings (`--epac-settings`) are by default the nearest `global-settings.jsonc` in the folders above.
+- `--pac-selector NAME` chooses EPAC's environment. Without this option, the folder that contains the exemption files
+  names the environment. For files in `policyExemptions/prod`, `check` takes the environment `prod`.
 - All these options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
   the nearest such file counts, in the same folder or above. An option on the command line overrides it.
 
@@ -195,9 +197,9 @@ no file of more than {LARGEST // 2**20} MiB. Loops, recursion, sizes and pattern
 command or markup in a terminal, a workflow, a Markdown page or code scanning.
 
 `--compiler FILE` is different: it runs a Bicep compiler, as `FILE build --no-restore --stdout X.bicep`, and the compiler
-can read files outside the repository if a Bicep file loads them. `check` takes only values that it does not know from
-the compiler's result. If `check` and the compiler compute different values, that is an error. Tests of this option use
-recorded output of Bicep 0.49.2, and no real compiler.
+can read files outside the repository if a Bicep file loads them. If `check` cannot compute a value, it uses the value
+that the compiler computed. If both compute a value and the values differ, `check` reports an error. Tests of this
+option use recorded output of Bicep 0.49.2, and no real compiler.
 
 ## What is understood
 

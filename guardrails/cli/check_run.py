@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from guardrails.cli.check_epac import Planned
     from guardrails.cli.check_factory import Made
 
-_AT_ONCE: Final = 50
-"""Templates that are held at once."""
+_AT_ONCE: Final = 25
+"""Templates that are held at once: few, so that no process waits long for the last ones of another."""
 _PARTS: Final = 1000
 """Parts that so many templates are shared in."""
 _WORTH_SHARING: Final = 120
@@ -209,7 +209,9 @@ class _Files:
         names = self._code.names_in(folder)
         some = [one for one in companions_of(path) if one.rpartition("/")[2] in names]
         if path.endswith(".bicep"):
-            some += [f"{folder}/{name}".lstrip("/") for name in sorted(names) if name.endswith(".bicepparam")]
+            some += [
+                f"{folder}/{name}".lstrip("/") for name in sorted(one for one in names if one.endswith(".bicepparam"))
+            ]
         return some
 
     def _named(self) -> list[Path | str]:

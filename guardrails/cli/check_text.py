@@ -45,11 +45,14 @@ def show(
         show_problem(problem, "error", lines, screen)
     for problem in answer.warnings:
         show_problem(problem, "warning", lines, screen)
+    lacking = 0
     for number, one in enumerate(answer.exemptions):
-        listed = one.findings if strict else [each for each in one.findings if not lacks_assignment(each)]
+        others = [each for each in one.findings if not lacks_assignment(each)]
+        lacking += len(one.findings) - len(others)
+        listed = one.findings if strict else others
         if listed or number in origins:
             show_exemption(one, listed, origins.get(number, ()), lines, screen)
-    for text in summary(answer):
+    for text in summary(answer, lacking):
         _say(screen, text)
 
 
@@ -155,8 +158,8 @@ def evidence_text(evidence: Any) -> str:
     return said and f"evidence: {said}"
 
 
-def summary(answer: Answer) -> list[str]:
-    """Return the sums, a sentence each."""
+def summary(answer: Answer, lacking: int | None = None) -> list[str]:
+    """Return the sums, a sentence each. `lacking`: how many findings lack the assignment; None: to be counted."""
     judged = [one for one in answer.exemptions if one.deployed is not False]
     counted = Counter(one.verdict for one in judged)
     counts = {verdict: counted[verdict] for verdict in Verdict}
@@ -173,7 +176,8 @@ def summary(answer: Answer) -> list[str]:
         parts.append(f"{excluded} excluded by the ruleset")
     if answer.errors:
         parts.append(f"{number_of(len(answer.errors), 'file')} not read")
-    lacking = sum(map(lacks_assignment, (each for one in answer.exemptions for each in one.findings)))
+    if lacking is None:
+        lacking = sum(sum(map(lacks_assignment, one.findings)) for one in answer.exemptions)
     more = (
         f"{number_of(lacking, 'finding')} unknown because the assignment is not known: give it with --azure, or use"
         " --online"

@@ -181,8 +181,8 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" {spell_time(FACTS.now)}.",
         "## Exemptions",
         '<a id="where-each-rule-runs"></a>\nA sweep runs all of these rules, and an event all except'
-        f" {_swept()}. A scan does not read the register, so [some rules](../scan.md#gaps) find nothing in it. Two"
-        " columns show where else a rule runs:",
+        f" {_swept()}. A scan runs all of them too, but does not read the register. So [some rules](../scan.md#gaps)"
+        " find nothing in a scan. Two columns show where else a rule runs:",
         "- *policy*: `in part` means that a [policy definition](../prevention.md) sees [some of the"
         " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
         " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"
@@ -269,7 +269,7 @@ def _notices() -> str:
 def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     """Return what Azure Policy can do about a rule, by the shipped ruleset; "" where only a check of code runs it."""
     if isinstance(rule, BypassRule):
-        return f"Azure Policy: cannot check this rule. {rule.control}"
+        return f"Azure Policy: no policy for this rule. {rule.control}"
     if rule.stage is Stage.CODE:
         return ""
     found = refusal_of(rule, ruleset)

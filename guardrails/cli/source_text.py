@@ -37,8 +37,8 @@ FILES: Final = f"""\
 assumes that the source returns this field for all objects. An answer of ARM does not name its api-version: pass it with
 `--api-version`.
 
-Use these commands. The files then have every field, and also everything that the subscription inherits from its
-management groups:
+Use these commands. With `--api-version`, `judge` knows that the first file has every field. The files also have
+everything that the subscription inherits from its management groups:
 
 ```sh
 at=/subscriptions/ID/providers/Microsoft.Authorization

@@ -5,15 +5,16 @@ from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field
 from guardrails.evaluation import expressions as ex
-from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator, TooMuch, known
-from guardrails.evaluation.frames import NO_SCOPE, Env, Frame
+from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator
+from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, known
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.functions.ids import canonical
 from guardrails.evaluation.identity import Identity, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
+from guardrails.evaluation.records import certain
 from guardrails.evaluation.resources import Table, Turn
 from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template, is_secure
-from guardrails.evaluation.values import EngineError, Place, Unknown, Value
+from guardrails.evaluation.values import EngineError, Place, TooMuch, Unknown, Value
 from guardrails.evaluation.world import World
 
 DEEPEST: Final = 12
@@ -185,7 +186,10 @@ class _Deployment:
         around_it = resource.enclosing
         if around_it is not None and (resource.loop is not None or around_it.loop is not None):
             self.doubtful = True  # the documents do not allow loops of and around child resources
-        turns = self._guarded(lambda: table.turns(resource, env), resource.place, counts=around.deployed)
+        try:
+            turns = table.turns(resource, env)
+        except (EngineError, TooMuch, RecursionError) as error:
+            turns = self._failed(error, resource.place, counts=around.deployed)
         if not isinstance(turns, Unknown):
             for turn in turns:
                 self._one(table, turn, around)
@@ -197,7 +201,10 @@ class _Deployment:
     def _one(self, table: Table, turn: Turn, around: _Around) -> None:
         """Deploy one resource."""
         resource = turn.resource
-        self._guarded(lambda: self.evaluator.spend(RESOURCE), resource.place)
+        try:
+            self.evaluator.spend(RESOURCE)
+        except TooMuch as error:
+            self._failed(error, resource.place, counts=True)
         deployed = self._deployed(turn, around)
         doubtful = self.evaluator.doubtful
         self._body(table, turn, deployed, around)
@@ -206,9 +213,10 @@ class _Deployment:
 
     def _body(self, table: Table, turn: Turn, deployed: bool | None, around: _Around) -> None:  # noqa: FBT001  three-valued
         resource, counts = turn.resource, deployed
-        identity = self._guarded(lambda: table.identity(turn), resource.place, counts=counts)
-        if isinstance(identity, Unknown):
-            identity = self._parts(table, turn, identity)
+        try:
+            identity = table.identity(turn)
+        except (EngineError, TooMuch, RecursionError) as error:
+            identity = self._parts(table, turn, self._failed(error, resource.place, counts=counts))
             if deployed is False and around.deployed is not False:
                 self.doubtful = True  # Azure computes names, and refuses them, before it looks at conditions
         if isinstance(identity.name, Unknown) and identity.name.doubt and counts is not False:
@@ -253,7 +261,11 @@ class _Deployment:
         resource = turn.resource
         counts = around.deployed
         version = None if resource.api_version is None else self._value(resource.api_version, turn.env, counts=counts)
-        properties = {} if resource.properties is None else self._tolerant(resource.properties, turn.env, counts=counts)
+        body = resource.properties
+        properties = certain(self.evaluator, body, turn.env, 0) if type(body) is ex.Record else None
+        known_all = properties is not None and not turn.env.outside
+        if properties is None:
+            properties = {} if body is None else self._tolerant(body, turn.env, counts=counts)
         self.plan.exemptions.append(
             PlannedExemption(
                 place=resource.place,
@@ -264,15 +276,18 @@ class _Deployment:
                 name=identity.name,
                 api_version=version if version is not None else Unknown("it has no API version", resource.place),
                 properties=_again(properties, resource.place) if turn.env.outside else properties,
-                body=resource.properties,
+                body=body,
                 entry=turn.number,
+                known=known_all,
             )
         )
 
     def _tolerant(self, node: ex.Node, env: Env, *, counts: bool | None) -> Value:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
-        if type(node) is not ex.Object:
+        if not isinstance(node, ex.Object):
             return known(self._value(node, env, counts=counts), node.place)
+        if isinstance(node, ex.Record) and (values := certain(self.evaluator, node, env, 0)) is not None:
+            return values
         found: dict[str, Value] = {}
         for one in node.members:
             if type(one) is not ex.Member or type(one.key) is not str:
@@ -281,7 +296,7 @@ class _Deployment:
             kind_ = type(value)
             if kind_ is ex.Literal:
                 found[one.key] = value.value  # type: ignore[union-attr]
-            elif kind_ is ex.Object:
+            elif kind_ is ex.Object or kind_ is ex.Record:
                 found[one.key] = self._tolerant(value, env, counts=counts)
             else:
                 found[one.key] = known(self._value(value, env, counts=counts), value.place)

@@ -9,13 +9,25 @@ from typing import Any, Final
 from guardrails.dataclass import replace
 from guardrails.evaluation import expressions as ex
 from guardrails.evaluation.calls import CALLS, call_function
-from guardrails.evaluation.frames import UNSET, Closure, Env, Frame, Handle, home_frame
+from guardrails.evaluation.frames import (
+    UNSET,
+    Closure,
+    Env,
+    Frame,
+    Handle,
+    argument,
+    home_frame,
+    known,
+    of_handle,
+    without_value,
+)
 from guardrails.evaluation.functions.base import LONGEST_TEXT, TOO_LONG, kind, unsure
 from guardrails.evaluation.functions.comparing import NotCertain, equal
 from guardrails.evaluation.functions.formatting import formatted
 from guardrails.evaluation.functions.objects import MISSING, from_end, member, spread_into
 from guardrails.evaluation.loops import turns_of, turns_over
-from guardrails.evaluation.template import Language, ParameterDeclaration, TypeOf, VariableDeclaration, takes_null
+from guardrails.evaluation.records import DEPTH, certain
+from guardrails.evaluation.template import Language, TypeOf, VariableDeclaration
 from guardrails.evaluation.values import (
     NO_MARKS,
     NOWHERE,
@@ -26,6 +38,7 @@ from guardrails.evaluation.values import (
     Marks,
     Partial,
     Place,
+    TooMuch,
     Unknown,
     Value,
     first_unknown,
@@ -35,12 +48,6 @@ from guardrails.evaluation.world import World
 
 WORK: Final = 300_000
 """Steps of one deployment that are computed. A step is one node, or one item of a list or object that is copied."""
-DEPTH: Final = 120
-"""Nodes within nodes that are computed, across variables, lambdas and functions."""
-
-
-class TooMuch(Exception):
-    """The work of a deployment is used up."""
 
 
 TOO_MUCH: Final = "it takes more work to compute than this command spends on one template"
@@ -52,6 +59,7 @@ class Evaluator:
 
     Attributes:
         left: the work that may still be spent.
+        depth: in how many nodes the one is that is computed.
         marked: some value has marks.
         doubtful: some value may be refused by Azure.
     """
@@ -61,18 +69,30 @@ class Evaluator:
         self.left = work
         self.marked = False
         self.doubtful = False
-        self._depth = 0
+        self.depth = 0
 
     def value(self, node: ex.Node, env: Env) -> Value:
         """Return a node's value. Raises EngineError where it is refused, TooMuch where the work is used up."""
-        if type(node) is ex.Literal:
-            return node.value
+        kind_ = type(node)
+        if kind_ is ex.Literal:
+            return node.value  # type: ignore[union-attr]
         self.left -= 1
         if self.left < 0:
             raise TooMuch
-        if self._depth >= DEPTH:
+        if self.depth >= DEPTH:
             return Unknown(TOO_DEEP, node.place, doubt=True)
-        self._depth += 1
+        names = (
+            env.frame.known_parameters
+            if kind_ is ex.Parameter
+            else env.frame.known_variables
+            if kind_ is ex.Variable
+            else None
+        )
+        if names and env.arguments is None and not env.default:
+            known_text = names.get(node.name)  # type: ignore[union-attr]
+            if type(known_text) is str:
+                return known_text
+        self.depth += 1
         try:
             found = _COMPUTE[type(node)](self, node, env)
         except EngineError as error:
@@ -82,7 +102,7 @@ class Evaluator:
         except RecursionError:
             return Unknown(TOO_DEEP, node.place, doubt=True)
         finally:
-            self._depth -= 1
+            self.depth -= 1
         if type(found) is Unknown and found.doubt:
             self.doubtful = True
         return found
@@ -131,7 +151,7 @@ class Evaluator:
                 raise EngineError(known.message, known.place)
             return known
         frame.memo[key] = UNSET
-        depth, self._depth = self._depth, self._depth + 1
+        depth, self.depth = self.depth, self.depth + 1
         try:
             frame.memo[key] = compute()
         except EngineError as error:
@@ -141,7 +161,7 @@ class Evaluator:
             del frame.memo[key]
             raise
         finally:
-            self._depth = depth
+            self.depth = depth
         return frame.memo[key]
 
     def _variable(self, frame: Frame, declared: VariableDeclaration) -> Value:
@@ -157,7 +177,7 @@ class Evaluator:
             value = known(self.value(given[0].value, given[1] or Env(frame)), place)
         if value is None:
             if declared.default is None:
-                value, place = _without_value(declared, frame, given=given is not None)
+                value, place = without_value(declared, frame, given=given is not None)
             else:
                 value, place = self.value(declared.default, Env(frame, default=True)), declared.default.place
         return checked(self, frame, declared.type, value, what=f"the parameter {name!r}", place=place)
@@ -204,6 +224,10 @@ class Evaluator:
             self.charge(value)
         return value
 
+    def _record(self, node: ex.Record, env: Env) -> Value:
+        found = certain(self, node, env, 1)
+        return self._object(node, env) if found is None else found
+
     def _object(self, node: ex.Object, env: Env) -> Value:
         found: dict[str, Value] = {}
         rest: Unknown | None = None
@@ -238,7 +262,7 @@ class Evaluator:
 
     def _parameter_node(self, node: ex.Parameter, env: Env) -> Value:
         if env.arguments is not None:
-            return _argument(env.arguments, node.name, node.place)
+            return argument(env.arguments, node.name, node.place)
         known = env.frame.known_parameters
         if node.name not in known:
             known[node.name] = self.parameter(env.frame, node.name, node.place)
@@ -278,7 +302,7 @@ class Evaluator:
         if isinstance(target, Unknown):
             return self.unknown(target, [target], node.place), False, safe or node.safe
         if isinstance(target, Handle):
-            return _of_handle(target, key, node), False, safe or node.safe
+            return of_handle(target, key, node.place), False, safe or node.safe
         if isinstance(key, Unknown):
             return key, False, safe or node.safe
         try:
@@ -421,11 +445,6 @@ class Evaluator:
         return value
 
 
-def known(value: Value, place: Place) -> Value:
-    """Return a value that may be part of another; Unknown for a resource that is used as a value."""
-    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value
-
-
 def checked(evaluator: Evaluator, frame: Frame, type_: TypeOf, value: Value, *, what: str, place: Place) -> Value:
     """Return a value that a parameter takes; Unknown where that is not certain. Raises EngineError."""
     if type(value) is _PLAIN.get(type_.kind) and type_.is_open:
@@ -436,26 +455,6 @@ def checked(evaluator: Evaluator, frame: Frame, type_: TypeOf, value: Value, *, 
 
 
 _PLAIN: Final = {"string": str, "bool": bool, "int": int}
-
-
-def _without_value(declared: ParameterDeclaration, frame: Frame, *, given: bool) -> tuple[Value, Place]:
-    if given or takes_null(declared.type, frame.template):
-        return None, declared.place
-    if frame.outer is not None:
-        raise EngineError(f"the parameter {declared.name!r} is given no value", declared.place)
-    message = f"the parameter {declared.name!r} has no value here; give one with --parameters"
-    return Unknown(message, declared.place), declared.place
-
-
-def _argument(arguments: dict[str, Value], name: str, place: Place) -> Value:
-    found = next((one for one in arguments if one == name or one.lower() == name.lower()), None)
-    if found is None:
-        raise EngineError(f"there is no parameter {name!r} in this function", place)
-    return arguments[found]
-
-
-def _of_handle(target: Handle, key: Value, node: ex.Access) -> Value:
-    return target.member(key, node.place) if isinstance(key, str) else target.item(key, node.place)
 
 
 def _missing(target: Value, key: Value) -> str:
@@ -484,6 +483,7 @@ _COMPUTE: Final[dict[type, Callable[[Evaluator, Any, Env], Value]]] = {
     ex.Interpolation: Evaluator._interpolation,  # noqa: SLF001  a table of this module's methods
     ex.Array: Evaluator._array,  # noqa: SLF001
     ex.Object: Evaluator._object,  # noqa: SLF001
+    ex.Record: Evaluator._record,  # noqa: SLF001
     ex.Parameter: Evaluator._parameter_node,  # noqa: SLF001
     ex.Variable: Evaluator._variable_node,  # noqa: SLF001
     ex.Local: Evaluator._local,  # noqa: SLF001

@@ -5,8 +5,13 @@ A reader makes the nodes; `evaluate` computes them. Names are resolved by the re
 a name, for the table of functions decides.
 """
 
+from typing import TYPE_CHECKING, Any, Final
+
 from guardrails.dataclass import dataclass
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(slots=True, repr=False)
@@ -76,6 +81,55 @@ class Object:
 
     members: list[Member | Spread]
     place: Place = NOWHERE
+
+
+DEEPEST_RECORD: Final = 5
+"""Levels of objects and lists in a record, with its own."""
+
+
+class Record(Object):
+    """An object of which the values are read, and its `members` only when somebody asks for them, with their places.
+
+    To make nodes of all members takes far longer than to read them, and of most objects nobody needs them.
+
+    Attributes:
+        values: by key: None, a bool, an integer or a text; a list of these; a dict like this one; or a node, whose
+            place is not known. So what a node gives counts only where it is certain; see evaluation.records.
+        read: reads the members.
+    """
+
+    __slots__ = ("_members", "read", "values")
+
+    def __init__(self, values: dict[str, Any], place: Place, read: "Callable[[], list[Member | Spread]]") -> None:
+        self.values, self.place, self.read = values, place, read
+        self._members: list[Member | Spread] | None = None
+
+    @property
+    def members(self) -> list[Member | Spread]:  # type: ignore[override]  # they are never set
+        """The members, as they would have been read with the object."""
+        if self._members is None:
+            self._members = self.read()
+        return self._members
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody has asked for the members."""
+        return self._members is not None
+
+    def whole(self) -> Object:
+        """Return the object with its members."""
+        return Object(self.members, self.place)
+
+    def changed(self, values: dict[str, Any], change: "Callable[[Object], object]") -> "Record":
+        """Return this with other values. `change` makes of its members in place what they then are."""
+        read, place = self.read, self.place
+
+        def anew() -> list[Member | Spread]:
+            made = Object(read(), place)
+            change(made)
+            return made.members
+
+        return Record(values, place, anew)
 
 
 @dataclass(slots=True, repr=False)

@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.dataclass import dataclass, field, replace
-from guardrails.evaluation.values import NOWHERE, Partial, Place, Unknown, Value
+from guardrails.evaluation.template import takes_null
+from guardrails.evaluation.values import NOWHERE, EngineError, Partial, Place, Unknown, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from guardrails.evaluation.expressions import Lambda, Node
-    from guardrails.evaluation.template import Given, Template
+    from guardrails.evaluation.template import Given, ParameterDeclaration, Template
 
 UNSET: Final[Any] = object()
 """Stands for a parameter that is not given, and for a value that is being computed."""
@@ -152,3 +153,34 @@ def home_frame(frame: Frame, home: "Template") -> Frame:
     if found is None:
         found = frame.homes[home.path] = Frame(home, frame.scope, frame.name, frame.location)
     return found
+
+
+def without_value(declared: "ParameterDeclaration", frame: Frame, *, given: bool) -> tuple[Value, Place]:
+    """Return the value of a parameter that has no other, and its place. Raises EngineError where it must have one.
+
+    `given`: it is given null.
+    """
+    if given or takes_null(declared.type, frame.template):
+        return None, declared.place
+    if frame.outer is not None:
+        raise EngineError(f"the parameter {declared.name!r} is given no value", declared.place)
+    message = f"the parameter {declared.name!r} has no value here; give one with --parameters"
+    return Unknown(message, declared.place), declared.place
+
+
+def argument(arguments: "Mapping[str, Value]", name: str, place: Place) -> Value:
+    """Return an argument of a user function, whatever its letter case. Raises EngineError where there is none."""
+    found = next((one for one in arguments if one == name or one.lower() == name.lower()), None)
+    if found is None:
+        raise EngineError(f"there is no parameter {name!r} in this function", place)
+    return arguments[found]
+
+
+def of_handle(target: Handle, key: Value, place: Place) -> Value:
+    """Return what is accessed of a resource or module."""
+    return target.member(key, place) if isinstance(key, str) else target.item(key, place)
+
+
+def known(value: Value, place: Place) -> Value:
+    """Return a value that may be part of another; Unknown for a resource that is used as a value."""
+    return Unknown("a resource is no value that is known here", place) if isinstance(value, Handle) else value

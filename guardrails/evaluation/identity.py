@@ -16,6 +16,7 @@ from guardrails.lazy_regex import lazy_regex
 _AT_TENANT: Final = frozenset({"microsoft.management/managementgroups", "microsoft.subscription/aliases"})
 _GROUPS: Final = "microsoft.resources/resourcegroups"
 _EXEMPTION: Final = "Microsoft.Authorization/policyExemptions"
+_EXEMPTION_TYPE: Final = _EXEMPTION.lower()
 _EXEMPTIONS: Final = ("microsoft.authorization", "policyexemptions")
 _BEHIND_SCOPE: Final = f"/providers/{_EXEMPTION}"
 _SCOPE: Final = lazy_regex(r"(.*?)/providers/Microsoft\.Authorization/policyExemptions/[^/]+", re.I)
@@ -111,7 +112,9 @@ def _id(scope: Value, type_: Value, name: Value, place: Place, *, deployed: bool
     for part in (type_, name):
         if not isinstance(part, str):
             return part if isinstance(part, Unknown) else unsure("such a type")
-    segments = name.split("/")
+    segments, folded = name.split("/"), type_.lower()
+    if folded == _EXEMPTION_TYPE and len(segments) == 1 and name and isinstance(scope, str):
+        return id_at(scope, f"{type_}/{name}")  # as most are
     if len(segments) != type_.count("/"):
         raise EngineError(
             f"the name {name[:80]!r} does not have one part for each part of the type {type_[:80]!r}", place
@@ -120,11 +123,11 @@ def _id(scope: Value, type_: Value, name: Value, place: Place, *, deployed: bool
         if not deployed:
             return unsure("an id with an empty name")
         raise EngineError(f"the name {name[:80]!r} has an empty part", place)
-    if type_.lower() in _AT_TENANT:
+    if folded in _AT_TENANT:
         return id_at("/", typed_path(type_, segments))
     if isinstance(scope, Unknown):
         return scope
-    if type_.lower() == _GROUPS:
+    if folded == _GROUPS:
         return f"{scope.rstrip('/')}/resourceGroups/{name}"
     return id_at(scope, typed_path(type_, segments))
 

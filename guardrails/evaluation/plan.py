@@ -27,6 +27,7 @@ class PlannedExemption:
         id, scope, name, api_version: texts or Unknown.
         properties: as they would be sent; an object with Unknown in it, or Unknown.
         body: the properties' expression, for places. None where there are none.
+        known: all of the properties are known; False where nobody has looked.
         entry: its number where it is one of several of a loop, from 0; None where it is not, or unknown.
     """
 
@@ -40,6 +41,7 @@ class PlannedExemption:
     properties: Value
     body: Node | None = None
     entry: int | None = None
+    known: bool = False
 
     def place_of(self, pointer: str) -> Place:
         """Return the place of a part of the properties: of the deepest part above it that a file holds.

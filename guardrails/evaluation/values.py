@@ -120,6 +120,10 @@ class EngineError(Exception):
         self.place = place
 
 
+class TooMuch(Exception):
+    """The work of a deployment is used up."""
+
+
 class Loose(dict[str, Any]):
     """An object of which the keys' order is not known."""
 

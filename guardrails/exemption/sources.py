@@ -138,7 +138,7 @@ EVERY: Final[tuple[tuple[Source, str], ...]] = (
     (arm("2022-07-01-preview"), ""),
     (arm("2024-12-01-preview"), ""),
     (arm("2025-12-01-preview"), "and newer"),
-    (REST, "a saved answer of ARM"),
+    (REST, "a saved answer of ARM, without `--api-version`"),
     (AZ, "azure-cli 2.77 and newer; seen in 2.91.0"),
     (AZ_OLD, "seen in 2.76.0"),
     (

@@ -1,9 +1,12 @@
 """Values of ARM templates with their expressions: texts become expressions, `copy` becomes loops. Pure."""
 
+from functools import lru_cache
+from typing import Any
+
 from guardrails.dataclass import dataclass, field
-from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loop, Member, Node, Object, Opaque
+from guardrails.evaluation.expressions import Array, Comprehension, Literal, Loop, Member, Node, Object, Opaque, Record
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import Place, Unknown
+from guardrails.evaluation.values import NOWHERE, Place, Unknown
 from guardrails.files.arm_expressions import NotAnExpression, is_expression, parse, unescaped
 from guardrails.files.json_places import member, text_of
 
@@ -49,7 +52,20 @@ class Lowering:
             node.items = [self.value(item) for item in node.items]  # type: ignore[union-attr, arg-type]
         elif kind is Object:
             self._object(node)  # type: ignore[arg-type]
+        elif kind is Record:
+            return self._record(node)  # type: ignore[arg-type]
         return node
+
+    def _record(self, node: Record) -> Object:
+        """Return a record with its expressions; an object with all its members where there is more than expressions."""
+        try:
+            if not node.is_read:
+                return node.changed(_values(node.values), Lowering().value)
+        except NotAnExpression:
+            pass
+        made = node.whole()
+        self._object(made)
+        return made
 
     def _object(self, node: Object) -> None:
         made: list[Member] = []
@@ -95,6 +111,30 @@ class Lowering:
             count = Opaque(Unknown("Azure refuses this: a copy loop has no count", node.place))
         named = text_of(member(node, "name"))
         return Loop(named if named is not None else name, count=self.value(count), place=node.place)
+
+
+def _values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a record with their expressions. Raises NotAnExpression where it can be no record."""
+    found: dict[str, Any] = {}
+    for key, one in values.items():
+        kind = type(one)
+        if key[:1] == "[" or (len(key) == 4 and key.lower() == "copy"):
+            raise NotAnExpression(key, 0)
+        if kind is str and one[:1] == "[":
+            found[key] = _expression(one)
+        elif kind is dict:
+            found[key] = _values(one)
+        elif kind is list and any(type(item) is str and item[:1] == "[" for item in one):
+            raise NotAnExpression(key, 0)
+        else:
+            found[key] = one
+    return found
+
+
+@lru_cache(1024)
+def _expression(text: str) -> Node | str:
+    """Return the expression in a text, of no place, or the text that it means. Raises NotAnExpression."""
+    return parse(text, NOWHERE) if is_expression(text) else unescaped(text)
 
 
 def _short(text: str) -> str:

@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from guardrails.dataclass import replace
-from guardrails.evaluation.expressions import Array, Call, Comprehension, Literal, Member, Node, Object, Opaque
+from guardrails.evaluation.expressions import (
+    Array,
+    Call,
+    Comprehension,
+    Literal,
+    Node,
+    Object,
+    Opaque,
+    Parameter,
+    Variable,
+)
 from guardrails.evaluation.functions.base import unsure
 from guardrails.evaluation.template import (
     Deployment,
@@ -59,6 +69,7 @@ _OF_TEMPLATES: Final = frozenset({
     "outputs", "metadata", "definitions", "imports", "extensions", "asserts", "rules",
 })  # fmt: skip
 _TYPES: Final = frozenset({"string", "securestring", "int", "bool", "array", "object", "secureobject"})
+_LEAVES: Final = frozenset({Literal, Parameter, Variable})
 _NESTED: Final = "microsoft.resources/deployments"
 
 
@@ -199,6 +210,8 @@ class _Reader:
         stack = [node for node in early if node is not None]
         while stack:
             node = stack.pop()
+            if type(node) in _LEAVES:
+                continue
             if isinstance(node, Call) and (node.name.lower() == "reference" or node.name.lower().startswith("list")):
                 message = f"{node.name}() asks Azure, and this is computed before the deployment"
                 self._lower.doubt(node.place, message, "too-early")
@@ -268,8 +281,8 @@ class _Reader:
             return
         found_fields = fields(node)
         type_ = found_fields.get("type")
-        for one in node.members:
-            if isinstance(one, Member) and str(one.key).lower() not in _OF_RESOURCES:
+        for one in () if found_fields.keys() <= _OF_RESOURCES else members(node):
+            if str(one.key).lower() not in _OF_RESOURCES:
                 self._lower.wrong(one.place, f"a resource has no {str(one.key)[:60]!r}", "shape")
         if type_ is None:
             self._lower.wrong(node.place, "a resource has no type", "shape")

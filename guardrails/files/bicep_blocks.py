@@ -22,7 +22,8 @@ from guardrails.files.bicep_checks import Checks, Placed
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_kinds import Locals as Shapes
 from guardrails.files.bicep_library import REMOTE, is_missing, path_fault
-from guardrails.files.bicep_names import Binder, Kind, Locals, Named
+from guardrails.files.bicep_meanings import Kind, Locals, Named
+from guardrails.files.bicep_names import Binder
 from guardrails.files.bicep_run_time import RunTime
 from guardrails.files.bicep_syntax import NESTED, Block
 from guardrails.files.walk import Unreadable
@@ -101,7 +102,7 @@ class Blocks:
         resource.symbol, resource.condition, resource.loop = symbol, condition, loop
         resource.place, resource.body = block.place, block.body
         self._template.resources.append(resource)
-        self._placed[symbol] = Placed(block, resource)
+        self._placed[symbol] = Placed.of(block, resource)
 
     def check(self) -> None:
         """Note what the compiler refuses of all resources and modules together."""

@@ -64,21 +64,23 @@ _SET: Final = frozenset(
     }
 )
 _READ: Final = frozenset({"id", "type", "apiVersion"})
+_CHECKED: Final = _SET | {"scope", "parent", "dependsOn"}
 _DEEPEST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A resource or module, as it is declared and as it is lowered."""
+    """A resource or module, as it is declared and as it is lowered. `type`: in lower case, "" where it is not known."""
 
     block: Block
     resource: Resource
+    type: str = ""
 
-    @property
-    def type(self) -> str:
-        """Its type in lower case, "" where it is not known."""
-        type_ = self.resource.type
-        return str(type_.value).lower() if isinstance(type_, Literal) else ""
+    @classmethod
+    def of(cls, block: Block, resource: Resource) -> "Placed":
+        """Return a resource or module with its type."""
+        type_ = resource.type
+        return cls(block, resource, str(type_.value).lower() if isinstance(type_, Literal) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Checks:
         self, template: Template, placed: dict[str, Placed], constant: Callable[[Node | None], str | None], fault: Fault
     ) -> None:
         self._target = template.scope or ScopeKind.RESOURCE_GROUP
+        self._own = Scope(self._target.value)
         self._placed, self._constant, self._fault = placed, constant, fault
 
     def run(self) -> None:
@@ -151,6 +154,8 @@ class Checks:
         """Check the properties that all types have."""
         for member in one.block.body.members:
             name = _key(member)
+            if name not in _CHECKED:
+                continue
             place = member.place
             if one.block.existing and name in _SET:
                 self._fault(place, f"{name} is not set on a resource that exists already", "BCP173")
@@ -202,7 +207,7 @@ class Checks:
     def scope_of(self, node: Node | None) -> Scope | None:
         """Return the scope that an expression is; None where it is not known."""
         if node is None:
-            return Scope(self._target.value)
+            return self._own
         if isinstance(node, Call) and node.name in _FUNCTIONS:
             return Scope(node.name, len(node.arguments), "", node)
         symbol = node.target if isinstance(node, Access) else node

@@ -7,7 +7,7 @@ some functions make of such texts. It refuses what is known only by a deployment
 from collections.abc import Mapping
 from typing import Final
 
-from guardrails.evaluation.evaluate import Evaluator, TooMuch
+from guardrails.evaluation.evaluate import Evaluator
 from guardrails.evaluation.expressions import (
     Access,
     Array,
@@ -22,7 +22,7 @@ from guardrails.evaluation.expressions import (
 )
 from guardrails.evaluation.frames import Env, Frame
 from guardrails.evaluation.template import Template, VariableDeclaration
-from guardrails.evaluation.values import EngineError, Unknown
+from guardrails.evaluation.values import EngineError, TooMuch, Unknown
 from guardrails.evaluation.world import World
 from guardrails.files.bicep_checks import parts
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from guardrails.evaluation.expressions import (
+    DEEPEST_RECORD,
     Access,
     Array,
     Call,
@@ -19,13 +20,14 @@ from guardrails.evaluation.expressions import (
     Node,
     Object,
     Opaque,
+    Record,
     Spread,
 )
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.files.bicep_lines import CONSTANTS, HOLES, ITEM_LINE, MEMBER_LINE, TEXTS, read_lines
 from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
 from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED
-from guardrails.files.bicep_texts import TextParser
-from guardrails.lazy_regex import lazy_regex
+from guardrails.files.bicep_texts import DEEPEST, TextParser
 
 LONGEST: Final = 100
 """Accesses or operators of one chain that are read: a chain is as deep as it is long."""
@@ -36,7 +38,6 @@ _STRENGTH: Final = {
 }  # fmt: skip
 _JOINED: Final = frozenset({"&&", "||", "??"})
 """Operators of which a chain is one call, so that it is not deep."""
-_CONSTANTS: Final = {"true": True, "false": False, "null": None}
 _DECLARING: Final = frozenset({
     "assert", "import", "metadata", "param", "var", "resource", "output", "module", "type",
 })  # fmt: skip
@@ -44,20 +45,6 @@ _DECLARING: Final = frozenset({
 _ENDS_PROPERTY: Final = frozenset({LINE, "}"})
 _ENDS_ITEM: Final = frozenset({LINE, "]"})
 _LARGEST: Final = 2**63 - 1
-
-_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*+"
-_PLAIN: Final = r"'([^'\\$\r\n]*+)'"
-_ITEM: Final = r"'[^'\\$\r\n]*+'"
-NEXT: Final = r"\r?\n([ \t]*+)(?![\r\n/#?:])"
-"""The end of a line, and the blanks of the next one, which goes on with something new."""
-_MEMBER_LINE: Final = lazy_regex(
-    rf"(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|([{{\[])|({_NAME})|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])|(}})){NEXT}"
-).match
-_ITEM_LINE: Final = lazy_regex(rf"(?:{_PLAIN}|(\])){NEXT}").match
-"""Lines of the forms that most lines of most files have: a key and a text, name, short list or opening bracket; a text;
-a closing bracket. Read at once, each costs a fifth of what its tokens cost."""
-_HOLE: Final = lazy_regex(rf"\$\{{({_NAME})\}}").finditer
-_TEXTS: Final = lazy_regex(_PLAIN).findall
 
 
 class ExpressionParser(TextParser):
@@ -193,9 +180,9 @@ class ExpressionParser(TextParser):
         return self.fault("an expression is expected here", "BCP009")
 
     def _named(self, name: str, place: Place) -> Node:
-        if name in _CONSTANTS:
+        if name in CONSTANTS:
             self.advance()
-            return Literal(_CONSTANTS[name], place)
+            return Literal(CONSTANTS[name], place)
         self.expect_name("a value", "BCP023")
         if self.lexeme == "(":
             return Call(name, self._arguments(), place)
@@ -291,7 +278,7 @@ class ExpressionParser(TextParser):
         items, source = made.items, self.source
         while True:
             if self.lexeme == LINE:
-                if plain := _ITEM_LINE(source, self.end):
+                if plain := ITEM_LINE(source, self.end):
                     place = new_place(Place, (self.path, self.line, plain.start() - self._line_start + 1))
                     self.jump(plain.end(), plain.start(3))
                     if plain[2]:
@@ -366,16 +353,17 @@ class ExpressionParser(TextParser):
         Args:
             nested: reads a resource declared in the body, and says whether there was one.
         """
-        made = Object([], self.place)
+        place = self.place
         self.expect("{")
-        return self._members(made, nested)
+        return self.rest_of_object(place, nested)
 
-    def _members(self, made: Object, nested: Callable[[], bool] | None = None) -> Object:
-        """Read the rest of an object, behind its opening brace."""
+    def rest_of_object(self, place: Place, nested: Callable[[], bool] | None = None) -> Object:
+        """Read an object behind its opening brace. `place`: the object's."""
+        made = Object([], place)
         members, source = made.members, self.source
         while True:
             if self.lexeme == LINE:
-                line = _MEMBER_LINE(source, self.end)
+                line = MEMBER_LINE(source, self.end)
                 if line is not None:
                     if line[6]:
                         self.jump(line.end(), line.start(7))
@@ -403,13 +391,13 @@ class ExpressionParser(TextParser):
             self._separator("}")
 
     def _member_line(self, line: re.Match[str], members: list[Member | Spread]) -> bool:
-        """Read a line of an object that `_MEMBER_LINE` found; return whether it is one that can be read so."""
+        """Read a line of an object that `MEMBER_LINE` found; return whether it is one that can be read so."""
         key, text, bracket, name, texts = line.group(1, 2, 3, 4, 5)
         place = new_place(Place, (self.path, self.line, line.start() - self._line_start + 1))
         value: Node
         if bracket is not None:
-            self.jump(line.end(), line.start(7))
-            members.append(Member(key, self._opened(bracket, place), place))
+            value = (bracket == "{" and self._record(line, place)) or self._opened(line, bracket, place)
+            members.append(Member(key, value, place))
             return True
         if text is not None:
             if "$" not in text:
@@ -419,14 +407,14 @@ class ExpressionParser(TextParser):
             else:
                 return False
         elif name is not None:
-            if name in _CONSTANTS:
-                value = Literal(_CONSTANTS[name], place)
+            if name in CONSTANTS:
+                value = Literal(CONSTANTS[name], place)
             else:
                 value = Local(name, new_place(Place, (self.path, self.line, line.start(4) - self._line_start + 1)))
         elif ",," in texts or texts[-1] != "'":
             return False
         else:
-            value = Array([Literal(one, place) for one in _TEXTS(texts)], place)
+            value = Array([Literal(one, place) for one in TEXTS(texts)], place)
         self.jump(line.end(), line.start(7))
         members.append(Member(key, value, place))
         return True
@@ -439,12 +427,12 @@ class ExpressionParser(TextParser):
         parts: list[str | Node] = []
         at = holes = 0
         column = start - self._line_start + 1
-        for hole in _HOLE(text):
+        for hole in HOLES(text):
             begin, end = hole.span()
             if begin > at:
                 parts.append(text[at:begin])
             name = hole[1]
-            if name in _CONSTANTS:
+            if name in CONSTANTS:
                 return None
             parts.append(Local(name, new_place(Place, (self.path, self.line, column + begin + 2))))
             at, holes = end, holes + 1
@@ -454,10 +442,31 @@ class ExpressionParser(TextParser):
             return None
         return Interpolation(parts, place) if at else Literal(text, place)
 
-    def _opened(self, bracket: str, place: Place) -> Node:
-        """Read a value whose opening bracket ends the line before."""
+    def _record(self, line: re.Match[str], place: Place) -> Record | None:
+        """Read an object of plain lines; None for another. `line`: the one that its opening brace ends."""
+        if not self.records or self.depth + DEEPEST_RECORD > DEEPEST:
+            return None
+        start, at, depth = line.start(7), self.line, self.depth + 1
+        found = read_lines(self.source, start, self.source[self._line_start : line.start()])
+        if found is None:
+            return None
+        source, path = self.source, self.path
+
+        def members() -> list[Member | Spread]:
+            parser = type(self)(source, path)
+            parser.depth, parser.line = depth, at
+            parser.jump(line.end(), start)
+            return parser.rest_of_object(place).members
+
+        self.line += found.lines + 1
+        self.jump(found.end, found.line_start)
+        return Record(found.values, place, members)
+
+    def _opened(self, line: re.Match[str], bracket: str, place: Place) -> Node:
+        """Read a value whose opening bracket ends a line."""
+        self.jump(line.end(), line.start(7))
         self._deeper()
-        value = self._members(Object([], place)) if bracket == "{" else self._rest_of_list(place)
+        value = self.rest_of_object(place) if bracket == "{" else self._rest_of_list(place)
         self.depth -= 1
         if self.lexeme != LINE or self.after_breaks() == "?":
             value = self._continued(self._accessed(value))

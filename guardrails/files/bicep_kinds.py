@@ -7,7 +7,6 @@ is let pass. Expressions are already bound.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import (
     Access,
     Array,
@@ -23,6 +22,7 @@ from guardrails.evaluation.expressions import (
     Object,
     Opaque,
     Parameter,
+    Record,
     Spread,
     Symbol,
     Variable,
@@ -30,59 +30,23 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.functions import units
 from guardrails.evaluation.template import FunctionDeclaration, ScopeKind, Template, TypeOf
 from guardrails.evaluation.values import Place
+from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, of_type
 from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
 type Fault = Callable[[Place, str, str], Impossible]
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What is known of a value before it is computed.
-
-    Attributes:
-        kind: `string`, `int`, `bool`, `array`, `object`, `null`, `lambda`; "" for anything.
-        nullable: it may be null as well.
-        members: the properties of an object, where all are known; None where they are not.
-        items: what each item of a list is.
-        each: what the items of a list are, one by one, where all are known.
-        value: the text or integer that it is, where that is known.
-        either: what it may be, of several that differ.
-        of: the declared type that it has.
-        place: where it is.
-    """
-
-    kind: str = ""
-    nullable: bool = False
-    members: "Mapping[str, Shape] | None" = None
-    items: "Shape | None" = None
-    each: "tuple[Shape, ...] | None" = None
-    value: str | int | None = None
-    either: "tuple[Shape, ...]" = ()
-    of: TypeOf | None = None
-    place: Place | None = None
-
-
-ANY: Final = Shape()
-_PLAIN: Final = {kind: Shape(kind) for kind in ("string", "int", "bool", "array", "object", "null", "lambda")}
-_PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Opaque, Impossible, str})
+_PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Opaque, Impossible, Record, str})
 """What has no part whose kind could be wrong."""
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
 _LOGIC: Final = frozenset({"and", "or", "not"})
-_MODULE: Final = Shape("object", members={"name": _PLAIN["string"], "outputs": ANY, "identity": ANY})
+_MODULE: Final = Shape("object", members={"name": PLAIN["string"], "outputs": ANY, "identity": ANY})
 _SCOPE_TEXTS: Final = frozenset({"id", "name", "type", "location", "subscriptionId", "tenantId", "displayName"})
-_MOST_KINDS: Final = 50
 _DEEPEST: Final = 12
 """Levels of declared types that values are held against."""
 
 type Locals = Mapping[str, Shape]
-
-
-def of_type(type_: TypeOf | None) -> Shape:
-    """Return the shape of values of a declared type."""
-    if type_ is None or (not type_.kind and not type_.properties):
-        return ANY
-    return Shape(type_.kind, type_.nullable, of=type_)
 
 
 class Kinds:
@@ -163,13 +127,13 @@ class Kinds:
             return Shape("string", value=value, place=node.place)
         if type(value) is int:
             return Shape("int", value=value, place=node.place)
-        return _PLAIN["null" if value is None else "bool"] if isinstance(value, int | None) else ANY
+        return PLAIN["null" if value is None else "bool"] if isinstance(value, int | None) else ANY
 
     def _interpolation(self, node: Interpolation, names: Locals) -> Shape:
         for part in node.parts:
             if type(part) not in _PLAIN_NODES and not isinstance(part, str):
                 self.shape(part, names)
-        return _PLAIN["string"]
+        return PLAIN["string"]
 
     def _array(self, node: Array, names: Locals) -> Shape:
         shapes = [
@@ -177,7 +141,7 @@ class Kinds:
             for item in node.items
         ]
         each = None if any(isinstance(item, Spread) for item in node.items) else tuple(shapes)
-        return Shape("array", items=_common(shapes) if shapes else None, each=each, place=node.place)
+        return Shape("array", items=common(shapes) if shapes else None, each=each, place=node.place)
 
     def _spread(self, node: Spread, kind: str, names: Locals) -> Shape:
         shape = self.shape(node.value, names)
@@ -290,12 +254,12 @@ class Kinds:
             self._fault(node.test.place, f"a condition is true or false, not of type {test.kind}", "BCP046")
         yes, no = self.shape(node.yes, names), self.shape(node.no, names)
         if not isinstance(node.test, Literal):
-            return _common([yes, no])
+            return common([yes, no])
         return ANY if _is_null(node.no) else yes if node.test.value is True else no
 
     def _lambda(self, node: Lambda, names: Locals) -> Shape:
         self.shape(node.body, {**names, **dict.fromkeys(node.names, ANY)})
-        return _PLAIN["lambda"]
+        return PLAIN["lambda"]
 
     def _comprehension(self, node: Comprehension, names: Locals) -> Shape:
         inner = self.loop(node.loop.items, node.loop.name, node.loop.index, names)
@@ -306,7 +270,7 @@ class Kinds:
         shape = ANY if items is None else self.shape(items, names)
         if items is not None and shape.kind not in {"", "array", "null"}:
             self._fault(items.place, f"a loop runs over a list, not a value of type {shape.kind}", "BCP137")
-        return {**names, name: self._item(shape)} | ({index: _PLAIN["int"]} if index else {})
+        return {**names, name: self._item(shape)} | ({index: PLAIN["int"]} if index else {})
 
     # calls
 
@@ -326,9 +290,9 @@ class Kinds:
         if name in _ORDERS:
             return self._operator(node, shapes, ("int", "string"), "bool")
         if name == "equals":
-            return _PLAIN["bool"]
+            return PLAIN["bool"]
         if name == "coalesce":
-            return _common(shapes)
+            return common(shapes)
         return ANY if signature is None else self._built_in(node, signature, shapes)
 
     def _operator(self, node: Call, shapes: list[Shape], kinds: tuple[str, ...], result: str) -> Shape:
@@ -337,7 +301,7 @@ class Kinds:
             code = "BCP045" if len(shapes) > 1 else "BCP044"
             said = f"the operator is not for values of type {' and '.join(sorted(found))}"
             self._fault(node.place, said, code)
-        return _PLAIN[result]
+        return PLAIN[result]
 
     def _built_in(self, node: Call, signature: Signature, shapes: list[Shape]) -> Shape:
         if not self._counted(node, signature):
@@ -360,7 +324,7 @@ class Kinds:
             return Shape(shapes[0].kind) if shapes[0].kind else ANY
         if node.name in SCOPES:
             return _scope(node, self._template.scope)
-        return ANY if result == "*" else _LISTS.get(node.name) or _PLAIN[KINDS[result]]
+        return ANY if result == "*" else _LISTS.get(node.name) or PLAIN[KINDS[result]]
 
     def _counted(self, node: Call, signature: Signature) -> bool:
         count = len(node.arguments)
@@ -400,7 +364,7 @@ class Kinds:
         if node.name == "map":
             return Shape("array", items=result)
         if node.name in {"filter", "sort"}:
-            return first if first.kind == "array" else _PLAIN["array"]
+            return first if first.kind == "array" else PLAIN["array"]
         return start if node.name == "reduce" and start.kind == result.kind else ANY
 
     def _given_lambda(self, node: Call, number: int, item: Shape, names: Locals) -> Shape:
@@ -418,7 +382,7 @@ class Kinds:
         if node.name == "reduce":
             inner[argument.names[0]] = ANY
         if len(argument.names) > (2 if node.name == "reduce" else 1) and node.name != "sort":
-            inner[argument.names[-1]] = _PLAIN["int"]
+            inner[argument.names[-1]] = PLAIN["int"]
         result = self.shape(argument.body, inner)
         wanted = {"filter": "bool", "sort": "bool", "groupBy": "string", "toObject": "string"}.get(node.name)
         if wanted and result.kind not in {"", wanted} and number == 1:
@@ -442,7 +406,7 @@ class Kinds:
             return
         place = shape.place or place
         for one in shape.either or (shape,):
-            if (said := _clash(one, type_)) is not None:
+            if (said := clash(one, type_)) is not None:
                 self._fault(place, said, rule)
                 return
         if shape.kind in {"int", "string"} and shape.value is not None:
@@ -479,7 +443,7 @@ class Kinds:
 
     def _members(self, members: Mapping[str, Shape], type_: TypeOf, place: Place, depth: int) -> None:
         if type_.tag:
-            tag = members.get(type_.tag, _PLAIN["null"])
+            tag = members.get(type_.tag, PLAIN["null"])
             variant = type_.variants.get(str(tag.value))
             if variant is not None:
                 self._members(members, variant, place, depth)
@@ -502,37 +466,10 @@ def _is_null(node: Node | Spread) -> bool:
     return isinstance(node, Literal) and node.value is None
 
 
-def _common(shapes: list[Shape]) -> Shape:
-    """Return what is known of a value that is one of several."""
-    first = shapes[0]
-    if all(shape is first for shape in shapes):
-        return first
-    flat = [one for shape in shapes for one in (shape.either or (shape,))]
-    kinds = {one.kind for one in flat} - {"null"}
-    if "" in kinds or not kinds or len(flat) > _MOST_KINDS:
-        return ANY
-    nullable = any(one.kind == "null" or one.nullable for one in flat)
-    either = tuple(one for one in flat if one.kind != "null")
-    return Shape(kinds.pop() if len(kinds) == 1 else "", nullable, either=either)
-
-
-def _clash(shape: Shape, type_: TypeOf) -> str | None:
-    """Return why a value is certainly not of a declared type, None where it may be."""
-    if shape.kind == "null":
-        return None if type_.nullable else f"a value of type {type_.kind} is expected here, not null"
-    if shape.kind != type_.kind:
-        return f"a value of type {type_.kind} is expected here, not of type {shape.kind}"
-    if shape.value is not None and isinstance(type_.allowed, Array):
-        values = [item.value for item in type_.allowed.items if isinstance(item, Literal)]
-        if len(values) == len(type_.allowed.items) and shape.value not in values:
-            return f"{shape.value!r} is none of the allowed values"
-    return None
-
-
-_TEXTS: Final = Shape("array", items=_PLAIN["string"])
+_TEXTS: Final = Shape("array", items=PLAIN["string"])
 _LISTS: Final = {
-    "range": Shape("array", items=_PLAIN["int"]), "split": _TEXTS, "objectKeys": _TEXTS,
-    "items": Shape("array", items=Shape("object", members={"key": _PLAIN["string"], "value": ANY})),
+    "range": Shape("array", items=PLAIN["int"]), "split": _TEXTS, "objectKeys": _TEXTS,
+    "items": Shape("array", items=Shape("object", members={"key": PLAIN["string"], "value": ANY})),
 }  # fmt: skip
 
 
@@ -541,7 +478,7 @@ def _scope(node: Call, scope: ScopeKind | None) -> Shape:
     names = {} if node.arguments else dict.fromkeys(SCOPES[node.name], ANY)
     if node.name == "deployment" and scope != ScopeKind.RESOURCE_GROUP:
         names["location"] = ANY
-    return Shape("object", members={name: _PLAIN["string"] if name in _SCOPE_TEXTS else ANY for name in names})
+    return Shape("object", members={name: PLAIN["string"] if name in _SCOPE_TEXTS else ANY for name in names})
 
 
 _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {
@@ -549,6 +486,7 @@ _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {
     Interpolation: Kinds._interpolation,  # noqa: SLF001
     Array: Kinds._array,  # noqa: SLF001
     Object: Kinds._object,  # noqa: SLF001
+    Record: Kinds._object,  # noqa: SLF001
     Parameter: Kinds._parameter,  # noqa: SLF001
     Variable: Kinds._variable_node,  # noqa: SLF001
     Local: Kinds._local,  # noqa: SLF001

@@ -125,6 +125,7 @@ class Library:
         self._open.append(path)
         try:
             parser = Parser(text, path)
+            parser.records = True
             file = parser.file()
             if file.broken:
                 self._lines[path] = text.splitlines()

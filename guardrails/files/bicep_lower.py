@@ -23,7 +23,8 @@ from guardrails.files.bicep_decorators import check_decorators
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, Lowered, is_missing
 from guardrails.files.bicep_loads import Loads
-from guardrails.files.bicep_names import ARGUMENT, Binder, Kind, Named, Where
+from guardrails.files.bicep_meanings import ARGUMENT, Kind, Named, Where
+from guardrails.files.bicep_names import Binder
 from guardrails.files.bicep_syntax import (
     Block,
     Declaration,

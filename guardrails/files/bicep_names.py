@@ -5,10 +5,8 @@ calls is noted in `faults`, with its code.
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, Final
 
-from guardrails.dataclass import dataclass
 from guardrails.evaluation.expressions import (
     Access,
     Array,
@@ -26,91 +24,29 @@ from guardrails.evaluation.expressions import (
     Object,
     Opaque,
     Parameter,
+    Record,
     Spread,
     Symbol,
     Variable,
 )
 from guardrails.evaluation.template import Diagnostic
 from guardrails.evaluation.values import Place, Unknown
-from guardrails.files.bicep_signatures import SIGNATURES
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Declaration, Var, as_it_is
+from guardrails.files.bicep_meanings import ARGUMENT, LOCAL, Kind, Locals, Named, Where
+from guardrails.files.bicep_signatures import (
+    AT_SCOPES,
+    DEFAULTS_ONLY,
+    LOADS,
+    NO_SIGNATURES,
+    OF_AZURE,
+    OF_SCOPES,
+    OPERATORS,
+    OUTSIDE,
+    SIGNATURES,
+)
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Var, as_it_is
 from guardrails.nearest import nearest
 
-
-class Kind(Enum):
-    """What a declared name stands for."""
-
-    PARAMETER = "a parameter"
-    VARIABLE = "a variable"
-    TYPE = "a type"
-    FUNCTION = "a function"
-    RESOURCE = "a resource"
-    MODULE = "a module"
-    NAMESPACE = "a namespace"
-    ERROR = "what could not be read"
-
-
-class Where(Enum):
-    """Where an expression is: it decides which names and functions there are."""
-
-    ANYWHERE = 0
-    DEFAULT = 1
-    """A parameter's default value: other parameters, and utcNow() and newGuid()."""
-    FUNCTION = 2
-    """A user function: its arguments, variables and functions."""
-    PARAMETERS = 3
-    """A parameter file."""
-
-
-LOCAL: Final = ""
-"""In the names of a lambda or loop: one of its variables."""
-ARGUMENT: Final = "()"
-"""The same for a parameter of a user function."""
-
-type Locals = Mapping[str, str]
-"""The names of lambdas, loops and functions around an expression, and of nested resources (their whole symbol)."""
-
-
-@dataclass(slots=True)
-class Named:
-    """One declared name. `members`: of a namespace: what is in it, and what each stands for."""
-
-    kind: Kind
-    declaration: Declaration | None = None
-    members: Mapping[str, Kind] | None = None
-
-
-_OPERATORS: Final = {
-    "==": "equals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals", "&&": "and",
-    "||": "or", "??": "coalesce", "+": "add", "*": "mul", "/": "div", "%": "mod",
-}  # fmt: skip
-"""Bicep's operators, and the functions that the compiler writes for them."""
-
-LOADS: Final = frozenset({
-    "loadTextContent", "loadJsonContent", "loadYamlContent", "loadFileAsBase64", "loadDirectoryFileInfo",
-})  # fmt: skip
-_DEFAULTS_ONLY: Final = frozenset({"utcNow", "newGuid"})
-_NO_SIGNATURES: Final = frozenset({
-    "variables", "parameters", "if", "createArray", "createObject", "add", "sub", "mul", "div", "mod", "less",
-    "lessOrEquals", "greater", "greaterOrEquals", "equals", "not", "and", "or", "coalesce", "null", "true", "false",
-})  # fmt: skip
-"""Functions of ARM templates that Bicep writes otherwise."""
-_AT_SCOPES: Final = {
-    ("resourceGroup", 0): {"resourceGroup"},
-    ("resourceGroup", 1): {"resourceGroup", "subscription"},
-    ("subscription", 0): {"resourceGroup", "subscription"},
-    ("managementGroup", 0): {"managementGroup"},
-}
-"""Scope functions that only some target scopes have, by their number of arguments."""
-_SCOPES: Final = frozenset({"resourceGroup", "subscription", "managementGroup", "tenant", "deployment", "deployer"})
-_OUTSIDE: Final = frozenset({"readEnvironmentVariable", "getSecret", "externalInput", "readCliArg", "readEnvVar"})
-"""Functions of parameter files that only whoever deploys can answer."""
-_AZURE: Final = frozenset({
-    "environment", "extensionResourceId", "managementGroupResourceId", "pickZones", "providers", "reference",
-    "resourceId", "roleDefinitions", "subscriptionResourceId", "tenantResourceId", "toLogicalZone", "toLogicalZones",
-    "toPhysicalZone", "toPhysicalZones",
-})  # fmt: skip
-"""Functions that parameter files do not have."""
+_VALUES: Final = frozenset({Kind.PARAMETER, Kind.VARIABLE})
 _BUILT_IN: Final = frozenset({"sys", "az"})
 _HINTS: Final = 20
 """Faults of a file for which a name is looked for that may have been meant."""
@@ -143,6 +79,8 @@ class Binder:
         self.asks = False
         """A call may ask Azure while the deployment runs."""
         self._where = Where.ANYWHERE
+        self._shared: dict[str, Node] = {}
+        """The parameters and variables that are in records, without a place."""
 
     def fault(self, place: Place, message: str, rule: str) -> Impossible:
         """Note what the compiler refuses; return what stands for it."""
@@ -186,6 +124,44 @@ class Binder:
             if type(member.value) is not Literal:
                 member.value = self.bind(member.value, names)
         return node
+
+    def _record(self, node: Record, names: Locals) -> Node:
+        """Look up the names in a record; in an object with all its members where one is no parameter or variable."""
+        where = self._where
+        if where is Where.ANYWHERE and not node.is_read and self._values(node.values, names):
+            return node.changed(node.values, lambda made: self.value(made, names, where))
+        return self._object(node.whole(), names)
+
+    def _values(self, values: dict[str, Any], names: Locals) -> bool:
+        """Look up the names in the values of a record, in place; return whether all are plain values."""
+        for key, one in values.items():
+            kind = type(one)
+            if kind is Local:
+                bound = self._value(one, names)
+                if bound is None:
+                    return False
+                values[key] = bound
+            elif kind is Interpolation:
+                parts = [part if type(part) is str else self._value(part, names) for part in one.parts]
+                if None in parts:
+                    return False
+                one.parts = parts
+            elif kind is dict and not self._values(one, names):
+                return False
+        return True
+
+    def _value(self, node: Local, names: Locals) -> Node | None:
+        """Return the parameter, variable or variable of a loop that a name stands for; None for all else."""
+        if (inner := names.get(node.name)) is not None:
+            return node if inner == LOCAL else None
+        found = self._shared.get(node.name)
+        if found is None:
+            named = self.named.get(node.name)
+            if named is None or named.kind not in _VALUES:
+                return None
+            found = self._shared[node.name] = self._of_kind(node, named)
+        self.used.add(node.name)
+        return found
 
     def _local(self, node: Local, names: Locals) -> Node:
         inner = names.get(node.name)
@@ -309,7 +285,7 @@ class Binder:
             return special(self, node, names)
         if name[0] == METHOD:
             return self._method(node, names)
-        if (function := _OPERATORS.get(name)) is not None:
+        if (function := OPERATORS.get(name)) is not None:
             node.name, node.arguments = function, [self.bind(one, names) for one in arguments]
             return node
         named = self.named.get(name)
@@ -334,12 +310,12 @@ class Binder:
         self.asks = self.asks or name == "reference" or name.startswith("to")
         if name == "any":
             return as_it_is(node.arguments[0]) if len(node.arguments) == 1 else self._count(node)
-        if name in _DEFAULTS_ONLY and self._where is not Where.DEFAULT:
+        if name in DEFAULTS_ONLY and self._where is not Where.DEFAULT:
             return self.fault(node.place, f"{name}() may be called only in the default of a parameter", "BCP065")
-        if self._where is Where.PARAMETERS and name in _OUTSIDE:
+        if self._where is Where.PARAMETERS and name in OUTSIDE:
             return _from_outside(node)
-        if name in SIGNATURES and not (self._where is Where.PARAMETERS and name in _AZURE):
-            return self._at_scope(node) if name in _SCOPES else node
+        if name in SIGNATURES and not (self._where is Where.PARAMETERS and name in OF_AZURE):
+            return self._at_scope(node) if name in OF_SCOPES else node
         if name.startswith("list") and name.isalpha():
             if not 2 <= len(node.arguments) <= 3:
                 return self.fault(node.place, f"{name}() has 2 to 3 arguments, not {len(node.arguments)}", "BCP071")
@@ -347,7 +323,7 @@ class Binder:
             return node
         if name in self.named:
             return self.fault(node.place, f"{name} is {self.named[name].kind.value}, not a function", "BCP059")
-        if name in _NO_SIGNATURES:
+        if name in NO_SIGNATURES:
             return self.fault(
                 node.place, f"Bicep has no function {name}; it has an operator or literal for it", "BCP069"
             )
@@ -360,7 +336,7 @@ class Binder:
 
     def _at_scope(self, node: Call) -> Node:
         """Return a call of a scope function, where the file's target scope has it."""
-        scopes = _AT_SCOPES.get((node.name, len(node.arguments)))
+        scopes = AT_SCOPES.get((node.name, len(node.arguments)))
         if self._where is Where.PARAMETERS or (scopes is not None and self.scope not in scopes):
             said = f"{node.name}() with {len(node.arguments)} arguments is not there at the scope {self.scope}"
             return self.fault(node.place, said, "BCP071")
@@ -372,7 +348,7 @@ class Binder:
         if type(target) is Local and target.name not in names:
             named = self.named.get(target.name)
             if named is None and target.name in _BUILT_IN:
-                if name in SIGNATURES and (target.name == "az") != (name in _AZURE or name in _SCOPES):
+                if name in SIGNATURES and (target.name == "az") != (name in OF_AZURE or name in OF_SCOPES):
                     return self.fault(node.place, f"{target.name} has no function {name}", "BCP107")
                 return self._built_in(Call(name, node.arguments[1:], node.place), names)
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
@@ -502,6 +478,7 @@ _BIND: Final[dict[type, Callable[[Binder, Any, Locals], Node]]] = {
     Interpolation: Binder._interpolation,  # noqa: SLF001
     Array: Binder._array,  # noqa: SLF001
     Object: Binder._object,  # noqa: SLF001
+    Record: Binder._record,  # noqa: SLF001
     Local: Binder._local,  # noqa: SLF001
     Access: Binder._access,  # noqa: SLF001
     Conditional: Binder._conditional,  # noqa: SLF001

@@ -22,7 +22,7 @@ from guardrails.files.bicep_checks import parts
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, text_of
 from guardrails.files.bicep_lower import Lowering
-from guardrails.files.bicep_names import Kind, Named, Where
+from guardrails.files.bicep_meanings import Kind, Named, Where
 from guardrails.files.bicep_parser import ParametersParser
 from guardrails.files.bicep_syntax import File, Import, Param, Using, Var
 from guardrails.files.bicep_type_checks import TypeChecks

@@ -9,7 +9,8 @@ from typing import Final
 
 from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_expressions import NEXT, ExpressionParser
+from guardrails.files.bicep_expressions import ExpressionParser
+from guardrails.files.bicep_lines import CONSTANTS, NEXT
 from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault
 from guardrails.files.bicep_syntax import (
     Argument,
@@ -44,7 +45,6 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 _BLOCK_LINE: Final = lazy_regex(
     rf"(resource|module) ([A-Za-z_][A-Za-z0-9_]{{0,200}}) '([^'\\$\r\n]*+)' = \{{{NEXT}"
 ).match
-_CONSTANTS: Final = {"true": True, "false": False, "null": None}
 
 
 class TypeParser(ExpressionParser):
@@ -116,8 +116,8 @@ class TypeParser(ExpressionParser):
         lexeme, kind, place = self.lexeme, self.kind, self.place
         if kind == NAME:
             self.advance()
-            if lexeme in _CONSTANTS:
-                return TypeLiteral(_CONSTANTS[lexeme], place)
+            if lexeme in CONSTANTS:
+                return TypeLiteral(CONSTANTS[lexeme], place)
             return self._type_arguments(place) if self.lexeme == "<" else TypeName([lexeme], place)
         if kind in {NUMBER, TEXT} or (kind == OTHER and lexeme in "'$"):
             literal = self._primary()
@@ -256,7 +256,7 @@ class Parser(TypeParser):
         at = Place(self.path, self.line, column + line.start(3) - line.start() - 1)
         self.jump(line.end(), line.start(4))
         made = Block(name, [], place, keyword, Literal(target, at), existing=False)
-        made.body = self._members(made.body, lambda: self._nested(made) if keyword == "resource" else False)
+        made.body = self.rest_of_object(place, lambda: self._nested(made) if keyword == "resource" else False)
         if self.lexeme not in {LINE, END} and not self.at_declaration():
             self._end_of_line(-1)
         return made

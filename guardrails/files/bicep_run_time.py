@@ -17,6 +17,7 @@ from guardrails.evaluation.expressions import (
     Local,
     Member,
     Node,
+    Parameter,
     Symbol,
     Variable,
 )
@@ -43,6 +44,8 @@ _WITH_LOCATION: Final = frozenset(
 )  # fmt: skip
 """Some types of which it is certain that they have these."""
 _FUNCTIONS: Final = frozenset({"reference", "toLogicalZone", "toLogicalZones", "toPhysicalZone", "toPhysicalZones"})
+_EARLY: Final = frozenset({Literal, Local, Parameter})
+"""What is known before a deployment starts, and has no part."""
 _DEEPEST: Final = 20
 
 
@@ -176,6 +179,8 @@ class RunTime:
         stack = [node]
         while stack:
             one = stack.pop()
+            if type(one) in _EARLY:
+                continue
             if isinstance(one, Symbol) or (isinstance(one, Call) and self._asks(one)):
                 return True
             if isinstance(one, Variable):

@@ -141,3 +141,35 @@ LAMBDAS: Final = {
     "mapValues": (1, 1),
 }  # fmt: skip
 """How many variables the lambdas of each function have, at least and at most."""
+
+OPERATORS: Final = {
+    "==": "equals", "<": "less", "<=": "lessOrEquals", ">": "greater", ">=": "greaterOrEquals", "&&": "and",
+    "||": "or", "??": "coalesce", "+": "add", "*": "mul", "/": "div", "%": "mod",
+}  # fmt: skip
+"""Bicep's operators, and the functions that the compiler writes for them."""
+
+LOADS: Final = frozenset({
+    "loadTextContent", "loadJsonContent", "loadYamlContent", "loadFileAsBase64", "loadDirectoryFileInfo",
+})  # fmt: skip
+DEFAULTS_ONLY: Final = frozenset({"utcNow", "newGuid"})
+NO_SIGNATURES: Final = frozenset({
+    "variables", "parameters", "if", "createArray", "createObject", "add", "sub", "mul", "div", "mod", "less",
+    "lessOrEquals", "greater", "greaterOrEquals", "equals", "not", "and", "or", "coalesce", "null", "true", "false",
+})  # fmt: skip
+"""Functions of ARM templates that Bicep writes otherwise."""
+AT_SCOPES: Final = {
+    ("resourceGroup", 0): {"resourceGroup"},
+    ("resourceGroup", 1): {"resourceGroup", "subscription"},
+    ("subscription", 0): {"resourceGroup", "subscription"},
+    ("managementGroup", 0): {"managementGroup"},
+}
+"""Scope functions that only some target scopes have, by their number of arguments."""
+OF_SCOPES: Final = frozenset({"resourceGroup", "subscription", "managementGroup", "tenant", "deployment", "deployer"})
+OUTSIDE: Final = frozenset({"readEnvironmentVariable", "getSecret", "externalInput", "readCliArg", "readEnvVar"})
+"""Functions of parameter files that only whoever deploys can answer."""
+OF_AZURE: Final = frozenset({
+    "environment", "extensionResourceId", "managementGroupResourceId", "pickZones", "providers", "reference",
+    "resourceId", "roleDefinitions", "subscriptionResourceId", "tenantResourceId", "toLogicalZone", "toLogicalZones",
+    "toPhysicalZone", "toPhysicalZones",
+})  # fmt: skip
+"""Functions that parameter files do not have."""

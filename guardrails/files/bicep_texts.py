@@ -25,6 +25,8 @@ class TextParser(Scanner, ABC):
         self.depth = 0
         self.complex = True
         """Whether lists and objects may stand here: not in a text's `${...}`."""
+        self.records = False
+        """Whether objects may be read as records."""
         self.shaped = False
         """Whether there are lambdas, loops or spreads, which may not stand everywhere."""
         super().__init__(text, path)

@@ -67,10 +67,9 @@ def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> Epa
 
 def _entries(listed: Sequence[Any], lines: Lines) -> Iterator[Entry]:
     place_of = lines.place
-    places = lines.places(one.at for one in listed if isinstance(one, Object))
     for number, one in enumerate(listed):
         if isinstance(one, Object):
-            yield Entry(number, next(places), one, Places(one, place_of))
+            yield Entry(number, place_of(one.at), one, Places(one, place_of))
         else:
             yield Entry(number, place_of(0), None)
 
@@ -94,11 +93,7 @@ def _table(text: str, path: str) -> EpacFile:
         return EpacFile(path, is_table=True, uncertain=str(doubt))
     place = table.lines.place
     keys = [cell.text.lower() for cell in table.header]
-    lines = table.lines.places(record.at for record in table.records)
-    entries = tuple(
-        _row(number, keys, record, line._replace(column=1), place)
-        for number, (record, line) in enumerate(zip(table.records, lines, strict=True), FIRST_OF_TABLE)
-    )
+    entries = tuple(_row(number, keys, record, place) for number, record in enumerate(table.records, FIRST_OF_TABLE))
     last = table.records[-1] if table.records else table.header
     open_ = (cell for cell in last if cell.open)  # it goes to the end of the file
     notes = tuple(Fault(place(cell.at), "a quote is never closed") for cell in open_)
@@ -118,8 +113,8 @@ class _Cells(NamedTuple):
         return {key: cell.at for key, cell in zip(self.keys, self.record, strict=False)}
 
 
-def _row(number: int, keys: list[str], record: Record, line: Place, place: Callable[[int], Place]) -> Entry:
-    texts = record.texts
+def _row(number: int, keys: list[str], record: Record, place: Callable[[int], Place]) -> Entry:
+    line, texts = place(record.at)._replace(column=1), record.texts
     fields: dict[str, str | None] = dict.fromkeys(keys) if len(texts) < len(keys) else {}
     fields.update(zip(keys, texts, strict=False))
     extra = place([*record][len(keys)].at) if len(texts) > len(keys) else None

@@ -9,14 +9,24 @@ it has one and is no expression.
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from guardrails.dataclass import dataclass, field
-from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object, Opaque
+from guardrails.evaluation.expressions import (
+    DEEPEST_RECORD,
+    Array,
+    Literal,
+    Member,
+    Node,
+    Object,
+    Opaque,
+    Record,
+    Spread,
+)
 from guardrails.evaluation.values import Place, Unknown
+from guardrails.files.json_records import values_at
 from guardrails.lazy_regex import lazy_regex
 
 DEEPEST: Final = 150
@@ -40,6 +50,8 @@ _ITEM: Final = lazy_regex(r"[ \t\r\n]*+" + _SCALAR)
 """One item of a list, with its comma: the usual case, at once."""
 _MEMBER: Final = lazy_regex(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
 """One member of an object, with its comma: the usual case, at once."""
+_RECORDS: Final = 3
+"""The levels of nesting at which the content of resources begins: from there on objects may be records."""
 _UNEXPECTED: Final = ("", None, None, None, "")
 _BEHIND: Final = lazy_regex(r"[ \t\r\n]*+([,}\]])")
 _JUNK: Final = lazy_regex(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
@@ -66,29 +78,27 @@ class JsonText:
 
 
 class Lines:
-    """Line and column of an offset in a text."""
+    """Line and column of an offset in a text. Quick for offsets that do not go back, as those of a reader."""
 
     def __init__(self, text: str, path: str) -> None:
-        self.path = path
-        self._text = text
-
-    @cached_property
-    def starts(self) -> list[int]:
-        """The offset of each line, made where somebody asks for a place."""
-        return [0, *accumulate(len(line) + 1 for line in self._text.split("\n"))]
+        self.path, self._text = path, text
+        self._at, self._line, self._start = 0, 1, 0
+        self._starts: list[int] | None = None
+        """The offset of each line, once an offset went back."""
 
     def place(self, offset: int) -> Place:
         """Return the place of an offset."""
-        line = bisect_right(self.starts, offset)
-        return _new(Place, (self.path, line, offset - self.starts[line - 1] + 1))
-
-    def places(self, offsets: Iterable[int]) -> Iterator[Place]:
-        """Yield the places of offsets that never fall: for these few, lines are counted from one to the next."""
-        line, last = 1, 0
-        for offset in offsets:
-            line += self._text.count("\n", last, offset)
-            last = offset
-            yield _new(Place, (self.path, line, offset - self._text.rfind("\n", 0, offset)))
+        at = self._at
+        if self._starts is None and offset >= at:
+            if more := self._text.count("\n", at, offset):
+                self._line += more
+                self._start = self._text.rfind("\n", at, offset) + 1
+            self._at = offset
+            return _new(Place, (self.path, self._line, offset - self._start + 1))
+        if self._starts is None:
+            self._starts = [0, *accumulate([len(line) + 1 for line in self._text.split("\n")])]
+        line = bisect_right(self._starts, offset)
+        return _new(Place, (self.path, line, offset - self._starts[line - 1] + 1))
 
 
 def decoded(data: bytes, path: str) -> str | Fault:
@@ -107,7 +117,7 @@ def decoded(data: bytes, path: str) -> str | Fault:
 
 def read(text: str, path: str) -> JsonText:
     """Read a text of JSON. Nothing is raised."""
-    return _Reader(text, path).read()
+    return _Reader(text, Lines(text, path)).read()
 
 
 def members(node: Node | None) -> Iterator[Member]:
@@ -127,10 +137,12 @@ def member(node: Node | None, name: str) -> Node | None:
 def find(node: Node | None, name: str) -> Member | None:
     """Return an object's member, whatever the letter case of its key; None where there is none."""
     near: Member | None = None
-    for one in members(node):
+    for one in node.members if isinstance(node, Object) else ():
+        if not isinstance(one, Member) or not isinstance(one.key, str):
+            continue
         if one.key == name:
             return one
-        if near is None and isinstance(one.key, str) and one.key.lower() == name.lower():
+        if near is None and len(one.key) == len(name) and one.key.lower() == name.lower():
             near = one
     return near
 
@@ -138,8 +150,9 @@ def find(node: Node | None, name: str) -> Member | None:
 def fields(node: Node | None) -> dict[str, Node]:
     """Return an object's values by their keys in lower case, of two that differ in letter case alone the first."""
     found: dict[str, Node] = {}
-    for one in members(node):
-        found.setdefault(str(one.key).lower(), one.value)
+    for one in node.members if isinstance(node, Object) else ():
+        if isinstance(one, Member) and isinstance(one.key, str):
+            found.setdefault(one.key.lower(), one.value)
     return found
 
 
@@ -155,11 +168,13 @@ class _Reader:
     wrong, and goes on behind it.
     """
 
-    def __init__(self, text: str, path: str) -> None:
+    def __init__(self, text: str, lines: Lines, at: int = 0, *, records: bool = True) -> None:
         self._text = text
-        self._lines = Lines(text, path)
-        self._place = self._lines.place
-        self._at = 0
+        self._lines = lines
+        self._place = lines.place
+        self._at = at
+        self._records = records and "\\u" not in text
+        """Whether objects may be read as records. A text with an escaped half of a character has no certain value."""
         self._kind = 0
         self._word = ""
         self._start = 0
@@ -181,12 +196,12 @@ class _Reader:
 
     # the usual case
 
-    def _object(self, place: Place, depth: int) -> Node:
+    def _object(self, place: Place, depth: int) -> Object:
         """Read an object behind its brace."""
         found = Object([], place)
         members, seen = found.members, dict[str, Member]()
         self._deep(depth)
-        text, path, starts = self._text, self._lines.path, self._lines.starts
+        text, place_of = self._text, self._place
         while True:
             one = _MEMBER.match(text, self._at)
             key, plain, constant, bracket, comma = one.groups() if one is not None else _UNEXPECTED
@@ -194,22 +209,45 @@ class _Reader:
                 if self._unexpected_member(found, seen, depth):
                     return found
                 continue
-            start = one.start(1) - 1
-            line = bisect_right(starts, start)
-            at = _new(Place, (path, line, start - starts[line - 1] + 1))
+            at = place_of(one.start(1) - 1)
             self._at = one.end()
             if plain is not None:
-                value: Node = Literal(plain, self._place(one.start(2) - 1) if plain[:1] == "[" else at)
+                value: Node = Literal(plain, place_of(one.start(2) - 1) if plain[:1] == "[" else at)
             elif constant is not None:
                 value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
+            elif bracket == "{":
+                value = self._record(at, one.start(4), depth + 1) or self._object(at, depth + 1)
             else:
-                value = (self._object if bracket == "{" else self._array)(at, depth + 1)
+                value = self._array(at, depth + 1)
             members.append(added := Member(key, value, at))
             seen[key] = added
             if comma:
                 continue
             if self._ended("}"):
                 return found
+
+    def _record(self, place: Place, start: int, depth: int) -> Record | None:
+        """Read an object as a record; None where it is to be read by its members.
+
+        `start`: the offset of its brace.
+        """
+        if not self._records or not _RECORDS <= depth < DEEPEST - DEEPEST_RECORD:
+            return None
+        try:
+            values, end = values_at(self._text, start)
+        except (ValueError, RecursionError):
+            self._records = False  # or it would be tried in vain for each object in this one, too
+            return None
+        if values is None:
+            return None
+        self._at = end
+        text, lines = self._text, self._lines
+        return Record(values, place, lambda: _Reader(text, lines, start + 1, records=False).members(place, depth))
+
+    def members(self, place: Place, depth: int) -> list[Member | Spread]:
+        """Read the members of an object behind its brace."""
+        found = self._object(place, depth)
+        return found.members
 
     def _array(self, place: Place, depth: int) -> Node:
         """Read a list behind its bracket."""

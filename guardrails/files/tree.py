@@ -108,7 +108,11 @@ class Disk:
             if head and not begins_as_json(first):
                 return first
             check_size(status.st_size, most)
-            return first + file.read(LARGEST if most is None else most)
+            left = LARGEST if most is None else most
+            data = file.read(min(left, status.st_size + 1))  # a larger buffer costs more time than the reading
+            if len(data) > status.st_size:  # it has grown, or does not say its size
+                data += file.read(left - len(data))
+            return first + data
 
 
 DISK: Final = Disk()

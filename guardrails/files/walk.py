@@ -114,7 +114,7 @@ class Repository:
         self.factory: frozenset[str] = frozenset()
         self.left_out: set[str] = set()
 
-    def relative(self, path: Path) -> str:
+    def relative(self, path: Path | str) -> str:
         """Return the path of an absolute path from the root; itself where it is elsewhere."""
         text = os.path.normpath(path)
         return text.removeprefix(self._prefix).replace(os.sep, "/") if text != str(self.root) else ""
@@ -225,7 +225,7 @@ class Repository:
     def _folder(
         self, full: str, seen: set[str], folders: set[Hashable], above: tuple[Hashable, ...]
     ) -> Iterator[Found | Trouble]:
-        place = self.relative(Path(full))
+        place = self.relative(full)
         self.epac_seen = self.epac_seen or EPAC_FOLDER in full
         try:
             self._check_inside(full)
@@ -250,7 +250,7 @@ class Repository:
             if entry.name == ".git":
                 continue
             if ignores(path, is_folder):
-                self.left_out.add(self.relative(Path(path)))
+                self.left_out.add(self.relative(path))
                 continue
             if is_folder:
                 yield from self._folder(path, seen, folders, (*above, inode))
@@ -270,9 +270,9 @@ class Repository:
             data = self._tree.read(full, 0 if wanted else _HEAD)
         except (OSError, Unreadable) as error:
             if wanted:
-                yield Trouble(self.relative(Path(full)), 0, 0, _said(error, "cannot be read"))
+                yield Trouble(self.relative(full), 0, 0, _said(error, "cannot be read"))
             return
-        path = self.relative(Path(full))
+        path = self.relative(full)
         kind = kind_of(ending, data)
         if kind is None and ending in EPAC_ENDINGS and (epac or holds_epac(ending, data)):
             kind = Kind.EPAC

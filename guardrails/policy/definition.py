@@ -20,7 +20,7 @@ DENIALS: Final = "exemption-guardrails-deny"
 VERSION: Final = "2.0.0"
 """Of definitions and initiatives; raised by hand where what a definition means changes."""
 
-CALLERS: Final = ("A caller that the assignment lets past.", NOT_KNOWN)
+CALLERS: Final = ("A caller that is listed in the parameter `letPast`.", NOT_KNOWN)
 """What each definition that refuses leaves to the service, besides what its rule leaves."""
 
 _LONGEST: Final = 512

@@ -16,11 +16,12 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
             reasons.setdefault(one, []).append(name)
     intro = (
         f"{len(refusals)} of {len(found)} rules in `{source}` have a policy. `docs/prevention.md` says how to deploy"
-        " the policies, and what they cannot do. A policy refuses nothing that its rule accepts. The service judges the"
-        " rest after the write.\n\n"
+        " the policies, and what they cannot do. It also names the two cases in which Azure refuses a write that the"
+        " rule accepts. The service judges every write that Azure accepts.\n\n"
         f"- `{INITIATIVE}` reports. Read its compliance data.\n"
-        f"- `{DENIALS}` refuses writes by each rule that the assignment sets to Deny. It lets past the identities in"
-        f" its parameters. {_link(deletion.NAME)}, off by default, refuses deletes of exemptions in force."
+        f"- `{DENIALS}` refuses writes by each rule that the assignment sets to Deny. It never refuses a write by an"
+        f" identity that is listed in its parameters. {_link(deletion.NAME)}, off by default, refuses deletes of"
+        " exemptions that have not expired."
     )
     parts = [
         "<!-- Made by `exg policy build`; edit the ruleset, not this. -->",
@@ -28,8 +29,9 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         intro,
         "## Rules",
         _table(("rule", "reports", "refuses", "left to the service"), [_row(one) for one in refusals]),
-        f"All policies also leave to the service: {UNSEEN}",
-        f"All policies that refuse also leave to the service: {' '.join(CALLERS)}",
+        f"All policies also leave this to the service:\n\n- {UNSEEN}",
+        "The policies that refuse writes do not refuse these callers. The service judges their writes:",
+        "\n".join(f"- {caller}" for caller in CALLERS),
     ]
     young = [f"`{one.rule.name}`" for one in refusals if one.reads_metadata]
     if young:

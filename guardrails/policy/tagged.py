@@ -249,17 +249,20 @@ def _notes(
         literal = source.properties["policyRule"]["then"]["effect"].lower() == "deny"
         at_once = " It has no parameter for its effect, so it denies as soon as you assign it." if literal else ""
         notes.append(f"`{source.file}` becomes `{definition['name']}`.{at_once}{needs}")
-    lets = f"{len(approved)} id{'s' if len(approved) > 1 else ''}" if approved else "no id, so nothing is let past"
+    lets = f"{len(approved)} id{'s' if len(approved) > 1 else ''}" if approved else "no id yet"
     three = f"`{tags.id}`, `{tags.ticket}` and `{tags.expiry}`"
-    notes.append(f"An approved id in the tag `{tags.id}` lets a resource past. The ruleset approves {lets}.")
+    notes.append(
+        f"The definitions `…-unless-excepted` skip resources with an approved id in the tag `{tags.id}`. The ruleset"
+        f" approves {lets}."
+    )
     notes.append(f"`{COMPANION}` reports resources with some of {three} but not all.")
     notes.append(
         f"Azure does not read `{tags.expiry}`. An id works until you remove it from `bypasses.approved` and deploy the"
         " policies again."
     )
     notes.append(
-        f"`{inheritance.INITIATIVE}` copies the three tags from a resource group to resources without them. An approved"
-        " id on a group then lets past every resource in it."
+        f"`{inheritance.INITIATIVE}` copies the three tags from a resource group to resources without them. If a group"
+        " has an approved id, the policies then skip every resource in the group."
     )
     return notes
 

@@ -30,7 +30,10 @@ _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = lazy_regex(r"[a-z0-9:]+")
 
 NO_TIME: Final = "An expiry in any other form than 2027-06-30T00:00:00Z, with or without decimals of a second."
-ONLY_KEYS: Final = "A key that has no real value or is inside another value, and metadata that is a string."
+ONLY_KEYS: Final = (
+    "A key that is empty or has a value such as n/a. A key in an object inside the metadata:"
+    " only the policy counts it. Metadata that is a text."
+)
 
 
 class Parameter(NamedTuple):

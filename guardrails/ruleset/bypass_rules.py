@@ -10,8 +10,10 @@ from guardrails.dataclass import dataclass
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Declared
 
-_RESOURCES_ONLY: Final = "A policy looks at resources; a sweep and a scan look at assignments."
-_TAGGED: Final = "The policy `audit-exception-tags` reports incomplete exception tags."
+_RESOURCES_ONLY: Final = "The generated policies do not look at assignments."
+_TAGGED: Final = (
+    "The policy `audit-exception-tags` reports a resource that has only one or two of the three exception tags."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +194,9 @@ ENROLLMENT_REMOVED: Final = BypassRule(
 What it does: each sweep records the enrollments of assignments with the mode `Enroll`, which apply only at enrolled
 scopes. It is a violation if all of this is true: an enrollment, or a part of it (policies, resource selectors), is
 gone; Azure Resource Manager confirms this; and no enrollment above covers it. The rule finds nothing if the assignment,
-the scope or the policy is gone, or if the mode is no longer `Enroll`. If Azure does not list the enrollments, the sweep
-names the scope under *not seen*, and the next sweep asks again. Only a sweep finds a removed enrollment.
+the scope or the policy is gone, or if the mode is no longer `Enroll`. If Azure does not list the enrollments, the
+result is unknown: `exg sweep` shows the scope in a line that begins with *not seen*, and the next sweep asks again.
+Only a sweep finds a removed enrollment.
 
 Why: a deleted enrollment switches a control off without an exemption and without a change of the assignment.
 

@@ -57,6 +57,12 @@ def test_a_rule_that_needs_what_is_not_known_is_unknown_with_its_reason(name: st
     assert {placed.at for placed in more} == {f"/properties/{name}"}
 
 
+@pytest.mark.parametrize(("properties", "kind"), [("x", "a text"), ([GOOD], "a list"), (7, "a number")])
+def test_properties_that_are_no_object_are_said_and_no_crash(properties: Any, kind: str) -> None:
+    with pytest.raises(Permanent, match=f"properties is {kind}, not a JSON object"):
+        seen(BODY["id"], properties, DEFAULT_NAMES)
+
+
 def test_what_does_not_need_it_is_judged() -> None:
     one = judged({**GOOD, "expiresOn": WHY, "metadata": {"owner": "web@contoso.com"}})
     assert found(one)["ticket-missing"] == "violation"

@@ -1,8 +1,9 @@
 """Nobody may approve their own exemption.
 
-What it does: compares the approver in the metadata (`approver` and its aliases) with the last writer and the creator in
-systemData. Letter case does not matter. The rule recognizes other spellings of a person: "Name <address>", a guest
-account, and an address without its domain. If there are several approvers, the exemption passes if one of them is
+What it does: compares the approver in the metadata with the last writer and the creator in systemData. The ruleset can
+list the metadata keys for the approver; by default, they are `approver`, `approvedBy`, `approvedByEmail` and
+`exemptionApprover`. Letter case does not matter. The rule recognizes other spellings of a person: "Name <address>", a
+guest account, and an address without its domain. If there are several approvers, the exemption passes if one of them is
 somebody else. A missing approver passes unless `required` is `true`. The rule cannot check whether the named approver
 approved.
 

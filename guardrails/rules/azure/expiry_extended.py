@@ -1,10 +1,13 @@
 """An edit must not move an expiry to a later date without a new ticket.
 
-What it does: compares `expiresOn` with the *accepted expiry* in the register. It is a violation to remove the expiry,
-or to move it past the accepted one by more than the tolerance; small steps add up. A later expiry passes, and becomes
-the accepted one, if the exemption names a ticket that it never named before. Nobody checks that the ticket approves the
-date. With `allow_with_new_ticket: false`, a new ticket changes nothing. If there is no accepted expiry, the exemption
-passes. If an exemption that was never compliant loses its expiry, `expiry-lost` reports it instead.
+What it does: compares `expiresOn` with the *accepted expiry*: usually the expiry of the last compliant version. It is a
+violation to remove the expiry, or to move it past the accepted one by more than the tolerance; small steps add up. A
+later expiry passes, and becomes the accepted one, if the exemption names a new ticket. A ticket is new if it is not one
+of the exemption's last 20 tickets. Nobody checks that the ticket approves the date. With
+`allow_with_new_ticket: false`, a new ticket changes nothing. If the register has no accepted expiry, the exemption
+passes. An exemption that was never compliant can have an accepted expiry too: the expiry of the last version that broke
+no rule with the response `revert`. In such an exemption, this rule reports only an expiry later than the accepted one.
+`expiry-lost` reports a removed expiry.
 
 Why: anybody who may write an exemption may write a later date, and Azure notifies nobody. Twelve monthly extensions
 turn an approval for a month into an exemption for a year.

@@ -1,10 +1,10 @@
 """An exemption must not lose its expiry.
 
-What it does: reads the dates in the register. It is a violation if an exemption had an expiry and now has none, unless
-its last compliant state had an expiry: then `expiry-extended` reports the loss.
+What it does: reads the dates in the register. It is a violation if an exemption had an expiry and now has none. If the
+last compliant version had an expiry, this rule passes, because `expiry-extended` reports the loss.
 
-Why: if an exemption was never compliant, `expiry-extended` compares its dates, but does not report that the expiry is
-gone.
+Why: `expiry-extended` does not report the loss if no version of the exemption was compliant, or if the last compliant
+version had no expiry. Without this rule, nobody would notice that such an exemption no longer ends.
 
 Example: a waiver without a ticket, made in the portal, ends in March. In February, somebody saves it with a blank date.
 

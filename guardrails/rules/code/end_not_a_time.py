@@ -1,8 +1,9 @@
 """An expiry in a file of AzPolicyFactory must be a time that exists.
 
 What it does: `expiresOn` must be a time such as `2027-03-31T22:00:00Z`. AzPolicyFactory's schema refuses most other
-texts. The rule reports those that the schema accepts: a text that only looks like a time, and any text under a key that
-is not spelled exactly `expiresOn`. Only `exg check` runs this rule.
+texts. The rule reports two kinds of text that the schema accepts. First, a text in the form of a time that does not
+exist, such as 30 February. Second, a text that is not a time, if the key has other letter case, such as `expireson`:
+the schema then does not check it. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory compares such a text with the current time character by character. So it deploys the exemption in
 each run, even after the day that was meant.

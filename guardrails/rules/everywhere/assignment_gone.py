@@ -8,7 +8,7 @@ control that nobody has assessed.
 
 Example: `storage-baseline-v2` replaced the assignment `storage-baseline`.
 
-Instead: if the target still needs an exemption, ask for one from the new assignment.
+Instead: if the target still needs an exemption, ask for an exemption that names the new assignment.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-assignment-id

@@ -13,7 +13,7 @@ control that nobody has assessed.
 Example: a subscription moved from `landing-zones` to `sandboxes`, with its exemptions from assignments at
 `landing-zones`.
 
-Instead: if the target still needs an exemption, ask for one from an assignment that applies now.
+Instead: if the target still needs an exemption, ask for an exemption that names an assignment that applies now.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview

@@ -69,6 +69,9 @@ _PARTS: Final[Mapping[str, tuple[str, str, int]]] = {
 """Level -> how an exemption's id there begins, and how many parts slashes make of it."""
 
 
+_PERHAPS: Final = "Perhaps exemptions at management groups: nobody has tested this in Azure."
+
+
 def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the levels by how many parts the id has."""
     levels = [parts for level, parts in _PARTS.items() if level in options.levels]
@@ -80,7 +83,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     wild = any(sign in glob for glob in options.allowed for sign in "*?[")
     leaves = {
         "A scope that resembles an allowed one: a policy compares only the texts between the wildcards.": wild,
-        "Perhaps management groups: not tested in Azure.": "management group" in options.levels,
+        _PERHAPS: "management group" in options.levels,
     }
     return Form(every(broad), leaves=tuple(text for text, is_left in leaves.items() if is_left))
 

@@ -1,0 +1,146 @@
+"""Objects that are read for their values alone: their members are those that would have been read with the object."""
+
+from typing import Any
+
+import pytest
+
+from guardrails.evaluation.deploy import deploy
+from guardrails.evaluation.expressions import Member, Node, Object, Record
+from guardrails.evaluation.values import Unknown
+from guardrails.evaluation.world import World
+from guardrails.files.arm_template import read_template
+from guardrails.files.bicep_parser import Parser
+from guardrails.files.bicep_syntax import Block
+from guardrails.files.json_places import read
+
+GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
+LINES = """exemptionCategory: 'Waiver'
+    displayName: '${team}: ${team}, and $5'
+    empty: ''
+    expiresOn: ends
+    yes: true
+    nothing: null
+    policyDefinitionReferenceIds: [ 'a', 'b' ]
+    none: [
+    ]
+    listed: [
+      'a'
+      ''
+    ]
+    metadata: {
+      owner: '${team}@contoso.com'
+      deep: {
+      }
+    }"""
+
+
+def bicep(lines: str, *, records: bool) -> tuple[Node, Parser]:
+    head = "resource a 'Microsoft.Authorization/policyExemptions@2022-07-01-preview' = {\n  properties: {"
+    text = f"{head}\n    {lines}\n  }}\n}}\n"
+    parser = Parser(text, "f")
+    parser.records = records
+    block = parser.file().declarations[0]
+    assert isinstance(block, Block)
+    member = block.body.members[0]
+    assert isinstance(member, Member)
+    return member.value, parser
+
+
+@pytest.mark.parametrize("lines", [LINES, LINES.replace("\n", "\r\n"), LINES.replace("    ", "\t")])
+def test_a_record_of_bicep_has_the_members_that_are_read_with_the_object(lines: str) -> None:
+    quick, at = bicep(lines, records=True)
+    slow, other = bicep(lines, records=False)
+    assert isinstance(quick, Record)
+    assert not quick.is_read
+    assert same(quick.whole(), slow)
+    assert (at.line, at.start, at.place) == (other.line, other.start, other.place)
+    assert not at.faults
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a: b()", "a: 'x${b()}'", "a: '\\n'", "a: 1", "a: b // c", "a: [ 'b',, 'c' ]", "a: [ 'b', ]", "a: [ b ]", "",
+        "'a': 'b'", "a: 'b'\n    a: 'c'", "a: b\n    ? c : d", "...a", "a: {\n    ]", "a: '''b'''", "a: '${true}'",
+        "a: {\n b: {\n c: {\n d: {\n e: {\n f: {\n }\n }\n }\n }\n }\n }",
+    ],
+)  # fmt: skip
+def test_an_object_of_bicep_with_another_line_is_no_record(line: str) -> None:
+    lines = f"exemptionCategory: 'Waiver'\n    {line}\n    displayName: 'x'"
+    quick, at = bicep(lines, records=True)
+    slow, other = bicep(lines, records=False)
+    assert not isinstance(quick, Record)
+    assert same(quick, slow)
+    assert at.faults == other.faults
+
+
+def arm(properties: str, name: str = "a") -> Node:
+    text = f'{{"resources": [\n  {{"name": "{name}", "properties":\n{properties}}}]}}'
+    root = read(text, "f").root
+    assert isinstance(root, Object)
+    resources: Any = root.members[0].value
+    return resources.items[0].members[1].value  # type: ignore[no-any-return]
+
+
+def test_a_record_of_json_has_the_members_that_are_read_with_the_object() -> None:
+    content = '{"a": "b", "c": "[d()]", "e": [1, "f"],\n "g": {"h": null, "i": {}}, "j": true, "k": -17}'
+    quick, slow = arm(content), arm(content, "\\u0061")  # in such a text all is read by its members
+    assert isinstance(quick, Record)
+    assert not isinstance(slow, Record)
+    assert [one.place[1:] for one in quick.members] == [(3, 2), (3, 12), (3, 26), (4, 2), (4, 29), (4, 40)]
+    assert same(quick.members, slow.members)  # type: ignore[union-attr]
+    assert quick.values == {"a": "b", "c": "[d()]", "e": [1, "f"], "g": {"h": None, "i": {}}, "j": True, "k": -17}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"a": 1, "a": 2}', '{"a": 1.5}', '{"a": 12345678901234567890}', '{"a": NaN}', '{"a": [[]]}',
+        '{"a": "\\ud800"}', '{"a": 1,}', '{"a": "\t"}', '{"a": /* b */ 1}',
+        '{"a": {"b": {"c": {"d": {"e": {}}}}}}', '{"a" 1}', '{"a": tru}',
+    ],
+)  # fmt: skip
+def test_an_object_of_json_without_certain_values_is_no_record(content: str) -> None:
+    assert not isinstance(arm(content), Record)
+
+
+def test_what_is_not_certain_in_a_record_has_its_place() -> None:
+    text = """{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+  "contentVersion": "1.0.0.0",
+  "resources": [{"type": "Microsoft.Authorization/policyExemptions", "apiVersion": "2022-07-01-preview", "name": "a",
+    "properties": {
+      "policyAssignmentId": "[parameters('missing')]",
+      "displayName": "[concat('a', 'b')]",
+      "metadata": {"owner": "[reference('x').owner]"}
+    }}]}"""
+    plan = deploy(read_template(text, "f"), World(scope=GROUP))
+    (one,) = plan.exemptions
+    assert [each.place[1:] for each in plan.diagnostics] == [(5, 29)]
+    assert one.properties["displayName"] == "ab"
+    assert isinstance(one.properties["metadata"]["owner"], Unknown)
+    assert one.properties["metadata"]["owner"].place[1:] == (7, 29)
+    assert one.place_of("/metadata/owner")[1:] == (7, 20)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two nodes are the same, places and all."""
+    one, other = (each.whole() if isinstance(each, Record) else each for each in (one, other))
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if not hasattr(one, "__slots__") or isinstance(one, tuple):
+        return bool(one == other)
+    return type(one) is type(other) and all(same(getattr(one, name), getattr(other, name)) for name in one.__slots__)
+
+
+def test_one_member_of_a_record_in_an_object_that_is_refused_hides_no_other() -> None:
+    text = """{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+  "contentVersion": "1.0.0.0",
+  "resources": [{"type": "Microsoft.Authorization/policyExemptions", "apiVersion": "2022-07-01-preview", "name": "a",
+    "properties": {
+      "resourceSelectors": [{"name": "x"}],
+      "metadata": {"owner": "x", "ticket": "[parameters('missing')]"}
+    }}]}"""
+    plan = deploy(read_template(text, "f"), World(scope=GROUP))
+    (one,) = plan.exemptions
+    assert one.properties["metadata"]["owner"] == "x"
+    assert isinstance(one.properties["metadata"]["ticket"], Unknown)

@@ -114,13 +114,15 @@ def azure_objects(
     problems: list[tuple[str, Problem]] = []
     for path, reading in readings:
         problems += [(path, one) for one in (*reading.problems, *(reading.notes if complete else ()))]
+        some = []
         for item in reading.items:
             key = _identity(item.body)
             if not key:
                 problems.append((path, Problem(item.place, "this is no object of Azure: it has no id")))
             elif _EXEMPTION not in key:
                 objects[key] = item.body
-        some = [item for item in reading.items if _EXEMPTION in _identity(item.body)]
+            else:
+                some.append(item)
         bodies += [item.body for item in some]
         if some:
             try:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from guardrails.check.answer import Judged, Placed
@@ -24,6 +25,7 @@ from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.ruleset.model import Ruleset
 
 RULE = "duplicate"
+_key_of = lru_cache(maxsize=1024)(key_of)
 _PLAIN = re.compile(r"(/[a-z0-9._()/-]+/)providers/microsoft\.authorization/policyexemptions/[^/]+")
 
 
@@ -108,7 +110,7 @@ def _assignment(one: Judged) -> str | None:
     """Return the assignment's id in lower case; None where it, or what else is compared, may not be known."""
     _, properties = one.at_now or (one.id, one.properties)
     said = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
-    return key_of(said) if isinstance(said, str) and isinstance(one.id, str) and _is_text(properties) else None
+    return _key_of(said) if isinstance(said, str) and isinstance(one.id, str) and _is_text(properties) else None
 
 
 def _is_text(properties: Mapping[str, Value]) -> bool:

@@ -1,12 +1,13 @@
 """A plan of EPAC in the form of a check's answer: exemptions to judge, and the deployment. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple
 
 from guardrails.check.answer import Deployment, Done, Judged, Planning
 from guardrails.check.judge import Risky
-from guardrails.epac.entries import Entry, EpacFile
+from guardrails.epac.entries import Entry, EpacFile, Fault
 from guardrails.epac.instants import NetDate
 from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Message
 from guardrails.epac.schema import verdict
@@ -32,7 +33,7 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
     version = _version(item, environment)
     properties = _properties(item)
     place = item.entry.place
-    done = Done(item.action, item.because)
+    done = _done(item.action, item.because)
     judged = Judged(
         FORMAT, place, (), deployed, item.entry.number, None, item.id, item.scope, item.name, version, properties,
         done=done,
@@ -41,6 +42,11 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
         place, (), deployed, item.id, item.scope, item.name, version, properties, None, item.entry.number
     )
     return judged, planned, Risky((), _NO_RISKS, partial(_place_of, item.entry, properties))
+
+
+@lru_cache(maxsize=256)
+def _done(action: Action | None, because: tuple[str, ...]) -> Done:
+    return Done(action, because)
 
 
 def _deployed(item: Item, plan: EpacPlan) -> bool | None:
@@ -81,12 +87,18 @@ def _properties(item: Item) -> Value:
         "resourceSelectors": item.selectors,
         "assignmentScopeValidation": item.validation,
     }
-    return _sent(made)
+    return {key: one if type(one) is str else _sent(one) for key, one in made.items() if one is not None}
 
 
 def _sent(value: Any) -> Any:
-    """Return a value as EPAC sends it: without nulls in objects, with dates as texts."""
+    """Return a value as EPAC sends it: without nulls in objects, with dates as texts; itself where it has neither."""
     kind = type(value)
+    if kind is dict or kind is list:
+        for one in value.values() if kind is dict else value:
+            if type(one) is not str and (one is None or _sent(one) is not one):
+                break
+        else:
+            return value
     if isinstance(value, dict):
         return {key: one if type(one) is str else _sent(one) for key, one in value.items() if one is not None}
     if kind is list:
@@ -105,7 +117,14 @@ def _place_of(entry: Entry, properties: Value, pointer: str) -> Place:
     return entry.place_of(name)
 
 
-def deployment_of(files: Sequence[EpacFile], plan: EpacPlan, paths: Sequence[str]) -> Deployment:
+class FileSaid(NamedTuple):
+    """What is said of a file: what else is malformed in it, and what becomes of it, in the documented JSON form."""
+
+    notes: tuple[Fault, ...]
+    said: dict[str, Any]
+
+
+def deployment_of(files: Sequence[FileSaid], plan: EpacPlan, paths: Sequence[str]) -> Deployment:
     """Return the run of one environment."""
     refused = plan.outcome is Outcome.REFUSED
     deployment = Deployment(FORMAT, [*paths], None, plan.outcome, Stage.PLAN if refused else None)
@@ -119,7 +138,7 @@ def deployment_of(files: Sequence[EpacFile], plan: EpacPlan, paths: Sequence[str
         ),
     ]
     counts = {"unchanged": plan.unchanged, "orphans": plan.orphans, "expired": plan.expired}
-    deployment.planning = Planning(plan.deletes, counts, plan.second, [*map(_file, files)])
+    deployment.planning = Planning(plan.deletes, counts, plan.second, [one.said for one in files])
     return deployment
 
 
@@ -131,23 +150,25 @@ def _diagnostic(one: Message, level: Level, paths: Sequence[str]) -> Diagnostic:
     return Diagnostic(place, f"{number}{one.text}", "epac", level, Stage.PLAN)
 
 
-def _file(file: EpacFile) -> dict[str, Any]:
-    said, faults = verdict(file)
-    return {
+def said_of(file: EpacFile) -> FileSaid:
+    """Return what is said of a file."""
+    schema, faults = verdict(file)
+    said = {
         "path": file.path,
-        "schema": said and str(said),
+        "schema": schema and str(schema),
         "faults": [one.to_json() for one in faults],
         "checks": None,
         "build": None,
     }
+    return FileSaid(file.notes, said)
 
 
-def note_of(name: str, plan: EpacPlan) -> str:
-    """Return what a plan comes to, one sentence."""
+def note_of(name: str, plan: EpacPlan, judged: Sequence[Judged]) -> str:
+    """Return what a plan comes to, one sentence. `judged`: its exemptions."""
     if plan.outcome is Outcome.REFUSED:
         return f"EPAC, {name}: the run is refused, so nothing of any file is deployed, and nothing is deleted"
-    counts = {action: sum(one.action is action for one in plan.items) for action in Action}
-    parts = [f"{count} {action}" for action, count in counts.items() if count]
+    counts = Counter(one.done.action for one in judged if one.done)
+    parts = [f"{counts[action]} {action}" for action in Action if counts[action]]
     if plan.deletes is None:
         parts.append("deletions unknown")
     elif plan.deletes:

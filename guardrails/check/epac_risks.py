@@ -116,6 +116,9 @@ class _Risks:
                 yield from _unknown_column(name, place, file)
 
     def _entry(self, entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
+        texts = _scopes(entry)
+        patterns = [_last(one) for one in texts if "*" in one or "subscriptionspattern" in one.lower()]
+        narrows = _get(entry, "policyDefinitionReferenceIds") is not None
         for item in items:
             if item.action is Action.LEFT_OUT and item.reason not in _EXPIRED:
                 fix = _CORRECTIONS.get(item.reason, "an entry that EPAC can plan")
@@ -127,8 +130,10 @@ class _Risks:
             if item.skipped and any(name.startswith("expiresOn") for name in item.skipped):
                 text = "its end has passed, so EPAC skips the update, and the deployed exemption keeps its own end"
                 yield _about(entry, item, _risk(_END, text, "no entry: EPAC then deletes the exemption"), "expiresOn")
-            yield from _wider(entry, item)
-            yield from _narrowing(entry, item)
+            if patterns:
+                yield from _wider(entry, item, texts, patterns)
+            if narrows:
+                yield from _narrowing(entry, item)
         if not items and not self._plan.errors and self._plan.outcome is Outcome.DEPLOYS:
             text = "the pattern of its scope matches nothing, and EPAC does not report this"
             fix = "a pattern that matches, or the scopes one by one"
@@ -137,7 +142,7 @@ class _Risks:
     def _second(self) -> Iterator[Found]:
         second, unreadable = self._plan.second, {one.lower() for one in self._plan.unreadable}
         again = {one.lower() for one in (*second.new, *second.update, *second.replace)} if second else set()
-        for item in self._plan.written():
+        for item in self._plan.written() if unreadable or again else ():
             key = str(item.id).lower()
             if key in unreadable:
                 text = (
@@ -220,7 +225,8 @@ def _unknown_column(name: str, place: Place, file: EpacFile) -> Iterator[Found]:
 def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
     """Yield what is passed over of an entry, and what is read otherwise than written."""
     item = items[0] if items else None
-    for name in entry.fields or () if not entry.is_table else ():
+    fields = entry.fields or {}
+    for name in () if entry.is_table or fields.keys() <= _KEYS else fields:
         if name not in _KEYS:
             meant = next(iter(nearest(name, FIELDS)), "")
             missing = bool(meant) and blank(_get(entry, meant))
@@ -232,12 +238,14 @@ def _fields(entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
     if entry.extra:
         text = "EPAC ignores cells without a column; the cells before them may be shifted"
         yield Found(_risk(_IGNORED, text, "as many cells as columns"), entry.extra, item, entry.number)
-    selectors = _get(entry, "resourceSelectors")
-    if entry.is_table and isinstance(selectors, str) and selectors.strip() and not selectors.strip().startswith("["):
+    selectors = _get(entry, "resourceSelectors") if entry.is_table else None
+    if isinstance(selectors, str) and selectors.strip() and not selectors.strip().startswith("["):
         text = "EPAC ignores a resourceSelectors cell that does not begin with [, so all resources are exempted"
         place = entry.place_of("resourceSelectors")
         yield Found(_risk(_IGNORED, text, "a JSON list of selectors"), place, item, entry.number)
-    yield from _ends(entry, item)
+    said = _get(entry, "expiresOn")
+    if not (isinstance(said, NetDate) and said.kind is Kind.UTC):
+        yield from _ends(entry, item)
 
 
 def _ends(entry: Entry, item: Item | None) -> Iterator[Found]:
@@ -267,18 +275,30 @@ def _in_utc(date: NetDate) -> str:
     return str(NetDate(date.utc, Kind.UTC))
 
 
-def _wider(entry: Entry, item: Item) -> Iterator[Found]:
-    """Yield where an exemption's scope is one that its pattern does not seem to mean."""
+def _scopes(entry: Entry) -> list[str]:
+    """Return the scopes of an entry, each as it is written."""
+    scope, scopes = _get(entry, "scope"), _get(entry, "scopes")
+    texts = [scope] if isinstance(scope, str) else []
+    if isinstance(scopes, str):
+        texts += scopes.split("&")
+    elif isinstance(scopes, list):
+        texts += [one for one in scopes if isinstance(one, str)]
+    return texts
+
+
+def _last(scope: str) -> str:
+    """Return a scope without what is before its colon."""
+    return scope.rpartition(":")[2].strip()
+
+
+def _wider(entry: Entry, item: Item, texts: Sequence[str], patterns: Sequence[str]) -> Iterator[Found]:
+    """Yield where an exemption's scope is one that its pattern does not seem to mean.
+
+    `texts`: the scopes of the entry, as written. `patterns`: those of them that are patterns.
+    """
     if item.action not in (*WRITTEN, Action.UNCHANGED) or not isinstance(item.scope, str):
         return
-    scopes = _get(entry, "scopes")
-    texts = [
-        one for one in (_get(entry, "scope"), *(scopes if isinstance(scopes, list) else ())) if isinstance(one, str)
-    ]
-    texts += scopes.split("&") if isinstance(scopes, str) else []
-    patterns = [one.rpartition(":")[2].strip() for one in texts if "*" in one or "subscriptionspattern" in one.lower()]
-    named = any(one.rpartition(":")[2].strip().lower() == item.scope.lower() for one in texts)
-    if not patterns or named:
+    if any(_last(one).lower() == item.scope.lower() for one in texts):
         return
     cut = [one for one in patterns if "subscriptionspattern/" in one.lower() and _behind(one) > 0]
     if cut and item.scope.count("/") == 2:

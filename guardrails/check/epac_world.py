@@ -97,7 +97,8 @@ class _Tree:
         """Note what an object says of the tree."""
         if _kind(key) is None:
             return
-        folded, said = _folded(body), _properties(body)
+        folded = _folded(body)
+        said = _folded(folded.get("properties")) or folded
         identity = str(folded.get("id", key))
         self._ids[key] = identity if identity.startswith("/") else f"/subscriptions/{identity}"
         label = said.get("displayname") or folded.get("displayname") or folded.get("name")

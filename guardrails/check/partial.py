@@ -5,6 +5,7 @@ The reason goes from the evaluation to the rule's answer as it is: it names the 
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from guardrails.dataclass import fields
@@ -36,6 +37,7 @@ _ASKED: Final[Mapping[str, tuple[str, ...]]] = {
 PROPERTIES: Final = tuple(_ASKED)
 _FOLDED: Final = {name.lower(): name for name in PROPERTIES}
 
+_fields_of: Final = attrgetter(*(one.name for one in fields(Exemption)))
 _NO_SYSTEM: Final = frozenset({SYSTEM})
 _MARK: Final = "\0"
 """In place of a text in metadata that is not known."""
@@ -173,9 +175,12 @@ def _reason_of(role: str, metadata: Mapping[str, Value], names: Names) -> str:
 
 def comparable(exemption: Exemption, written: datetime) -> Exemption:
     """Return what of an exemption is compared with others: all but its metadata. `written`: when, in their order."""
-    made = object.__new__(Exemption)
-    for field in fields(Exemption):
-        object.__setattr__(made, field.name, object.__getattribute__(exemption, field.name))
+    if type(exemption) is Exemption:
+        made = Exemption(*_fields_of(exemption))
+    else:  # a field that is not known is copied as one
+        made = object.__new__(Exemption)
+        for field in fields(Exemption):
+            object.__setattr__(made, field.name, object.__getattribute__(exemption, field.name))
     made.metadata = made.said = {}
     made._system = {"createdAt": written, "lastModifiedAt": written}
     return made

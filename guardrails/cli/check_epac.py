@@ -8,27 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.check.answer import Deployment, Judged, Problem
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.config import Options
-from guardrails.check.epac import deployment_of, judged_of, note_of
-from guardrails.check.epac_findings import add_findings
-from guardrails.check.epac_risks import risks_of
+from guardrails.check.epac import deployment_of, note_of
+from guardrails.check.epac_files import Come, Files, Setting, come_of, part_come, parts_of, together
 from guardrails.check.epac_world import world_of
-from guardrails.check.judge import Candidate, judge_all
 from guardrails.cli.check_batch import Job
 from guardrails.dataclass import dataclass, field, replace
 from guardrails.epac.instants import NoZone, Runner, ticks_of
-from guardrails.epac.lifecycle import plan
 from guardrails.epac.world import Environment, Switches, World
 from guardrails.errors import Misconfigured
-from guardrails.files.epac import ENDINGS, read_epac
-from guardrails.files.epac_cells import JsonCells
+from guardrails.files.epac import ENDINGS
 from guardrails.files.epac_settings import NAMES, BadSettings, read_settings
 from guardrails.files.walk import EPAC_FOLDER, Found, Repository, Unreadable, kind_of
 from guardrails.nearest import nearest
 
 if TYPE_CHECKING:
     from guardrails.check.trace import Trace
-    from guardrails.epac.plan import Item
+    from guardrails.epac.plan import EpacPlan, Item
 
+_WORTH_SHARING: Final = 500_000
+"""So many bytes of a folder's files are worth a second process."""
 _ASSIGNMENTS: Final = "policyAssignments"
 _UNREAD: Final = "EPAC reads no file of this folder itself, only of folders in it that are called as an environment"
 _DEFINITIONS: Final = ("policyDefinitions", "policySetDefinitions")
@@ -158,10 +156,11 @@ def _own_folders(repository: Repository, path: Path) -> Iterator[Path]:
 
 
 class EpacRun:
-    """Plans all folders of EPAC at and below some paths."""
+    """Plans all folders of EPAC at and below some paths. `workers`: processes that may take part."""
 
-    def __init__(self, job: Job, paths: Sequence[Path]) -> None:
+    def __init__(self, job: Job, paths: Sequence[Path], workers: int) -> None:
         self._job = job
+        self._workers = workers
         self._repository: Repository = job.repository
         self._paths = paths
         self._made = Planned()
@@ -244,50 +243,58 @@ class EpacRun:
             plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
             doubt=_UNREAD if folder.unread else "" if calling.selector else _other_casing(folder, environment),
         )  # fmt: skip
-        files = [read_epac(data, path, given.runner) for path, data in self._read(folder)]
-        world = world_of(azure.objects, azure.bodies, given, environment)
-        planned = plan(files, world, JsonCells(given.runner))
-        paths = [one.path for one in files] or [folder.path or "."]
-        deployment = deployment_of(files, planned, paths)
-        deployment.run = f"EPAC, {folder.path or '.'}"
+        data = [*self._read(folder)]
+        setting = Setting(
+            world_of(azure.objects, azure.bodies, given, environment), azure, job.ruleset, now, options.next_run,
+            job.makes_assignments, folder.hidden,
+            self._tracing(
+                folder, options, (first, settings), (environment, given.plans_assignments, given.plans_definitions)
+            ),
+        )  # fmt: skip
+        come = self._come(data, setting)
+        deployment = deployment_of(come.files, come.plan, [path for path, _ in data] or [folder.path or "."])
+        deployment.run = _run_of(folder)
         made.deployments.append(deployment)
-        made.notes.append(note_of(folder.path or ".", planned))
+        made.notes.append(note_of(folder.path or ".", come.plan, come.judged))
         if folder.is_above and not folder.unread:
             made.notes.append(f"{folder.path}: {_UNREAD}")
-        candidates: list[Candidate] = []
-        by_item: dict[int, Judged] = {}
-        tracing = self._tracing(
-            deployment, options, (first, settings), (environment, given.plans_assignments, given.plans_definitions)
-        )
-        for item in planned.items:
-            judged, exemption, risky = judged_of(item, planned, environment)
-            judged.trace = tracing(item)
-            made.judged.append((judged, azure))
-            by_item[id(item)] = judged
-            if judged.deployed is not False:
-                candidates.append(
-                    Candidate(judged, exemption, judged.properties, judged.id, options.next_run, azure, now, risky)
-                )
-        problems = judge_all(candidates, job.ruleset, makes_assignments=job.makes_assignments)
-        made.errors += [Problem(*one.place, message) for one, message in problems]
-        more = add_findings(risks_of(files, planned, folder.hidden), by_item, job.ruleset, now)
-        made.judged += [(one, azure) for one in more]
+        made.judged += [(one, azure) for some in (come.judged, come.more) for one in some]
+        made.errors += come.problems
+
+    def _come(self, data: Files, setting: Setting) -> Come:
+        """Return what the files of a folder come to: by this process, or by several that take some each."""
+        world = setting.world
+        certain = world.complete and world.environment is not None and not world.doubt and setting.trace is None
+        large = certain and sum(len(text) for _, text in data) >= _WORTH_SHARING
+        parts = parts_of(data, self._workers) if large and self._workers > 1 else []
+        if len(parts) > 1:
+            from guardrails.cli.forks import shared  # noqa: PLC0415 - few folders are so large
+
+            some = shared(lambda number: part_come(parts[number], setting, number), len(parts), len(parts))
+            if whole := together(some):
+                return whole
+        return come_of(data, setting)
 
     def _tracing(
-        self, deployment: Deployment, options: Options, paths: tuple[str, str], world: object
-    ) -> "Callable[[Item], Trace | None]":
-        """Return what says what an exemption comes of; it says None where nothing is compared.
+        self, folder: _Folder, options: Options, paths: tuple[str, str], world: object
+    ) -> "Callable[[Item, EpacPlan], Trace | None] | None":
+        """Return what says what an exemption comes of; None where nothing is compared.
 
         `paths`: of a file of exemptions, and of the settings, "" for none.
         """
         if not self._job.compared:
-            return lambda _: None
+            return None
         from guardrails.check.trace import Run, digest, of_entry  # noqa: PLC0415 - see Job.compared
 
         inputs = self._job.inputs
         files = (*inputs.sources(options, paths[0]), *filter(None, paths[1:]))
-        run = Run(deployment.run, digest(inputs.world(options), world), deployment.outcome, files)
-        return lambda item: of_entry(item.entry.place.path, item.entry.fields, item.reason, run)
+        known = digest(inputs.world(options), world)
+
+        def trace(item: "Item", plan: "EpacPlan") -> "Trace | None":
+            run = Run(_run_of(folder), known, plan.outcome, files)
+            return of_entry(item.entry.place.path, item.entry.fields, item.reason, run)
+
+        return trace
 
     def _read(self, folder: _Folder) -> Iterator[tuple[str, bytes]]:
         for ending in ENDINGS:
@@ -376,6 +383,10 @@ def _other_casing(folder: _Folder, environment: Environment | None) -> str:
         f"the folder is called {name}, and the environment {environment.selector}: EPAC finds it only where letter case"
         " does not count in names of files"
     )
+
+
+def _run_of(folder: _Folder) -> str:
+    return f"EPAC, {folder.path or '.'}"
 
 
 def _is_in(path: str, folder: str) -> bool:

@@ -237,13 +237,14 @@ class _Files:
 
 def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     """Return what became of each template, in their order: by this process, or by several."""
-    if job.args.online or job.args.compiler or job.args.explain:
+    workers = _workers(job)
+    if not workers:
         return Batch(job).check(files)
     size = max(_AT_ONCE, len(files) // _PARTS)
     parts = [files[at : at + size] for at in range(0, len(files), size)]
-    workers = min(_processors(), len(parts))
+    workers = min(workers, len(parts))
     large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
-    if workers > 1 and large and sys.platform == "linux":
+    if workers > 1 and large:
         from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
 
         return [
@@ -257,6 +258,13 @@ def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
     return Batch(job).check(part)
 
 
+def _workers(job: Job) -> int:
+    """Return how many processes may take part in a run; 0 where it is not to be parted, for what it asks or keeps."""
+    if job.args.online or job.args.compiler or job.args.explain:
+        return 0
+    return _processors() if sys.platform == "linux" else 1
+
+
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -265,7 +273,7 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
     """Yield what the deployers of exemption files make of theirs."""
     repository, found = job.repository, files.epac
     if files.factory or repository.epac_seen:
-        from guardrails.cli.check_factory import SCHEMA, environments, factory_run  # noqa: PLC0415 - see below
+        from guardrails.cli.factory_folders import SCHEMA, environments  # noqa: PLC0415 - see below
 
         schemas = [one.path for one in found if one.path.rpartition("/")[2] == SCHEMA]
         some = environments(repository, files.factory, paths, schemas)
@@ -274,11 +282,13 @@ def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Plan
         taken = (SCHEMA, *(f"{folder}/" for folder in whole if folder))
         found = [one for one in found if not one.path.startswith(taken) and not one.path.endswith(f"/{SCHEMA}")]
         if some:
+            from guardrails.cli.check_factory import factory_run  # noqa: PLC0415 - see below
+
             yield factory_run(job, some)
     if found or repository.epac or repository.epac_seen:
         from guardrails.cli.check_epac import EpacRun  # noqa: PLC0415 - many runs have none
 
-        yield EpacRun(job, paths).plan(found)
+        yield EpacRun(job, paths, _workers(job)).plan(found)
 
 
 def _judged_elsewhere(paths: Sequence[str]) -> Iterator[str]:

@@ -17,7 +17,6 @@ from guardrails.decisions.assess import Verdict
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.values import Place
 from guardrails.exemption.counts import number_of
-from guardrails.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from guardrails.check.explain import Origin
@@ -26,7 +25,6 @@ type Lines = Callable[[str, int], str]
 """(path, line) -> that line of code; "" where it cannot be shown."""
 
 _LONGEST: Final = 300
-_COMMAND: Final = lazy_regex(r"^\s*:")
 
 
 def show(
@@ -190,7 +188,8 @@ def summary(answer: Answer, lacking: int | None = None) -> list[str]:
 def inert(text: str) -> str:
     """Return a text that no line of which is a workflow command, wherever it comes to be."""
     text = text.replace("##[", "## [")
-    return f"./{text.lstrip()}" if _COMMAND.match(text) else text
+    bare = text.lstrip()
+    return f"./{bare}" if bare[:1] == ":" else text
 
 
 def place_text(place: Place, *, column: bool = True) -> str:

@@ -15,6 +15,8 @@ MOST: Final = 1024
 def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
     """Return what comes of each part, in their order: each process takes the next part that nobody has taken.
 
+    This one takes the first.
+
     What a fork did not answer, for whatever reason, this process does itself. So what `work` raises is raised here.
 
     Args:
@@ -23,7 +25,7 @@ def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
         processes: how many take part, with this one.
     """
     waiting, written = os.pipe()
-    os.write(written, b"".join(map(_NUMBER.pack, range(parts))))
+    os.write(written, b"".join(map(_NUMBER.pack, range(1, parts))))
     os.close(written)
     forks: list[tuple[int, BinaryIO]] = []
     done: dict[int, T] = {}
@@ -33,9 +35,11 @@ def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
             if not (fork := os.fork()):
                 _answer(work, waiting, answers)
             forks.append((fork, answers))
-        while taken := os.read(waiting, _NUMBER.size):
+        taken = _NUMBER.pack(0) if parts else b""
+        while taken:
             (number,) = _NUMBER.unpack(taken)
             done[number] = work(number)
+            taken = os.read(waiting, _NUMBER.size)
         while forks:
             fork, answers = forks[-1]
             os.waitpid(fork, 0)

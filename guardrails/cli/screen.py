@@ -70,18 +70,18 @@ class Outlet:
 
     def write(self, text: str) -> int:
         """Write text, unless the stream has refused some before."""
-        self._do(lambda: self._stream.write(text))
+        self._do(self._stream.write, text)
         return len(text)
 
     def flush(self) -> None:
         """Have the stream write what it holds back."""
         self._do(self._stream.flush)
 
-    def _do(self, operation: Callable[[], object]) -> None:
+    def _do(self, operation: Callable[..., object], *said: str) -> None:
         if self.refused is not None:
             return
         try:
-            operation()
+            operation(*said)
         except OSError as error:
             self.refused = error
             with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
@@ -156,7 +156,8 @@ class Screen:
 
     def mark(self, text: str, *, indent: int = 0) -> None:
         """Print a text of ours with its blanks as they are, below a line that is not wrapped."""
-        self._print(" " * indent + text, "bold") if self._console else print(" " * indent + text)
+        line = " " * indent + text
+        self._print(line, "bold") if self._console else sys.stdout.write(f"{line}\n")
 
     def command(self, text: str) -> None:
         """Print what is to be copied: in one line, however long."""

@@ -149,13 +149,16 @@ def _metadata(deployed: Any, wanted: Mapping[str, Any]) -> tuple[bool, bool]:
     return len(left) == len(right) and same(left, right), owner
 
 
+_TEXTS: Final = frozenset((str, type(None)))
+
+
 def comes_back(wanted: Mapping[str, Any]) -> bool:
     """Whether metadata that are sent are surely the same as these where they are read again; False says nothing."""
     for key, value in wanted.items():
         if type(value) is str:
             if key in _NOT_PLAIN:
                 return False
-        elif key != "epacMetadata" or any(type(one) is not str and one is not None for one in value.values()):
+        elif key != "epacMetadata" or not _TEXTS.issuperset(map(type, value.values())):
             return False
     return True
 
@@ -167,13 +170,13 @@ RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "p
 def unreadable(values: Iterable[Any]) -> bool:
     """Whether EPAC's deploy step cannot read back a plan with these values: a key in them is empty or reserved."""
     for value in values:
-        kind = type(value)
-        if kind is str:
-            continue
+        members: Iterable[Any] = value if type(value) is list else ()
         if isinstance(value, dict):
-            if _unreadable(tuple(value)) or unreadable(value.values()):
+            if _unreadable(tuple(value)):
                 return True
-        elif kind is list and unreadable(value):
+            members = value.values()
+        some = [one for one in members if type(one) is not str]  # as most are
+        if some and unreadable(some):
             return True
     return False
 

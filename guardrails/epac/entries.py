@@ -1,7 +1,7 @@
 """What was read of EPAC's exemption files: entries with the places of their fields. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.values import Place
@@ -10,27 +10,39 @@ FIRST_OF_TABLE: Final = 2
 """EPAC numbers a table's header 1, and so its first record 2; entries of JSON count from 0."""
 
 
+class Offsets(Protocol):
+    """What may look for the offsets of its fields where somebody asks."""
+
+    @property
+    def offsets(self) -> Mapping[str, int]:
+        """Name of a field -> its offset in the file."""
+        ...
+
+
 class Places(Mapping[str, Place]):
     """The places of fields, found where somebody asks for one.
 
     Args:
-        offsets: gives name of a field -> its offset in the file.
+        fields: has name of a field -> its offset in the file.
         place: gives the place of an offset.
     """
 
-    __slots__ = ("_offsets", "_place")
+    __slots__ = ("_fields", "_place")
 
-    def __init__(self, offsets: Callable[[], Mapping[str, int]], place: Callable[[int], Place]) -> None:
-        self._offsets, self._place = offsets, place
+    def __init__(self, fields: Offsets, place: Callable[[int], Place]) -> None:
+        self._fields, self._place = fields, place
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields.offsets
 
     def __getitem__(self, name: str) -> Place:
-        return self._place(self._offsets()[name])
+        return self._place(self._fields.offsets[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._offsets())
+        return iter(self._fields.offsets)
 
     def __len__(self) -> int:
-        return len(self._offsets())
+        return len(self._fields.offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +67,7 @@ class Entry:
 
     def place_of(self, name: str) -> Place:
         """Return where a field is, or the entry where it has none."""
-        places = self.places
-        if name in places:
-            return places[name]
-        return places.get(name.lower(), self.place) if self.is_table else self.place
+        return self.places.get(name.lower() if self.is_table else name, self.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,15 @@ def item_of(row: Row, scope: str | Unknown | None, action: Action | None, reason
     return Item(
         row.entry, action, identity, row.name, where, row.display_name,
         None if blank(row.description) else row.description, row.category, expires,
-        row.targets.get("policyAssignmentId"), row.references, row.selectors, row.validation, dict(row.metadata),
+        row.targets.get("policyAssignmentId"), row.references, row.selectors, row.validation, row.metadata,
         end=row.expires, reason=reason,
     )  # fmt: skip
 
 
 def name_item(item: Item, row: Row, postfix: str, target: Target, meant: Meant) -> list[Said]:
     """Put what EPAC adds to name, display name and description; return what is too long then."""
+    if not (target.per_policy or postfix):
+        return []
     name, display, described = row.name, row.display_name, "" if blank(row.description) else row.description or ""
     added = f" - {postfix}" if postfix else ""
     display += added
@@ -51,8 +53,6 @@ def name_item(item: Item, row: Row, postfix: str, target: Target, meant: Meant) 
         described += f" - {meant.name}{meant.ordinal}" if described else ""
     item.name, item.display_name, item.description = name, display, described or None
     item.id = f"{item.scope}{_EXEMPTIONS}{name}"
-    if not (target.per_policy or postfix):
-        return []
     limits = (
         (name, 64, Said.NAME_MADE_LONG),
         (display, 128, Said.DISPLAY_MADE_LONG),
@@ -92,9 +92,10 @@ def metadata_of(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the metadata that EPAC compares, and that which it sends: of keys that differ in letter case the last."""
     by = target.by or ("", "")
-    own: dict[str, Any] = {
-        "ordinalString": meant.ordinal or None,
-        "originalDescription": row.description,
+    own: dict[str, Any] = {"ordinalString": meant.ordinal} if meant.ordinal else {}  # a null would be sent as nothing
+    if row.description is not None:
+        own["originalDescription"] = row.description
+    own |= {
         "originalDisplayName": row.display_name,
         "originalName": row.name,
         "pacSelector": settings.selector,
@@ -106,8 +107,10 @@ def metadata_of(
         own["policyDefinitionReferenceIds"] = references
     compared = {**row.metadata, "pacOwnerId": settings.owner, "epacMetadata": own}
     compared.setdefault("deployedBy", settings.deployed_by)
+    if "Keys" not in compared and not collides(tuple(compared)):
+        return compared, compared
     names = _key_names(compared)
-    if not collides(names):
+    if not collides(tuple(names)):
         return compared, {name: compared.get(name) for name in names}
     written: dict[str, Any] = {}
     for name in names:

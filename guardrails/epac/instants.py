@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -81,6 +82,7 @@ def ticks_of(moment: datetime) -> int:
     return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 10
 
 
+@lru_cache(maxsize=1024)  # many exemptions end on few days
 def _text(ticks: int) -> str:
     whole, rest = divmod(ticks, SECOND)
     said = (_EPOCH + timedelta(seconds=whole)).isoformat()
@@ -162,8 +164,11 @@ def json_date(text: str, runner: Runner) -> NetDate | None:
         if not _exists(utc):
             return None
         return runner.local(utc) if found[2] else NetDate(utc, Kind.UTC)
-    if not (19 <= len(text) <= 40 and text[10] == "T"):
-        return None
+    return _iso_date(text, runner) if 19 <= len(text) <= 40 and text[10] == "T" else None
+
+
+@lru_cache(maxsize=1024)  # as `_text`
+def _iso_date(text: str, runner: Runner) -> NetDate | None:
     found = _ISO.fullmatch(text)
     if not found:
         return None
@@ -269,6 +274,7 @@ def _outcome(text: str, culture: str) -> NetDate | None:
         return None
 
 
+@lru_cache(maxsize=1024)  # as `_text`
 def _read(text: str, culture: str) -> NetDate:
     if culture not in _CULTURES:
         raise Uncertain("how EPAC reads this date in that culture is not known")

@@ -1,6 +1,6 @@
 """A run of EPAC, and the run after it: whether a plan settles. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from guardrails.dataclass import replace
@@ -23,6 +23,44 @@ def plan(files: Sequence[EpacFile], world: World, cells: Cells) -> EpacPlan:
     elif made.outcome is Outcome.REFUSED:
         made.second = SecondRun(Outcome.REFUSED)
     return made
+
+
+def joined(plans: Sequence[EpacPlan]) -> EpacPlan | None:
+    """Return the plan of all files by that of each part of them, in their order; None where that takes all at once.
+
+    It does where a part is refused or not certain, where two have one id, and where something is deleted.
+    """
+    ids = [one.apart for one in plans if one.apart is not None]
+    again = [
+        one.second for one in plans if one.second and one.second.outcome is Outcome.DEPLOYS and not one.second.delete
+    ]
+    counts = [(one.unchanged, one.orphans, one.expired) for one in plans]
+    every = frozenset[str]().union(*ids)
+    if len(ids) < len(plans) or len(again) < len(plans) or len(every) < sum(map(len, ids)):
+        return None
+    if any(None in some for some in counts) or set.intersection(*(set(one.deletes or ()) for one in plans)):
+        return None
+
+    def sum_of(numbers: Iterable[int | None]) -> int:
+        return sum(filter(None, numbers))
+
+    second = SecondRun(
+        Outcome.DEPLOYS,
+        sum_of(one.unchanged for one in again),
+        [identity for one in again for identity in one.new],
+        [identity for one in again for identity in one.update],
+        [identity for one in again for identity in one.replace],
+        because={key: because for one in again for key, because in one.because.items()},
+    )
+    unchanged, orphans, expired = map(sum_of, zip(*counts, strict=True))
+    return EpacPlan(
+        Outcome.DEPLOYS,
+        [item for one in plans for item in one.items],
+        [identity for one in plans for identity in one.taken],
+        [], unchanged, orphans, expired,
+        warnings=[said for one in plans for said in one.warnings],
+        second=second, apart=every,
+    )  # fmt: skip
 
 
 def second_run(plan: EpacPlan) -> SecondRun | None:

@@ -185,6 +185,8 @@ class EpacPlan:
         owners: id in lower case of what is deleted -> whose it is.
         uncertain: why the outcome is not known; "" where it is.
         second: None where the first run plans nothing, or what a second one plans is not known.
+        apart: the ids, in lower case, that its entries come to, where what becomes of them depends on no entry that
+            comes to others; None where it may.
     """
 
     outcome: Outcome
@@ -200,6 +202,7 @@ class EpacPlan:
     uncertain: str = ""
     owners: Mapping[str, Owner] = field(default_factory=dict)
     second: SecondRun | None = None
+    apart: frozenset[str] | None = None
 
     def written(self) -> Sequence[Item]:
         """Return what is sent to Azure."""

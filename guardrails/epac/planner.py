@@ -167,8 +167,11 @@ class Planner:
         if self._deployed is not None and world.complete:
             gone = {key: one for key, one in self._left.items() if self._is_deleted(one)}
             plan.deletes, plan.owners = [one.id for one in gone.values()], {key: one.owner for key, one in gone.items()}
-        if unreadable([one.metadata, one.selectors] for one in plan.written()) or self._is_bad_delete():
-            plan.unreadable = [one.id for one in plan.written() if unreadable([one.metadata, one.selectors])]
+        sent = plan.written()
+        if unreadable(value for one in sent for value in (one.metadata, one.selectors)) or self._is_bad_delete():
+            plan.unreadable = [one.id for one in sent if unreadable([one.metadata, one.selectors])]
+        elif not self._role_seen:
+            plan.apart = frozenset(self._taken)
 
     def _is_bad_delete(self) -> bool:
         return unreadable(one.body for one in self._left.values() if self._is_deleted(one))
@@ -278,8 +281,7 @@ class Planner:
             if any(not one.label for one in subscriptions):
                 raise Uncertain("the name of a subscription is not known; give the subscriptions with --azure")
             return [one.id for one in subscriptions if root in one.parents and names.fullmatch(one.label)]
-        ids = like(scope)
-        return [one.id for one in world.scopes.values() if ids.fullmatch(one.id)]
+        return [one.id for one in world.scopes_like(scope)]
 
     def _scope(self, row: Row, scope: str, postfix: str, target: Target) -> None:
         missing = self._resource_missing(row, scope)
@@ -351,7 +353,8 @@ class Planner:
         """Return the assignments that apply at a scope, numbered where several have one name."""
         if valid and not self._role_seen:
             self._parents = self._above
-        found = [one for one in target.meant if valid and self._applies(one, container)]
+        key = container.lower()
+        found = [one for one in target.meant if valid and self._applies(one, key)]
         if len(found) < 2:
             return found
         names = [one.name.lower() for one in found]
@@ -365,14 +368,15 @@ class Planner:
                 counts[name] += 1
         return found
 
-    def _applies(self, one: Meant, container: str) -> bool:
+    def _applies(self, one: Meant, key: str) -> bool:
+        """Whether an assignment applies at a scope, by that one's id in lower case."""
         scope = (one.scope or "").lower()
-        if not self._role_seen and container.lower() != scope and scope not in (self._parents or ()):
+        if not self._role_seen and key != scope and scope not in (self._parents or ()):
             return False
         if self._world.switches.keep_not_scoped:
             return True
         for left_out in one.not_scopes:
-            if container.lower() == left_out.lower():
+            if key == left_out.lower():
                 return False
             if self._parents is None:
                 raise Uncertain("what EPAC makes of notScopes for a role definition is not known")
@@ -423,7 +427,7 @@ class Planner:
 
     def _decide(self, item: Item, row: Row, wanted: Mapping[str, Any], *, missing: bool) -> None:
         key = str(item.id).lower()
-        deployed = self._left.pop(key, None) or (self._deployed or {}).get(key)
+        deployed = (self._left.pop(key, None) or self._deployed.get(key)) if self._deployed else None
         if self._deployed is None or (deployed is None and not self._world.complete):
             raise Uncertain(f"whether the exemption is deployed is not known; {GIVE}")
         if row.expires_doubt:
@@ -471,7 +475,7 @@ def _comes_back(one: _Made) -> bool:
         and isinstance(item.references, list)
         and item.selectors is None
         and (end is None or end.offset == 0)
-        and item.metadata == one.wanted
+        and (item.metadata is one.wanted or item.metadata == one.wanted)
         and comes_back(one.wanted)
     )
 

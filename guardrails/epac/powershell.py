@@ -6,8 +6,8 @@ A value is None, bool, int, float, str, NetDate, list or dict, as ConvertFrom-Js
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from guardrails.epac.instants import NetDate
@@ -35,7 +35,7 @@ def blank(value: Value) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return not trim(value)
+        return not value or (value.isspace() and not trim(value))  # isspace is quick, and true of a few more
     return isinstance(value, list) and all(blank(item) for item in value)
 
 
@@ -289,7 +289,7 @@ def json_text(value: Value) -> str:
 def _quoted(text: Value) -> str:
     if not isinstance(text, str) or not text.isprintable():
         raise Uncertain("how EPAC writes this reference id is not known")
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)  # as json.dumps with its ensure_ascii off, which makes an encoder for each text
 
 
 _ORDER: Final = {mark: at for at, mark in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
@@ -300,7 +300,7 @@ def sort_key(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((0, _ORDER[one]) if one in _ORDER else (1, ord(one)) for one in text.lower())
 
 
-def collides(keys: Iterable[str]) -> bool:
+@lru_cache(maxsize=256)  # the metadata of one file have mostly the same keys
+def collides(keys: tuple[str, ...]) -> bool:
     """Whether two keys differ in letter case alone."""
-    seen = [key.lower() for key in keys]
-    return len(set(seen)) < len(seen)
+    return len({key.lower() for key in keys}) < len(keys)

@@ -24,6 +24,7 @@ FIELDS: Final = (
 COLUMNS: Final = (*(one for one in FIELDS if one not in TARGETS), "policyAssignmentId", "assignmentReferenceId")
 """The columns of a table, in any letter case."""
 
+_SPELLED: Final = {name.lower(): name for name in (*FIELDS, *COLUMNS)}
 DEFAULT: Final = "Default"
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f-\x9f%&\\?/<>:#*+]")
 _PROVIDER: Final = "/providers/Microsoft.Authorization/"
@@ -83,7 +84,9 @@ def read_row(entry: Entry, runner: Runner, cells: Cells) -> Row:
     """Return an entry as EPAC reads it. Raises Uncertain for a field whose kind of value is not known to work."""
     row = Row(entry)
     fields = entry.fields or {}
-    get = (lambda name: fields.get(name.lower())) if entry.is_table else fields.get
+    if entry.is_table:
+        fields = {_SPELLED.get(name, name): value for name, value in fields.items()}
+    get = fields.get
     _targets(row, get)
     _scopes(row, get)
     if entry.is_table:
@@ -108,9 +111,13 @@ def _text(value: Any, name: str) -> str | None:
 
 
 def _targets(row: Row, get: Any) -> None:
-    row.targets = {name: _text(get(name), name) for name in TARGETS}
+    targets: dict[str, Any] = {name: get(name) for name in TARGETS}
+    row.targets = targets
+    said = [name for name, value in targets.items() if value is not None]
+    for name in said:
+        _text(targets[name], name)
     if not row.entry.is_table:
-        if sum(value is not None for value in row.targets.values()) != 1:
+        if len(said) != 1:
             row.fault(Said.ONE_TARGET)
         return
     assignment, reference = row.targets["policyAssignmentId"], get("assignmentReferenceId")
@@ -137,6 +144,9 @@ def _reference(row: Row, reference: str) -> None:
 
 def _scopes(row: Row, get: Any) -> None:
     scope, scopes = get("scope"), get("scopes")
+    if scopes is None and isinstance(scope, str) and not row.entry.is_table and (text := trim(scope)):
+        row.scopes = [Wanted(text, "")]  # as most have it
+        return
     if blank(scope) == blank(scopes):
         row.fault(Said.ONE_SCOPE, "scopes" if scope is None else "scope")
     elif row.entry.is_table:

@@ -36,6 +36,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "metadata": (dict,),
 }
 """Field -> what its value may be; a date is a text."""
+_TARGETS: Final = frozenset(TARGETS)
 _REQUIRED: Final = ("name", "displayName", "exemptionCategory")
 
 
@@ -71,9 +72,9 @@ def _entry(entry: Any, at: str) -> Iterator[SchemaFault]:
     for name, value in entry.items():
         if name not in _KINDS:
             yield SchemaFault(at, "additionalProperties")
-        elif not isinstance(value, _KINDS[name]) or (isinstance(value, bool) and str in _KINDS[name]):
+        elif not isinstance(value, _KINDS[name]):
             yield SchemaFault(f"{at}/{name}", "type")
-    if sum(name in entry for name in TARGETS) != 1:
+    if len(_TARGETS & entry.keys()) != 1:
         yield SchemaFault(at, "oneOf")
     if ("scope" in entry) == ("scopes" in entry):
         yield SchemaFault(at, "oneOf")

@@ -45,7 +45,7 @@ class Meant:
 
 @dataclass(slots=True)
 class Target:
-    """What an entry means.
+    """What entries with the same targets mean.
 
     Attributes:
         by: the field of the target, and its text, as EPAC keeps it in the metadata.
@@ -73,15 +73,19 @@ class Targets:
         self._wholes: dict[str, Meant] = {}
         self._meant: dict[tuple[str, bool], tuple[Meant, ...]] = {}
         self._members: dict[str, tuple[Member, ...]] = {}
+        self._found: dict[tuple[object, ...], Target] = {}
 
     def of(self, row: Row) -> Target:
         """Return what an entry means; with a `doubt` where that is not known."""
-        target = Target(per_policy=row.targets["policyDefinitionId"] is not None)
-        try:
-            self._find(row, target)
-        except Uncertain as doubt:
-            target.doubt = str(doubt)
-        return target
+        said = (row.validated, *row.targets.values())
+        found = self._found.get(said)
+        if found is None:
+            found = self._found[said] = Target(per_policy=row.targets["policyDefinitionId"] is not None)
+            try:
+                self._find(row, found)
+            except Uncertain as doubt:
+                found.doubt = str(doubt)
+        return found
 
     def _find(self, row: Row, target: Target) -> None:
         assignment = row.targets["policyAssignmentId"]

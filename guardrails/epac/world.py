@@ -1,5 +1,6 @@
 """What EPAC's planner looks at besides files: settings, the tree of scopes, policies, what is deployed. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -9,7 +10,10 @@ from guardrails.dataclass import dataclass, field
 from guardrails.epac.instants import Runner
 from guardrails.epac.powershell import like
 from guardrails.epac.uncertain import Uncertain
+from guardrails.lazy_regex import lazy_regex
 
+_LITERAL: Final = lazy_regex(r"[ -~]*?(?=[*?`\[]|[^ -~]|\Z)")
+"""The beginning of a pattern that stands for itself."""
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""
 _INITIATIVE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
@@ -164,6 +168,29 @@ class World:
         if found is None and not self.complete:
             raise Uncertain(f"whether EPAC's tree has this scope is not known; {GIVE}")
         return found
+
+    def scopes_like(self, pattern: str) -> list[Scope]:
+        """Return the scopes of the tree whose ids are like a pattern, in its order. Raises Uncertain."""
+        ids, begin = like(pattern), pattern[: _LITERAL.match(pattern).end()].lower()  # type: ignore[union-attr]
+        names, numbers = self._sorted
+        near = numbers[bisect_left(names, begin) : bisect_left(names, begin + "\x80")]
+        scopes = self._listed
+        return [one for one in map(scopes.__getitem__, sorted(near + self._rare)) if ids.fullmatch(one.id)]
+
+    @cached_property
+    def _listed(self) -> list[Scope]:
+        return [*self.scopes.values()]
+
+    @cached_property
+    def _rare(self) -> list[int]:
+        """Which scopes have ids with rare characters, whose letter case is not that of `lower`."""
+        return [at for at, one in enumerate(self._listed) if not one.id.isascii()]
+
+    @cached_property
+    def _sorted(self) -> tuple[list[str], list[int]]:
+        """The ids of the others in lower case, sorted, and which scopes these are."""
+        some = sorted((one.id.lower(), at) for at, one in enumerate(self._listed) if one.id.isascii())
+        return [name for name, _ in some], [at for _, at in some]
 
     def is_excluded(self, scope: Scope) -> bool:
         """Whether EPAC leaves out all assignments at a scope, by its settings."""

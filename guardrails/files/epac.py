@@ -1,14 +1,14 @@
 """Files of exemptions of Enterprise Azure Policy as Code (EPAC): JSON, JSONC and CSV. Pure."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from guardrails.epac.entries import FIRST_OF_TABLE, Entry, EpacFile, Fault, Places
 from guardrails.epac.instants import NetDate, Runner, json_date
 from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
 from guardrails.files.epac_json import BrokenJson, Object, read_json
-from guardrails.files.epac_table import BrokenTable, Cell, read_table
+from guardrails.files.epac_table import BrokenTable, Record, read_table
 from guardrails.files.json_places import Lines, decoded
 
 ENDINGS: Final = (".json", ".jsonc", ".csv")
@@ -60,15 +60,18 @@ def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> Epa
     if isinstance(listed, list) and any(isinstance(one, list) for one in listed):
         return EpacFile(path, uncertain="an entry of its `exemptions` is a list", root=root, notes=notes)
     if listed is None or isinstance(listed, list):
-        some = [_entry(number, one, lines) for number, one in enumerate(listed or ())]
+        some = _entries(listed or (), lines)
         return EpacFile(path, tuple(some), root=root, notes=notes)
     return EpacFile(path, uncertain="its `exemptions` is no list", root=root, notes=notes)
 
 
-def _entry(number: int, value: Any, lines: Lines) -> Entry:
-    if not isinstance(value, Object):
-        return Entry(number, lines.place(0), None)
-    return Entry(number, lines.place(value.at), value, Places(lambda: value.offsets, lines.place))
+def _entries(listed: Sequence[Any], lines: Lines) -> Iterator[Entry]:
+    place_of = lines.place
+    for number, one in enumerate(listed):
+        if isinstance(one, Object):
+            yield Entry(number, place_of(one.at), one, Places(one, place_of))
+        else:
+            yield Entry(number, place_of(0), None)
 
 
 def _keys_for_entries(listed: dict[str, Any], path: str, root: Any, lines: Lines) -> EpacFile:
@@ -98,13 +101,21 @@ def _table(text: str, path: str) -> EpacFile:
     return EpacFile(path, entries, is_table=True, columns=columns, notes=notes)
 
 
-def _row(number: int, keys: list[str], record: tuple[Cell, ...], place: Callable[[int], Place]) -> Entry:
-    fields: dict[str, str | None] = dict.fromkeys(keys)
-    fields.update((key, cell.text) for key, cell in zip(keys, record, strict=False) if cell.text or not cell.open)
+class _Cells(NamedTuple):
+    """The cells of a record, under the columns that they are in."""
 
-    def offsets() -> dict[str, int]:
-        return {key: cell.at for key, cell in zip(keys, record, strict=False)}
+    keys: Sequence[str]
+    record: Record
 
-    extra = place(record[len(keys)].at) if len(record) > len(keys) else None
-    line = place(record[0].at)._replace(column=1)
-    return Entry(number, line, fields, Places(offsets, place), is_table=True, extra=extra)
+    @property
+    def offsets(self) -> dict[str, int]:
+        """The offset of each cell, by the name of its column in lower case."""
+        return {key: cell.at for key, cell in zip(self.keys, self.record, strict=False)}
+
+
+def _row(number: int, keys: list[str], record: Record, place: Callable[[int], Place]) -> Entry:
+    line, texts = place(record.at)._replace(column=1), record.texts
+    fields: dict[str, str | None] = dict.fromkeys(keys) if len(texts) < len(keys) else {}
+    fields.update(zip(keys, texts, strict=False))
+    extra = place([*record][len(keys)].at) if len(texts) > len(keys) else None
+    return Entry(number, line, fields, Places(_Cells(keys, record), place), is_table=True, extra=extra)

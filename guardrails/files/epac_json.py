@@ -9,7 +9,7 @@ looked for where somebody asks for them. What it refuses, or might read otherwis
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from guardrails.epac.instants import NetDate
@@ -22,6 +22,11 @@ _ENTRIES: Final = 2
 """The level of the list of entries."""
 
 _CUT_SHORT: Final = "the text ends too early: a bracket or brace is not closed"
+_NEXT: Final = lazy_regex(r"[ \t\r\n]*,[ \t\r\n]*(?=\{)")
+"""What is between two entries: the usual case."""
+_MEMBER: Final = lazy_regex(r'[ \t\r\n]*+[{,][ \t\r\n]*+"([^"\\]*+)"[ \t\r\n]*+:[ \t\r\n]*+')
+"""What is before the value of a plain entry's member."""
+_END: Final = lazy_regex(r"[ \t\r\n]*\}")
 _SKIP: Final = lazy_regex(
     r"(?:[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|//[^\r\n]*|/\*.*?\*/)*", re.S
 )
@@ -54,17 +59,17 @@ class BrokenJson(ValueError):
 class Object(dict[str, Any]):
     """An object, the offset of its brace, and the offsets of its keys. `doubled`: a key that is there twice."""
 
-    __slots__ = ("_find", "_offsets", "at", "doubled")
+    __slots__ = ("_offsets", "_reader", "at", "doubled")
     at: int
-    doubled: list[tuple[str, int]]
+    doubled: Sequence[tuple[str, int]]
     _offsets: dict[str, int] | None
-    _find: Callable[[int], dict[str, int]]
+    _reader: "_Reader"
 
     @property
     def offsets(self) -> dict[str, int]:
         """The offset of each key."""
         if self._offsets is None:
-            self._offsets = self._find(self.at)
+            self._offsets = self._reader.offsets_at(self.at)
         return self._offsets
 
 
@@ -72,12 +77,23 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
+def _int(word: str) -> int:
+    """Return a number without a fraction. Raises Uncertain for one of very many digits."""
+    if len(word) > _DIGITS:
+        raise Uncertain(_NO_NUMBER)
+    return int(word)
+
+
 def _float(word: str) -> float:
-    """Return a number. Raises Uncertain for one that no double can hold."""
-    found = float(word)
-    if math.isinf(found):
+    """Return another number. Raises Uncertain for one of very many digits, or that no double can hold."""
+    if len(word) > _DIGITS or math.isinf(found := float(word)):
         raise Uncertain(_NO_NUMBER)
     return found
+
+
+_SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
+    parse_constant=_refuse, parse_int=_int, parse_float=_float
+).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
 
 
 def read_json(text: str, date_of: Callable[[str], NetDate | None], *, level: int = _ENTRIES) -> Any:
@@ -101,9 +117,6 @@ class _Reader:
         self._level = level
         self._at = 0
         self._date_of = date_of
-        self._scan = json.JSONDecoder(
-            object_pairs_hook=self._pairs, parse_constant=_refuse, parse_float=_float
-        ).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
 
     def read(self, *, placeless: bool = False) -> Any:
         """Return the value of the whole text. `placeless`: nobody asks where what is in it is."""
@@ -148,7 +161,8 @@ class _Reader:
 
     def _object(self, depth: int) -> Object:
         found = Object()
-        found.at, found._offsets, found.doubled = self._at, {}, []  # noqa: SLF001 - it is made here
+        doubled: list[tuple[str, int]] = []
+        found.at, found._offsets, found.doubled = self._at, {}, doubled  # noqa: SLF001 - it is made here
         self._deep(depth)
         self._at += 1
         while True:
@@ -168,7 +182,7 @@ class _Reader:
             self._skip()
             value = self._value(depth)
             if key in found:
-                found.doubled.append((key, start))
+                doubled.append((key, start))
             found[key], found.offsets[key] = value, start
             if self._ended("}"):
                 return found
@@ -186,6 +200,10 @@ class _Reader:
             if mark == ",":
                 raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
             plain = self._plain_entry() if mark == "{" and depth == self._level else None
+            while plain is not None and (behind := _NEXT.match(self._text, self._at)):
+                found.append(plain)
+                self._at = behind.end()
+                plain = self._plain_entry()
             found.append(self._value(depth) if plain is None else plain)
             if self._ended("]"):
                 return found
@@ -194,38 +212,67 @@ class _Reader:
         """Return the object that begins here if it is JSON for every reader, and go past it; else None."""
         text, at = self._text, self._at
         try:
-            value, end = self._scan(text, at)
+            value, end = _SCAN(text, at)
         except (ValueError, StopIteration, RecursionError):
             return None
+        quotes = text.count('"', at, end)
+        if text.find("\\", at, end) >= 0:
+            if text.find("\\u", at, end) >= 0 or text.find("\\\\", at, end) >= 0:
+                return None
+            quotes -= text.count('\\"', at, end)
         levels = text.count("{", at, end) + text.count("[", at, end)
-        if levels >= DEEPEST - _ENTRIES or text.find("\\u", at, end) >= 0:
+        if levels >= DEEPEST - _ENTRIES or quotes != 2 * self._texts_of(value):
             return None
         found = Object(value)
-        found.at, found._offsets, found.doubled, found._find = at, None, [], self._offsets_at  # noqa: SLF001 - see _object
+        found.at, found._offsets, found.doubled, found._reader = at, None, (), self  # noqa: SLF001 - see _object
         self._at = end
         return found
 
-    def _pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """Return an object that the json module has read, with the dates in it. Raises ValueError for a key twice."""
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a key is there twice")
-        for key, value in pairs:
-            if type(value) is str:
+    def _texts_of(self, found: dict[str, Any]) -> int:
+        """Return how many texts the json module read in an object, and put dates in the place of some.
+
+        Keys are among them: of a key that is there twice, the text has more.
+        """
+        texts = len(found)
+        for key, value in found.items():
+            kind = type(value)
+            if kind is str:
+                texts += 1
                 if value[10:11] == "T" or value[:6] == "/Date(":
                     found[key] = self._dated(value)
-            elif type(value) is list:
-                found[key] = self._dated(value)
-        return found
+            elif kind is dict:
+                texts += self._texts_of(value)
+            elif kind is list:
+                texts += self._texts_in(value)
+        return texts
 
-    def _dated(self, value: Any) -> Any:
-        """Return a value with the dates that are in it; those of objects are there already."""
-        if type(value) is str:
-            date = self._date_of(value)
-            return value if date is None else date
-        return [self._dated(one) for one in value] if type(value) is list else value
+    def _texts_in(self, found: list[Any]) -> int:
+        """Do the same in a list."""
+        texts = 0
+        for at, value in enumerate(found):
+            kind = type(value)
+            if kind is str:
+                texts += 1
+                found[at] = self._dated(value)
+            elif kind is dict:
+                texts += self._texts_of(value)
+            elif kind is list:
+                texts += self._texts_in(value)
+        return texts
 
-    def _offsets_at(self, at: int) -> dict[str, int]:
+    def _dated(self, text: str) -> str | NetDate:
+        date = self._date_of(text)
+        return text if date is None else date
+
+    def offsets_at(self, at: int) -> dict[str, int]:
+        """Return the offsets of the keys of a plain entry, by the offset of its brace."""
+        found: dict[str, int] = {}
+        behind = at
+        while member := _MEMBER.match(self._text, behind):
+            found[member[1]] = member.start(1) - 1
+            _, behind = _SCAN(self._text, member.end())
+        if _END.match(self._text, behind):
+            return found
         again = _Reader(self._text, self._date_of)
         again._at = at
         return again._object(0).offsets
@@ -283,9 +330,7 @@ class _Reader:
         if word in _WORDS:
             value = _WORDS[word]
         elif _NUMBER.match(word):
-            if len(word) > _DIGITS:
-                raise Uncertain(_NO_NUMBER)
-            value = int(word) if word.lstrip("-").isdecimal() else _float(word)
+            value = _int(word) if word.lstrip("-").isdecimal() else _float(word)
         elif _STRANGE.fullmatch(word):
             raise Uncertain(_NO_NUMBER)
         else:

@@ -5,21 +5,23 @@ dropped; a record of one empty cell, which a blank line is, is skipped.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from guardrails.dataclass import dataclass
 from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
 from guardrails.files.json_places import Lines
+from guardrails.lazy_regex import lazy_regex
 
 _BLANKS: Final = " \t"
-_USUAL: Final = re.compile(
-    r"""[ \t]*+(?:"((?:[^"]|"")*+)"|((?:[^",\r\n \t]|[ \t]++(?=[^",\r\n \t]))*+))(,|\r\n|\r|\n|\Z)"""
+_CELL: Final = lazy_regex(
+    r"""([ \t]*+(?:"[^"]*+(?:""[^"]*+)*+"|(?:[^",\r\n \t]++|[ \t]++(?=[^",\r\n \t]))*+))(,|\r\n|\r|\n|\Z)|(.)""", re.S
 )
-"""A cell with what ends it: the usual case, at once. No quote is in its midst, and no blank at its end."""
-_new: Final = tuple.__new__
-"""Makes a Cell in half the time of its own constructor."""
+"""A cell as it is written, and what ends it: the usual case, at once; or a mark of a cell that is not usual.
+
+In a usual one no quote is in its midst, and no blank at its end.
+"""
 
 
 class BrokenTable(ValueError):
@@ -38,12 +40,27 @@ class Cell(NamedTuple):
     open: bool = False
 
 
+class Record:
+    """A record: the texts of its cells, and its offset. Where its cells are is looked for where somebody asks.
+
+    `texts`: None for an empty cell whose quote is never closed, which PowerShell does not count.
+    """
+
+    __slots__ = ("_text", "at", "texts")
+
+    def __init__(self, text: str, at: int, texts: Sequence[str | None]) -> None:
+        self._text, self.at, self.texts = text, at, texts
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(_record(self._text, self.at)[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A header and the records below it; cells that a record lacks are simply not there. `lines`: of its text."""
 
     header: tuple[Cell, ...]
-    records: tuple[tuple[Cell, ...], ...]
+    records: tuple[Record, ...]
     lines: Lines
 
 
@@ -66,34 +83,64 @@ def read_table(text: str, path: str) -> Table:
         seen[key] = cell
     found = []
     for record in records:
-        if len(record) == 1 and not record[0].text:
-            if len(header) == 1:
-                raise Uncertain("whether PowerShell skips a blank line in a table of one column is not known")
-            continue
-        found.append(tuple(record))
+        if len(record.texts) > 1 or record.texts[0]:
+            found.append(record)
+        elif len(header) == 1:
+            raise Uncertain("whether PowerShell skips a blank line in a table of one column is not known")
     return Table(tuple(header), tuple(found), lines)
 
 
-def _records(text: str) -> Iterator[list[Cell]]:
-    at, end = 0, len(text)
-    while at < end:
-        record: list[Cell] = []
-        done = False
-        while not done:
-            usual = _USUAL.match(text, at)
-            if usual is not None:
-                quoted, plain, behind = usual.groups()
-                said = plain or "" if quoted is None else quoted.replace('""', '"')
-                cell = _new(Cell, (said, usual.start(2) if quoted is None else usual.start(1) - 1, False))
-                at, done = usual.end(), behind != ","
-            else:
-                cell, at, done = _cell(text, at)
-            record.append(cell)
-            if done and at >= end and not cell.text and len(record) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
-                record.pop()  # nothing behind the last comma of the file
-        if at >= end and len(record) == 1 and not record[0].text and text[-1] not in "\r\n":
+def _records(text: str) -> Iterator[Record]:
+    at, end, ended = 0, len(text), text[-1] in "\r\n"
+    cells: list[tuple[str, str, str]] = _CELL.findall(text)
+    if any(mark for _, _, mark in cells):
+        while at < end:
+            start = at
+            record, at = _record(text, start)
+            if at >= end and len(record) == 1 and not record[0].text and not ended:
+                return
+            yield Record(text, start, [cell.text or (None if cell.open else "") for cell in record])
+        return
+    start, texts = 0, list[str]()
+    for written, behind, _ in cells:
+        if at >= end and not texts:
             return
-        yield record
+        at += len(written) + len(behind)
+        said = _text_of(written)
+        texts.append(said)
+        if behind == ",":
+            continue
+        if at >= end and not said:
+            if len(texts) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
+                texts.pop()  # nothing behind the last comma of the file
+            if texts == [""] and not ended:
+                return
+        yield Record(text, start, texts)
+        start, texts = at, []
+
+
+def _text_of(written: str) -> str:
+    """Return the text of a usual cell."""
+    said = written.lstrip(_BLANKS)
+    return said[1:-1].replace('""', '"') if said[:1] == '"' else said
+
+
+def _record(text: str, at: int) -> tuple[list[Cell], int]:
+    """Return the cells of the record that begins at an offset, and the offset behind it."""
+    record: list[Cell] = []
+    end, done = len(text), False
+    while not done:
+        usual = _CELL.match(text, at)
+        if usual is not None and usual[3] is None:
+            written = usual[1]
+            cell = Cell(_text_of(written), at + len(written) - len(written.lstrip(_BLANKS)))
+            at, done = usual.end(), usual[2] != ","
+        else:
+            cell, at, done = _cell(text, at)
+        record.append(cell)
+        if done and at >= end and not cell.text and len(record) > 1 and text.rstrip(_BLANKS)[-1:] == ",":
+            record.pop()  # nothing behind the last comma of the file
+    return record, at
 
 
 def _cell(text: str, at: int) -> tuple[Cell, int, bool]:

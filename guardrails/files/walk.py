@@ -281,7 +281,7 @@ class Repository:
         elif kind is None and ending in _NAMED and _holds_saved(data):
             yield Found(path, Kind.SAVED, b"", named)
         elif kind is not None:
-            yield Found(path, kind, data, named)
+            yield Found(path, kind, b"" if kind is Kind.EPAC else data, named)
 
     def _is_epac(self, full: str) -> bool:
         """Whether EPAC may read a file, by the folder that it is in."""
@@ -364,9 +364,10 @@ _PARAMETERS: Final = b"deploymentparameters.json"
 _VERSION: Final = b'"contentversion"'
 _FACTORY: Final = lazy_regex(rb"""["']policyexemption["']\s*:|policyexemption\.schema\.json["']""")
 _IS_SCHEMA: Final = b"//json-schema.org/"
-_BICEP_TEXT: Final = lazy_regex(
-    rb"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
-)
+_BICEP_START: Final = rb"[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])"
+_BICEP_LINE: Final = lazy_regex(_BICEP_START)
+_NEXT_BICEP_LINE: Final = lazy_regex(rb"\n" + _BICEP_START)
+"""The same behind a line end, for which a text is searched more quickly than for the begin of a line."""
 
 
 def kind_of(ending: str, data: bytes) -> Kind | None:
@@ -395,7 +396,7 @@ def kind_of(ending: str, data: bytes) -> Kind | None:
 
 
 def _bicep(text: bytes) -> Kind | None:
-    found = _BICEP_TEXT.search(text[:100_000])
+    found = _BICEP_LINE.match(text, 0, 100_000) or _NEXT_BICEP_LINE.search(text, 0, 100_000)
     if not found:
         return None
     return Kind.BICEP_PARAMETERS if found[0].lstrip().startswith(b"using") else Kind.BICEP

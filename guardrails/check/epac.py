@@ -14,7 +14,7 @@ from guardrails.epac.schema import verdict
 from guardrails.epac.world import Environment
 from guardrails.evaluation.plan import Outcome, PlannedExemption
 from guardrails.evaluation.template import Diagnostic, Level, Stage
-from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
+from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value, first_unknown
 
 FORMAT: Final = "epac"
 _VERSIONS: Final = {"AzureUSGovernment": "2024-12-01-preview"}
@@ -39,8 +39,9 @@ def judged_of(item: Item, plan: EpacPlan, environment: Environment | None) -> tu
         done=done,
     )  # fmt: skip
     planned = PlannedExemption(
-        place, (), deployed, item.id, item.scope, item.name, version, properties, None, item.entry.number
-    )
+        place, (), deployed, item.id, item.scope, item.name, version, properties, None, item.entry.number,
+        known=isinstance(properties, dict) and first_unknown(properties) is None,
+    )  # fmt: skip
     return judged, planned, Risky((), _NO_RISKS, partial(_place_of, item.entry, properties))
 
 

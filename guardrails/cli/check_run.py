@@ -52,6 +52,7 @@ class Run:
         origins: with --explain, number of an exemption -> where its values come from.
         azure: what is known of Azure for each exemption.
         borrowed: the paths of files that options name and that were read of the present; see Inputs.
+        itself: this, so that no time is spent on letting go of it: the process ends soon, or garbage is collected.
     """
 
     repository: Repository
@@ -59,6 +60,7 @@ class Run:
     origins: "dict[int, list[tuple[str, list[Origin]]]]" = field(default_factory=dict)
     azure: list[AzureObjects] = field(default_factory=list)
     borrowed: tuple[str, ...] = ()
+    itself: "Run | None" = field(default=None, init=False, repr=False, compare=False)
 
     def text_of(self, path: str) -> str:
         """Return a file's text for display, "" where it cannot be read."""
@@ -132,6 +134,7 @@ def _check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None
     present_files = Repository(root) if compared and compared.past else None
     inputs = Inputs(args, repository, ruleset.names, present_files)
     run = Run(repository)
+    run.itself = run
     files = _Files(repository, inputs, run.answer)
     files.read(paths)
     parameters = Parameters(files.parameters, files.given)

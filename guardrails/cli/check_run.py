@@ -41,6 +41,8 @@ _PARTS: Final = 1000
 _WORTH_SHARING: Final = 120
 """So many templates, or so many bytes of them, are worth a second process."""
 _BYTES: Final = 1_000_000
+_FEW: Final = 16_000_000
+"""Of so many bytes of templates nothing is let go of: what was read of them takes as much memory again."""
 
 
 @dataclass(slots=True)
@@ -245,19 +247,16 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     size = max(_AT_ONCE, len(files) // _PARTS)
     parts = [files[at : at + size] for at in range(0, len(files), size)]
     workers = min(_processors(), len(parts))
-    large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
-    if workers > 1 and large and sys.platform == "linux":
+    read = sum(len(one.data) for one in files)
+
+    def checked(number: int) -> list[Checked]:
+        return Batch(job, stays=read <= _FEW).check(parts[number])
+
+    if workers > 1 and (len(files) >= _WORTH_SHARING or read >= _BYTES) and sys.platform == "linux":
         from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
 
-        return [
-            one for some in shared(lambda number: _checked(job, parts[number]), len(parts), workers) for one in some
-        ]
-    return [one for part in parts for one in _checked(job, part)]
-
-
-def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
-    """Check one part, and let go of what was read."""
-    return Batch(job).check(part)
+        return [one for some in shared(checked, len(parts), workers) for one in some]
+    return [one for number in range(len(parts)) for one in checked(number)]
 
 
 def _processors() -> int:

@@ -35,9 +35,13 @@ if TYPE_CHECKING:
     from guardrails.cli.check_factory import Made
 
 _AT_ONCE: Final = 25
-"""Templates that are held at once: few, so that no process waits long for the last ones of another."""
-_PARTS: Final = 1000
-"""Parts that so many templates are shared in."""
+"""Templates that are held at once: few, for what was read of them is let go of."""
+_SMALLER: Final = 5
+"""So much smaller are the last parts, so that no process waits long for another."""
+_MOST: Final = 32
+"""Processes."""
+_PARTS: Final = 700
+"""Parts that so many templates are shared in, before the last ones are made smaller."""
 _WORTH_SHARING: Final = 120
 """So many templates, or so many bytes of them, are worth a second process."""
 _BYTES: Final = 1_000_000
@@ -246,7 +250,7 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
         return Batch(job).check(files)
     size = max(_AT_ONCE, len(files) // _PARTS)
     parts = [files[at : at + size] for at in range(0, len(files), size)]
-    workers = min(_processors(), len(parts))
+    workers = min(_processors(), len(parts), _MOST)
     read = sum(len(one.data) for one in files)
 
     def checked(number: int) -> list[Checked]:
@@ -255,6 +259,8 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
     if workers > 1 and (len(files) >= _WORTH_SHARING or read >= _BYTES) and sys.platform == "linux":
         from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
 
+        few = size // _SMALLER
+        parts[-workers:] = [part[at : at + few] for part in parts[-workers:] for at in range(0, len(part), few)]
         return [one for some in shared(checked, len(parts), workers) for one in some]
     return [one for number in range(len(parts)) for one in checked(number)]
 

@@ -41,6 +41,8 @@ _FUNCTIONS: Mapping[Cause, str] = {
 _AUTHOR = Unread("code does not say who deploys it")
 _PLAIN = Planned()
 _NO_CAUSES: frozenset[Cause] = frozenset()
+_new = tuple.__new__
+"""Makes a Placed in half the time of its own constructor."""
 
 
 class Risky(NamedTuple):
@@ -120,7 +122,7 @@ def judge_all(
             quick = one.planned.place if not reasons and one.risky is None else None
             one.judged.findings = tuple(
                 [
-                    Placed(finding, "", quick)
+                    _new(Placed, (finding, "", quick))
                     if quick and finding.status is Verdict.UNKNOWN
                     else _place(finding, one, ruleset, reasons)
                     for finding in findings

@@ -35,12 +35,18 @@ if TYPE_CHECKING:
     from guardrails.cli.check_factory import Made
 
 _AT_ONCE: Final = 25
-"""Templates that are held at once: few, so that no process waits long for the last ones of another."""
-_PARTS: Final = 1000
-"""Parts that so many templates are shared in."""
+"""Templates that are held at once: few, for what was read of them is let go of."""
+_SMALLER: Final = 5
+"""So much smaller are the last parts, so that no process waits long for another."""
+_MOST: Final = 32
+"""Processes."""
+_PARTS: Final = 700
+"""Parts that so many templates are shared in, before the last ones are made smaller."""
 _WORTH_SHARING: Final = 120
 """So many templates, or so many bytes of them, are worth a second process."""
 _BYTES: Final = 1_000_000
+_FEW: Final = 16_000_000
+"""Of so many bytes of templates nothing is let go of: what was read of them takes as much memory again."""
 
 
 @dataclass(slots=True)
@@ -52,6 +58,7 @@ class Run:
         origins: with --explain, number of an exemption -> where its values come from.
         azure: what is known of Azure for each exemption.
         borrowed: the paths of files that options name and that were read of the present; see Inputs.
+        itself: this, so that no time is spent on letting go of it: the process ends soon, or garbage is collected.
     """
 
     repository: Repository
@@ -59,6 +66,7 @@ class Run:
     origins: "dict[int, list[tuple[str, list[Origin]]]]" = field(default_factory=dict)
     azure: list[AzureObjects] = field(default_factory=list)
     borrowed: tuple[str, ...] = ()
+    itself: "Run | None" = field(default=None, init=False, repr=False, compare=False)
 
     def text_of(self, path: str) -> str:
         """Return a file's text for display, "" where it cannot be read."""
@@ -132,6 +140,7 @@ def _check(args: argparse.Namespace, ruleset: Ruleset, compared: Compared | None
     present_files = Repository(root) if compared and compared.past else None
     inputs = Inputs(args, repository, ruleset.names, present_files)
     run = Run(repository)
+    run.itself = run
     files = _Files(repository, inputs, run.answer)
     files.read(paths)
     parameters = Parameters(files.parameters, files.given)
@@ -242,20 +251,18 @@ def checked_by(job: Job, files: Sequence[Found]) -> list[Checked]:
         return Batch(job).check(files)
     size = max(_AT_ONCE, len(files) // _PARTS)
     parts = [files[at : at + size] for at in range(0, len(files), size)]
-    workers = min(workers, len(parts))
-    large = len(files) >= _WORTH_SHARING or sum(len(one.data) for one in files) >= _BYTES
-    if workers > 1 and large:
+    workers, read = min(workers, len(parts)), sum(len(one.data) for one in files)
+
+    def checked(number: int) -> list[Checked]:
+        return Batch(job, stays=read <= _FEW).check(parts[number])
+
+    if workers > 1 and (len(files) >= _WORTH_SHARING or read >= _BYTES):
         from guardrails.cli.forks import shared  # noqa: PLC0415 - few runs have so many files
 
-        return [
-            one for some in shared(lambda number: _checked(job, parts[number]), len(parts), workers) for one in some
-        ]
-    return [one for part in parts for one in _checked(job, part)]
-
-
-def _checked(job: Job, part: Sequence[Found]) -> list[Checked]:
-    """Check one part, and let go of what was read."""
-    return Batch(job).check(part)
+        few = size // _SMALLER
+        parts[-workers:] = [part[at : at + few] for part in parts[-workers:] for at in range(0, len(part), few)]
+        return [one for some in shared(checked, len(parts), workers) for one in some]
+    return [one for number in range(len(parts)) for one in checked(number)]
 
 
 def _workers(job: Job) -> int:
@@ -266,7 +273,8 @@ def _workers(job: Job) -> int:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, _MOST)
 
 
 def _deployers(job: Job, files: _Files, paths: Sequence[Path]) -> Iterator["Planned | Made"]:

@@ -117,7 +117,10 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
         groups.setdefault(id(applied), (applied, []))[1].append((found[-1], exemption, facts))
     shared = _Shared()
     for applied, some in groups.values():
+        risky = any(facts.planned is not None and facts.planned.risks for _, _, facts in some)
         for bound in applied.rules:
+            if bound.rule.risk and not risky:
+                continue
             check, options = bound.rule.check, bound.options
             for findings, exemption, facts in some:
                 try:

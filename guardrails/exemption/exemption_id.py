@@ -109,7 +109,19 @@ def _hash_of(key: str) -> bytes:
 
 
 def _scope_of(scope: str, text: str) -> tuple[ScopeKind, str]:
-    """Return the level and the register partition of a lower-cased scope."""
+    """Return the level and the register partition of a lower-cased scope. `text`: the id that it is of, or itself."""
+    if (found := _level_of(scope)) is None:
+        raise refuse(
+            "the scope in the id is not a management group, subscription, resource group or resource",
+            text,
+            "Scopes start with /providers/Microsoft.Management/managementGroups/ or /subscriptions/.",
+        )
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _level_of(scope: str) -> tuple[ScopeKind, str] | None:
+    """Return the same; None where it is no scope. Kept, for many exemptions are at one scope."""
     if scope.startswith(_MG_PATH):
         name = scope[len(_MG_PATH) :]
         if name and "/" not in name:
@@ -125,11 +137,7 @@ def _scope_of(scope: str, text: str) -> tuple[ScopeKind, str]:
                 return _RESOURCE_GROUP, subscription
             if depth >= inside + 4 and parts[inside] == "providers" and (depth - inside) % 2 == 0:
                 return _RESOURCE, subscription  # provider, then type and name in pairs, however deep
-    raise refuse(
-        "the scope in the id is not a management group, subscription, resource group or resource",
-        text,
-        "Scopes start with /providers/Microsoft.Management/managementGroups/ or /subscriptions/.",
-    )
+    return None
 
 
 def scope_kind(scope: str) -> ScopeKind:

@@ -1,6 +1,7 @@
 """Values of ARM templates with their expressions: texts become expressions, `copy` becomes loops. Pure."""
 
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from guardrails.dataclass import dataclass, field
@@ -60,7 +61,7 @@ class Lowering:
         """Return a record with its expressions; an object with all its members where there is more than expressions."""
         try:
             if not node.is_read:
-                return node.changed(_values(node.values), Lowering().value)
+                return node.changed(_values(node.values), _lowered)
         except NotAnExpression:
             pass
         made = node.whole()
@@ -113,6 +114,11 @@ class Lowering:
         return Loop(named if named is not None else name, count=self.value(count), place=node.place)
 
 
+def _lowered(node: Node) -> Node:
+    """Lower the members of a record that was lowered before: nothing is wrong with them."""
+    return Lowering().value(node)
+
+
 def _values(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a record with their expressions. Raises NotAnExpression where it can be no record."""
     found: dict[str, Any] = {}
@@ -120,8 +126,9 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
         kind = type(one)
         if key[:1] == "[" or (len(key) == 4 and key.lower() == "copy"):
             raise NotAnExpression(key, 0)
-        if kind is str and one[:1] == "[":
-            found[key] = _expression(one)
+        key = intern(key)  # so that it is kept and sent to another process once  # noqa: PLW2901
+        if kind is str:
+            found[key] = one if one[:1] != "[" else _expression(one)
         elif kind is dict:
             found[key] = _values(one)
         elif kind is list and any(type(item) is str and item[:1] == "[" for item in one):

@@ -5,6 +5,7 @@ These are the types that public Bicep files use most (github.com/Azure/bicep-typ
 of no other type is not said of it.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from guardrails.lazy_regex import lazy_regex
@@ -122,6 +123,7 @@ def _table() -> dict[str, tuple[str, frozenset[str]]]:
 _TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = _table()
 
 
+@lru_cache(256)
 def spelled(type_: str, version: str) -> str | None:
     """Return a type as the compiler writes it; None where that is not known."""
     known = _TYPES.get(type_.lower())

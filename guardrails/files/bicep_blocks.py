@@ -1,6 +1,7 @@
 """The resources and modules of a Bicep file, lowered. What the compiler refuses about them is noted."""
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from guardrails.evaluation.expressions import (
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 _TYPE: Final = lazy_regex(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
 _DEPLOYMENTS: Final = "Microsoft.Resources/deployments"
 _MODULE: Final = frozenset({"name", "scope", "params", "dependsOn", "identity", "extensionConfigs"})
+
+
+@lru_cache(256)
+def _type_in(text: str) -> tuple[str, str] | None:
+    """Return the type and the version that a text names, "" for no version; None where it is no type."""
+    found = _TYPE.fullmatch(text.removeprefix("az:"))
+    return None if found is None else (found[1], found[2] or "")
 
 
 class Blocks:
@@ -167,10 +175,11 @@ class Blocks:
         if name is None:
             if not self.extended and not any(isinstance(one, Spread) for one in block.body.members):
                 self._binder.fault(block.place, f"{block.name} has no name", "BCP035")
-        elif spelled(type_, version) is None and not self.extended:
-            made.name = Opaque(Unknown(f"how Azure spells the type {type_} in ids is not known here", name.place))
         elif (known := spelled(type_, version)) is not None:
-            made.type = Literal(known, place)
+            if known != type_:
+                made.type = Literal(known, place)
+        elif not self.extended:
+            made.name = Opaque(Unknown(f"how Azure spells the type {type_} in ids is not known here", name.place))
         if "scope" in members:
             made.scope = members["scope"].value
         if around is not None:
@@ -195,11 +204,11 @@ class Blocks:
         if not isinstance(text, str):
             self._binder.fault(place, "a resource's type has no expressions in it", "BCP047")
             return "", ""
-        found = _TYPE.fullmatch(text.removeprefix("az:"))
+        found = _type_in(text)
         if found is None:
             self._binder.fault(place, f"{text} is no type of resources", "BCP029")
             return "", ""
-        type_, version = found[1], found[2] or ""
+        type_, version = found
         outer = self._types.get(symbol.rpartition(NESTED)[0])
         if outer is not None:
             if "/" in type_:

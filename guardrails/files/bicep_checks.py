@@ -175,7 +175,7 @@ class Checks:
     def _name(self, one: Placed, name: Node) -> None:
         """Check the parts of a literal name against the type's."""
         texts = [name.value] if isinstance(name, Literal) else name.parts if isinstance(name, Interpolation) else []
-        slashes = sum(text.count("/") for text in texts if isinstance(text, str))
+        slashes = sum([text.count("/") for text in texts if isinstance(text, str)])
         expected = one.type.count("/") - 1
         if one.resource.parent:
             if slashes:

@@ -121,9 +121,16 @@ def _value(name: str, bracket: str, texts: str) -> Any:
 
 def _interpolated(text: str) -> Interpolation | str:
     """Return the text of one line in which only names are interpolated, of no place. Raises _NotPlain."""
-    pieces = _PIECES(text)
+    parts = _parts(text)
+    return Interpolation([*parts]) if len(parts) > 1 or type(parts[0]) is not str else text
+
+
+@lru_cache(1024)
+def _parts(text: str) -> tuple[str | Local, ...]:
+    """Return the parts of such a text. Raises _NotPlain."""
+    pieces: list[Any] = _PIECES(text)
     names = pieces[1::2]
     if text.count("${") != len(names) or not _WORDS.isdisjoint(names):
         raise _NotPlain
     pieces[1::2] = map(_local, names)
-    return Interpolation([*filter(None, pieces)]) if names else text
+    return tuple(filter(None, pieces))

@@ -436,8 +436,13 @@ class Binder:
         if depth == 0:
             return None
         if isinstance(node, Interpolation):
-            parts = [part if isinstance(part, str) else self.constant(part, depth - 1) for part in node.parts]
-            return None if None in parts else "".join(part for part in parts if part is not None)
+            texts: list[str] = []
+            for part in node.parts:
+                text = part if isinstance(part, str) else self.constant(part, depth - 1)
+                if text is None:
+                    return None
+                texts.append(text)
+            return "".join(texts)
         if isinstance(node, Variable) and (named := self.named.get(node.name)):
             declared = named.declaration
             return self.constant(declared.value, depth - 1) if isinstance(declared, Var) else None

@@ -11,7 +11,7 @@ from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_expressions import ExpressionParser
 from guardrails.files.bicep_lines import CONSTANTS, NEXT
-from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault
+from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
 from guardrails.files.bicep_syntax import (
     Argument,
     Block,
@@ -252,8 +252,8 @@ class Parser(TypeParser):
         """Read a resource or module whose first line `_BLOCK_LINE` found."""
         keyword, name, target = line.group(1, 2, 3)
         column = line.start() - self._line_start + 1
-        place = Place(self.path, self.line, column)
-        at = Place(self.path, self.line, column + line.start(3) - line.start() - 1)
+        place = new_place(Place, (self.path, self.line, column))
+        at = new_place(Place, (self.path, self.line, column + line.start(3) - line.start() - 1))
         self.jump(line.end(), line.start(4))
         made = Block(name, [], place, keyword, Literal(target, at), existing=False)
         made.body = self.rest_of_object(place, lambda: self._nested(made) if keyword == "resource" else False)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from sys import intern
 from typing import Any, Final, NoReturn
 
 from guardrails.evaluation.expressions import DEEPEST_RECORD
@@ -18,14 +17,17 @@ def values_at(text: str, start: int) -> tuple[dict[str, Any] | None, int]:
     """
     try:
         values, end = _scan(text, start)
+        quotes = _quotes(values, DEEPEST_RECORD)
+        if quotes != text.count('"', start, end):  # it can be no record, a quote is escaped, or a key is given twice
+            values, end = _scan_unlike(text, start)
     except StopIteration:
         raise ValueError from None
-    return (values if _is_plain(values, DEEPEST_RECORD) else None), end
+    return (values if quotes >= 0 else None), end
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object. Raises ValueError where a key is given twice."""
-    found = {intern(key): value for key, value in pairs}  # so that a key is kept and sent to another process once
+    found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError
     return found
@@ -42,18 +44,35 @@ def _refused(_word: str) -> NoReturn:
     raise ValueError
 
 
-_scan: Final[Callable[[str, int], tuple[dict[str, Any], int]]] = json.JSONDecoder(
-    object_pairs_hook=_unlike, parse_int=_whole, parse_float=_refused, parse_constant=_refused
-).scan_once  # type: ignore[attr-defined]
+def _scanner(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None) -> Any:
+    return json.JSONDecoder(
+        object_pairs_hook=hook, parse_int=_whole, parse_float=_refused, parse_constant=_refused
+    ).scan_once  # type: ignore[attr-defined]
 
 
-def _is_plain(values: dict[str, Any], levels: int) -> bool:
-    """Whether an object can be a record: no list or object is in a list, and it has no more than so many levels."""
+_scan: Final[Callable[[str, int], tuple[dict[str, Any], int]]] = _scanner(None)
+"""Of two members with one key it takes the last one."""
+_scan_unlike: Final[Callable[[str, int], tuple[dict[str, Any], int]]] = _scanner(_unlike)
+
+
+def _quotes(values: dict[str, Any], levels: int) -> int:
+    """Return how many quotes are around the keys and texts of an object; -1 where it can be no record.
+
+    In a record no list or object is in a list, and it has no more than so many levels.
+    """
+    quotes = 2 * len(values)
     for one in values.values():
         kind = type(one)
-        if kind is dict:
-            if levels <= 1 or not _is_plain(one, levels - 1):
-                return False
-        elif kind is list and not _NESTED.isdisjoint(map(type, one)):
-            return False
-    return True
+        if kind is str:
+            quotes += 2
+        elif kind is dict:
+            inner = _quotes(one, levels - 1) if levels > 1 else -1
+            if inner < 0:
+                return -1
+            quotes += inner
+        elif kind is list:
+            kinds = [type(item) for item in one]
+            if not _NESTED.isdisjoint(kinds):
+                return -1
+            quotes += 2 * kinds.count(str)
+    return quotes

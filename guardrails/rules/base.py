@@ -176,6 +176,7 @@ class Rule(Declared):
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
         swept: whether it only says what a sweep or a scan found of the exemption (Facts.together): a look at the
             exemption alone shows no more.
+        risk: whether it only says which of Planned.risks there is: without any it passes.
         no_tag: why our tag cannot be written into an exemption that breaks it, a phrase; "" where it can.
         no_revert: why the ruleset cannot have it revert, a phrase; "" where it can.
     """
@@ -189,6 +190,7 @@ class Rule(Declared):
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
     swept: bool = False
+    risk: bool = False
     no_tag: str = ""
     no_revert: str = ""
 

@@ -12,6 +12,7 @@ from guardrails.files.arm_template import read_template
 from guardrails.files.bicep_parser import Parser
 from guardrails.files.bicep_syntax import Block
 from guardrails.files.json_places import read
+from guardrails.files.json_records import values_at
 
 GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
 LINES = """exemptionCategory: 'Waiver'
@@ -144,3 +145,31 @@ def test_one_member_of_a_record_in_an_object_that_is_refused_hides_no_other() ->
     (one,) = plan.exemptions
     assert one.properties["metadata"]["owner"] == "x"
     assert isinstance(one.properties["metadata"]["ticket"], Unknown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "x", "a": "y"}',
+        r'{"a": "\"x", "a": "y"}',
+        r'{"a": "x", "a": "\u0022"}',
+        '{"a": 1, "a": "y"}',
+        '{"a": {"b": ["x"], "b": []}}',
+        r'{"a": {}, "a": {"\"": "\""}}',
+    ],
+)
+def test_an_object_with_a_key_twice_has_no_certain_value(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - it says no more
+        values_at(text, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (r'{"a": "\"x", "b": ["\u0022", 1]} ', {"a": '"x', "b": ['"', 1]}),
+        ('{} "', {}),
+        ('{"a": {"b": {}}, "c": null}', {"a": {"b": {}}, "c": None}),
+    ],
+)
+def test_an_object_with_quotes_in_its_texts_has_its_value(text: str, values: dict[str, Any]) -> None:
+    assert values_at(text, 0) == (values, text.rindex("}") + 1)

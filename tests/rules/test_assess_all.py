@@ -7,6 +7,7 @@ import pytest
 from guardrails.decisions.assess import Verdict, assess, assess_all
 from guardrails.exemption.sources import RESOURCE_GRAPH
 from guardrails.rules import all_rules
+from guardrails.rules.base import PASS, Rule
 from guardrails.rules.sample import FACTS, read
 from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset
 
@@ -60,3 +61,17 @@ notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
     assert crashed == assess(first, malformed, rules)
     assert "defect of the rule" in crashed.findings[0].text
     assert sound.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("rule", [rule for rule in all_rules().values() if rule.risk], ids=lambda rule: rule.name)
+def test_a_rule_about_a_risk_passes_where_there_is_none(rule: Rule) -> None:
+    """So it need not be run there: whatever else is wrong, and whatever a field is that nobody knows."""
+    for case in CASES:
+        exemption, facts = read(case)
+        planned = facts.planned and replace(facts.planned, risks=())
+        assert rule.check(exemption, replace(facts, planned=planned), rule.options()) is PASS
+
+
+def test_each_rule_that_reports_a_risk_says_so() -> None:
+    reporting = {rule.name for rule in all_rules().values() if "report" in rule.check.__code__.co_names}
+    assert reporting == {rule.name for rule in all_rules().values() if rule.risk}

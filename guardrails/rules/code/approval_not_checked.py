@@ -48,5 +48,6 @@ RULE = Rule(
             AZPOLICYFACTORY,
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

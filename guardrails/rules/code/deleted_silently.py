@@ -51,5 +51,6 @@ RULE = Rule(
             "the id of an assignment that exists",
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

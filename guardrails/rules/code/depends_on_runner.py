@@ -46,5 +46,6 @@ RULE = Rule(
             "2099-12-03T00:00:00Z",
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

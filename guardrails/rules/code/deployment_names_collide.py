@@ -49,5 +49,6 @@ RULE = Rule(
             AZPOLICYFACTORY,
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

@@ -46,5 +46,6 @@ RULE = Rule(
             AZPOLICYFACTORY,
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

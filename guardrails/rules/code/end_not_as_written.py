@@ -42,5 +42,6 @@ RULE = Rule(
             "the key is misspelt", NAME, "EPAC ignores the key expireson, so the exemption has no expiry", "expiresOn"
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

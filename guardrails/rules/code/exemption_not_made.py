@@ -47,5 +47,6 @@ RULE = Rule(
             "an object with the list as its key exemptions",
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

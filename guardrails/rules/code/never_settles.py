@@ -46,5 +46,6 @@ RULE = Rule(
             "no key of metadata with the value null",
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

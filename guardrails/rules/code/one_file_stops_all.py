@@ -43,5 +43,6 @@ RULE = Rule(
             "a row of empty cells", NAME, "because of this entry, EPAC refuses the plan of all files", "no such row"
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

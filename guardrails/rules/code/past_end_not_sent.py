@@ -47,5 +47,6 @@ RULE = Rule(
             AZPOLICYFACTORY,
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

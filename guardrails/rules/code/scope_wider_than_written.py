@@ -47,5 +47,6 @@ RULE = Rule(
             "/subscriptions/ID/resourceGroups/rg-*",
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

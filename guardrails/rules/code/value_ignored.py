@@ -46,5 +46,6 @@ RULE = Rule(
             "a JSON list",
         ),
     ),
+    risk=True,
     no_revert=NO_REVERT,
 )

@@ -44,7 +44,7 @@ def _wrong(exemption: Exemption, planned: Planned) -> Iterator[Violation]:
         allowed = f"{meant}, or no such property" if meant else "no such property"
         yield _violation("an exemption has no such property", clip(name), clip(name), allowed)
     category = exemption.category
-    if category.lower() not in map(str.lower, _CATEGORIES):
+    if category not in _CATEGORIES and category.lower() not in map(str.lower, _CATEGORIES):
         allowed = " or ".join(_CATEGORIES)
         change = Change(CATEGORY, clip(category) or None, allowed, "<category>")
         yield Violation(f"exemptionCategory must be {allowed}", {"exemptionCategory": clip(category)}, change)

@@ -96,8 +96,11 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 
 - Each side is checked with the options of the command line and its own `.exg-check.yaml`. If the revision lacks a file
   of `--azure` or `--epac-settings`, both sides use the current file, and a note says so.
-- In files of EPAC and AzPolicyFactory, the output also shows that the tool no longer makes an exemption from an entry,
-  that the tool ignores a key, and that EPAC deletes an exemption.
+- In a file of EPAC or AzPolicyFactory, an *entry* describes one exemption. If your change has one of these effects, the
+  output names it:
+  - The tool now creates no exemption from an entry.
+  - The tool now ignores a key of an entry.
+  - EPAC now deletes an exemption in Azure.
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
 - The output names each unreadable file. If a new exemption may already be in an unreadable file of the revision, it is
@@ -133,11 +136,14 @@ _WORLD: Final = f"""\
 | `--deploy-to ID`, once for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | what depends on them |
 | `--now TIME`, the time of the deployment | `utcNow()`. Without this option, the rules judge as of the current time |
-| `--azure FILE` (also called `--assignments`), or `--online`, with your own login. If the files contain all objects in Azure, add `--azure-complete` | the results of rules that need the assignment |
+| `--azure FILE` (also called `--assignments`): a file with objects that you saved from Azure, such as assignments, initiatives and exemptions. Repeat the option for more files. Add `--azure-complete` if an object that is in none of these files does not exist in Azure. Or use `--online`: `check` then reads the objects from Azure, with your own login | the results of rules that need the assignment |
 | `--time-zone NAME`, `--culture NAME` (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | dates that the tool reads in this time zone or culture |
 
-- `--next-run 7d` says when the code is deployed again. Without it, `ends-before-next-run` passes.
-- EPAC's settings (`--epac-settings`) are by default the nearest `global-settings.jsonc` in the folders above.
+- `--next-run 7d` says that the code is deployed again after 7 days. The rule
+  [`ends-before-next-run`](rules/ends-before-next-run.md) finds exemptions that end before that. Without this option,
+  the rule does not check anything, and every exemption passes it.
+- `--epac-settings FILE` names EPAC's file of settings, `global-settings.jsonc`. Without this option, `check` looks for
+  this file in the folders above the folder with the exemption files, and takes the nearest one.
 - `--pac-selector NAME` chooses EPAC's environment. Without this option, the folder that contains the exemption files
   names the environment. For files in `policyExemptions/prod`, `check` takes the environment `prod`.
 - All these options may also be in a file `{NAME}` ([schema](check-config.schema.json)). For each checked file,
@@ -163,7 +169,7 @@ file is broken, `check` still judges the other files, and the good entries of th
 | `--format` | for |
 | --- | --- |
 | `text` | people. `--explain` shows where each value comes from |
-| `json` | programs: [check/1](check.schema.json). An unknown value is null, and `unknown` names it |
+| `json` | programs ([schema](check.schema.json)). If a value of an exemption is unknown, it is null, and the field `unknown` of this exemption has the name of the value and the reason |
 | `sarif` | code scanning, without the exemptions that the ruleset excludes. Unknown findings are included with `--strict` |
 | `markdown` | a comment on a pull request, or the summary of a job |
 

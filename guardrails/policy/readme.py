@@ -15,23 +15,29 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         if isinstance(one, str):
             reasons.setdefault(one, []).append(name)
     intro = (
-        f"{len(refusals)} of {len(found)} rules in `{source}` have a policy. `docs/prevention.md` says how to deploy"
-        " the policies, and what they cannot do. It also names the two cases in which Azure refuses a write that the"
-        " rule accepts. The service judges every write that Azure accepts.\n\n"
-        f"- `{INITIATIVE}` reports. Read its compliance data.\n"
-        f"- `{DENIALS}` refuses a write that breaks a rule, if the assignment sets this rule to Deny. It never refuses"
-        f" a write by an identity that is listed in its parameters. {_link(deletion.NAME)}, off by default, refuses"
-        " deletes of exemptions that have not expired."
+        f"Of the {len(found)} rules on exemptions, {len(refusals)} have a policy that `exg policy build` makes from"
+        f" `{source}`. `docs/prevention.md` says how to deploy the policies, and what they cannot do. It also names the"
+        " two cases in which Azure refuses a write that the rule accepts. The service judges every write that Azure"
+        " accepts.\n\n"
+        f"- The initiative `{INITIATIVE}` refuses nothing. Its compliance data in Azure Policy shows the exemptions"
+        " that break a rule.\n"
+        f"- The initiative `{DENIALS}` refuses a write that breaks a rule, if the assignment sets this rule to Deny. It"
+        f" never refuses a write by an identity that is listed in its parameters. {_link(deletion.NAME)}, off by"
+        " default, refuses deletes of exemptions that have not expired."
     )
     parts = [
         "<!-- Made by `exg policy build`; edit the ruleset, not this. -->",
         "# Azure Policy definitions from the ruleset",
         intro,
         "## Rules",
-        _table(("rule", "reports", "refuses", "left to the service"), [_row(one) for one in refusals]),
-        f"All policies also leave this to the service:\n\n- {UNSEEN}",
+        f"A policy does not find every violation of its rule. Every policy leaves this to the service:\n\n- {UNSEEN}",
         "The policies that refuse writes do not refuse these callers. The service judges their writes:",
         "\n".join(f"- {caller}" for caller in CALLERS),
+        "The last column of this table says what else a policy leaves to the service:",
+        _table(
+            ("rule", "definition that reports", "definition that refuses", "also left to the service"),
+            [_row(one) for one in refusals],
+        ),
     ]
     young = [f"`{one.rule.name}`" for one in refusals if one.reads_metadata]
     if young:
@@ -52,7 +58,7 @@ def _row(one: Refusal) -> tuple[str, str, str, str]:
     reports = "none" if one.by_caller else _link(one.name)
     leaves = " ".join(text for text in one.leaves if text != UNSEEN)
     name = f"{one.rule.code} `{one.rule.name}`"
-    return name, reports, _link(one.denial) if one.deny else "none", leaves or "nothing more"
+    return name, reports, _link(one.denial) if one.deny else "none", leaves or "nothing else"
 
 
 def _link(name: str) -> str:

@@ -248,7 +248,8 @@ def _notes(
         needs = f" An assignment must set {', '.join(f'`{one}`' for one in asked)}." if asked else ""
         literal = source.properties["policyRule"]["then"]["effect"].lower() == "deny"
         at_once = " It has no parameter for its effect, so it denies as soon as you assign it." if literal else ""
-        notes.append(f"`{source.file}` becomes `{definition['name']}`.{at_once}{needs}")
+        made_from = f"From your file `{source.file}`, `exg policy build` makes the definition `{definition['name']}`."
+        notes.append(f"{made_from}{at_once}{needs}")
     lets = f"{len(approved)} id{'s' if len(approved) > 1 else ''}" if approved else "no id yet"
     three = f"`{tags.id}`, `{tags.ticket}` and `{tags.expiry}`"
     notes.append(

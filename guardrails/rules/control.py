@@ -29,10 +29,12 @@ FURTHEST: Final = 36_500
 _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = lazy_regex(r"[a-z0-9:]+")
 
-NO_TIME: Final = "An expiry in any other form than 2027-06-30T00:00:00Z, with or without decimals of a second."
+NO_TIME: Final = (
+    "An expiry that is not written like 2027-06-30T00:00:00Z or, with decimals of a second, 2027-06-30T00:00:00.5Z."
+)
 ONLY_KEYS: Final = (
-    "Only the service finds these violations: the metadata key is empty or has a value such as n/a; the key is only"
-    " in an object inside the metadata; the metadata is a text."
+    "A metadata key that is empty or has a value such as n/a. A metadata key that is only in an object inside the"
+    " metadata. Metadata that are a text instead of an object."
 )
 
 

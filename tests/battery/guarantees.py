@@ -17,8 +17,9 @@ README: Final = record.ROOT / "tests" / "battery" / "README.md"
 LIST_BEGIN: Final = "<!-- invariants: written by `make battery` -->"
 LIST_END: Final = "<!-- end of invariants -->"
 _TEXTS: Final = {
-    "simulation": "{seeds} seeds (random histories) with {steps} steps, {crashes} crashes, {faults} faults (failed "
-    "requests) of {kinds} kinds and {notices} notices, in {cpu_seconds} seconds of CPU time. Broken seeds: {broken}.",
+    "simulation": "{seeds} seeds (random sequences of events) with {steps} steps, {crashes} crashes, {faults} faults "
+    "(failed requests) of {kinds} kinds and {notices} notices, in {cpu_seconds} seconds of CPU time. "
+    "Broken seeds: {broken}.",
     "matrix": "{flows} flows with {effects} effects, in {runs} runs. Broken runs and missing flows: {broken}.",
     "mutations": "{mutations} mutations (deliberate mistakes). Seen: {seen}.",
 }

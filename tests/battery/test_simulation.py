@@ -133,7 +133,10 @@ def test_the_page_says_what_was_run_and_when(tmp_path: Any) -> None:
     record.keep("simulation", tally.json(), path)
     record.keep("matrix", {"flows": 30, "effects": 18, "runs": 1900, "broken": []}, path)
     made = guarantees.section(record.read(path))
-    assert "20,000 seeds (random histories) with 1,200,000 steps, 7 crashes, 1,234 faults (failed requests) " in made
+    assert (
+        "20,000 seeds (random sequences of events) with 1,200,000 steps, 7 crashes, 1,234 faults (failed requests) "
+        in made
+    )
     assert "in 12.3 seconds of CPU time. Broken seeds: 1.\n" in made
     assert "30 flows with 18 effects, in 1,900 runs. Broken runs and missing flows: 0.\n" in made
     assert "- mutations: not part of it." in made

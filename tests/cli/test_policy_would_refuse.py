@@ -48,8 +48,8 @@ async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_th
         "EXG201": 1,
     }
     keys = (
-        "Only the service finds these violations: the metadata key is empty or has a value such as n/a; the key is only"
-        " in an object inside the metadata; the metadata is a text."
+        "A metadata key that is empty or has a value such as n/a. A metadata key that is only in an object inside the"
+        " metadata. Metadata that are a text instead of an object."
     )
     assert rules["EXG201"]["leaves"] == [
         keys,

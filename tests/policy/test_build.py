@@ -151,10 +151,10 @@ def test_what_a_policy_leaves_is_said_in_it_and_in_the_readme() -> None:
     for rule, properties in definitions(SHIPPED).items():
         leaves = properties["metadata"]["leaves"]
         assert UNSEEN in leaves
-        assert row(SHIPPED, rule)[3] == (" ".join(text for text in leaves if text != UNSEEN) or "nothing more")
+        assert row(SHIPPED, rule)[3] == (" ".join(text for text in leaves if text != UNSEEN) or "nothing else")
         said = all(text in properties["description"] for text in leaves)
         assert said or "metadata.leaves" in properties["description"]
-    assert f"All policies also leave this to the service:\n\n- {UNSEEN}" in SHIPPED["README.md"]
+    assert f"Every policy leaves this to the service:\n\n- {UNSEEN}" in SHIPPED["README.md"]
 
 
 def test_policies_that_read_metadata_say_that_they_must_not_be_alone() -> None:

@@ -251,10 +251,10 @@ def test_without_definitions_the_companion_is_deployed_alone() -> None:
 def test_the_notes_say_what_an_assignment_must_give_and_what_denies_at_once() -> None:
     one = built(definition("a", parameters={"sizes": {"type": "Array"}}, policyRule=rule("deny")), definition("b"))
     assert one.notes[0] == (
-        "`0.json` becomes `a-unless-excepted`. It has no parameter for its effect, so it denies as soon as you"
-        " assign it. An assignment must set `a_sizes`."
+        "From your file `0.json`, `exg policy build` makes the definition `a-unless-excepted`. It has no parameter for"
+        " its effect, so it denies as soon as you assign it. An assignment must set `a_sizes`."
     )
-    assert one.notes[1] == "`1.json` becomes `b-unless-excepted`."
+    assert one.notes[1] == "From your file `1.json`, `exg policy build` makes the definition `b-unless-excepted`."
     assert any("Azure does not read `exceptionExpiry`" in note for note in one.notes)
 
 

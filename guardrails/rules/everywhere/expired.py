@@ -65,11 +65,11 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     if options.keep_days >= FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."
     days = options.keep_days + 1
-    leaves = (
-        f"An exemption that ended less than {number_of(days, 'day')} ago. Clocks differ, so the policy waits longer.",
-        NO_TIME,
+    late = (
+        f"An exemption that ended less than {number_of(days, 'day')} ago. The policy reports it a day later than the"
+        " rule does, because the clocks of Azure and of the service can differ."
     )
-    return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=leaves, deny=False)
+    return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=(late, NO_TIME), deny=False)
 
 
 RULE = Rule(

@@ -76,7 +76,11 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     none = lacks("justification", given.names)
     if none is None:
         return why_unmatched("justification")
-    leaves = ("A description that is too short, says nothing or repeats the display name.", ONLY_KEYS)
+    text = (
+        "A description that is too short, says nothing or repeats the display name. The policy only sees whether the"
+        " exemption has a description, or a metadata key for the justification."
+    )
+    leaves = (text, ONLY_KEYS)
     return Form(every((blank("description"), none)), leaves=leaves)
 
 

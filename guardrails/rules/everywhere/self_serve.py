@@ -42,7 +42,8 @@ RULE = Rule(
     remediation="Get approval, let the pipeline deploy an exemption, and delete this one.",
     check=check,
     next_change=never,
-    control="Azure has no alias for `exemptionManagementMode`, only for `selfServeExemptionSettings` of assignments.",
+    control="The property `exemptionManagementMode` says whether users made the exemption for themselves. Azure has no"
+    " alias for it, so a policy cannot read it.",
     good=(Case("no value"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),
     unclear=(

@@ -4,8 +4,8 @@ import os
 import pickle
 import signal
 import struct
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final, NamedTuple
 
 _NUMBER: Final = struct.Struct("i")
 MOST: Final = 1024
@@ -25,53 +25,68 @@ def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
         processes: how many take part, with this one.
     """
     waiting, written = os.pipe()
-    os.write(written, b"".join(map(_NUMBER.pack, range(1, parts))))
+    os.write(written, b"".join(map(_NUMBER.pack, range(parts))))
     os.close(written)
-    forks: list[tuple[int, BinaryIO]] = []
+    forks: list[_Fork] = []
     done: dict[int, T] = {}
     try:
+        taken = os.read(waiting, _NUMBER.size)  # the first part is this process's own
         for _ in range(processes - 1):
-            answers: BinaryIO = os.fdopen(os.memfd_create("answers"), "w+b")
-            if not (fork := os.fork()):
-                _answer(work, waiting, answers)
-            forks.append((fork, answers))
-        taken = _NUMBER.pack(0) if parts else b""
+            forks.append(_fork(work, waiting))
         while taken:
             (number,) = _NUMBER.unpack(taken)
             done[number] = work(number)
             taken = os.read(waiting, _NUMBER.size)
-        while forks:
-            fork, answers = forks[-1]
-            os.waitpid(fork, 0)
-            forks.pop()
-            with answers:
-                done.update(_answers(answers))
+        for fork in forks:
+            done.update(fork.answered())
     finally:
         os.close(waiting)
-        for fork, unread in forks:  # something was raised here
-            os.kill(fork, signal.SIGKILL)
-            os.waitpid(fork, 0)
-            unread.close()
+        for fork in forks:
+            fork.end()
     return [done[number] if number in done else work(number) for number in range(parts)]
 
 
-def _answer(work: Callable[[int], object], waiting: int, answers: BinaryIO) -> None:
+class _Fork(NamedTuple):
+    """A process that answers. `ended`: what can be read once it has answered all, or is gone."""
+
+    process: int
+    ended: int
+    answers: BinaryIO
+
+    def answered(self) -> Iterator[tuple[int, Any]]:
+        """Wait until it has answered all that it took, and yield that, as far as it came."""
+        os.read(self.ended, 1)
+        self.answers.seek(0)
+        try:
+            while True:
+                yield pickle.load(self.answers)  # noqa: S301 - a fork of ours wrote it
+        except (EOFError, pickle.UnpicklingError):
+            return
+
+    def end(self) -> None:
+        """End it, whatever it is at: what it answered has been read, or something was raised here."""
+        os.close(self.ended)
+        self.answers.close()
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+
+def _fork(work: Callable[[int], object], waiting: int) -> _Fork:
+    answers: BinaryIO = os.fdopen(os.memfd_create("answers"), "w+b")
+    ended, ending = os.pipe()
+    if not (process := os.fork()):
+        _answer(work, waiting, answers, ending)
+    os.close(ending)
+    return _Fork(process, ended, answers)
+
+
+def _answer(work: Callable[[int], object], waiting: int, answers: BinaryIO, ending: int) -> None:
     """Be a fork: answer what is waiting, and go, without what a program does at its end."""
     try:
         while taken := os.read(waiting, _NUMBER.size):
             (number,) = _NUMBER.unpack(taken)
             pickle.dump((number, work(number)), answers, pickle.HIGHEST_PROTOCOL)
         answers.flush()
+        os.write(ending, b"\0")  # what was answered is read while the system takes this process apart
     finally:
         os._exit(0)
-
-
-def _answers(answers: BinaryIO) -> Sequence[tuple[int, Any]]:
-    """Return what a fork answered, as far as it came."""
-    answers.seek(0)
-    found = []
-    try:
-        while True:
-            found.append(pickle.load(answers))  # noqa: S301 - a fork of ours wrote it
-    except (EOFError, pickle.UnpicklingError):
-        return found

@@ -31,8 +31,7 @@ def shared[T](work: Callable[[int], T], parts: int, processes: int) -> list[T]:
     done: dict[int, T] = {}
     try:
         taken = os.read(waiting, _NUMBER.size)  # the first part is this process's own
-        for _ in range(processes - 1):
-            forks.append(_fork(work, waiting))
+        forks.extend(_fork(work, waiting) for _ in range(processes - 1))
         while taken:
             (number,) = _NUMBER.unpack(taken)
             done[number] = work(number)

@@ -98,10 +98,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _wrong_anchors(found: Found) -> Iterable[str]:
     tip = found.record.tip
-    old = f", or the sweep is from before {read_time(tip.kept)} and was deleted by age" if tip and tip.kept else ""
+    old = f", or it is from before {read_time(tip.kept)} and was deleted by age" if tip and tip.kept else ""
     for anchor, sweep in found.anchors.items():
         if sweep is None:
-            yield f"no sweep in the record has the hash {anchor}: it was removed or replaced{old}"
+            why = f"the sweep was removed or replaced{old}, or the hash is from another register"
+            yield f"no sweep in the record has the hash {anchor}: {why}"
 
 
 def _proven(found: Found, *, sound: bool) -> list[str]:

@@ -289,6 +289,7 @@ def test_a_whole_that_was_replaced_fits_and_only_an_anchor_shows_it(run: Run, va
     assert problems(verify(run)) == []
     (problem,) = problems(verify(run, anchor))
     assert problem.startswith(f"no sweep in the record has the hash {anchor}")
+    assert "the sweep was removed or replaced, or the hash is from another register" in problem
 
 
 def test_an_anchor_is_taken_as_people_copy_it_and_what_is_none_is_refused(run: Run, vault: Vault) -> None:

@@ -90,6 +90,8 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
     lacks += [f"{one.row}: the row was changed from outside: {one.problem}" for one in inside if one.problem]
     if tip is None:
         return Found(start, end, None, (), (), ("there is no record yet: the next sweep starts it",))
+    if tip.problem:
+        lacks.append(f"the row `chain` of the record was changed from outside: {tip.problem}. Run exg register verify")
     known = max(start, tip.began, tip.kept or tip.began)
     if start < known:
         what = "older sweeps were deleted" if tip.kept and tip.kept >= tip.began else "the record begins then"

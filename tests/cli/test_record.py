@@ -113,6 +113,17 @@ def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
     assert "the record begins with this sweep" in ran.err
 
 
+def test_a_record_of_which_the_end_was_altered_is_listed_and_that_is_said(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, *((ago, RULES, FINE) for ago in (2.5, 1.5, 0.5)))
+    listed = ("sweep", "list", "--format", "json", "--from", spelled(1.6))
+    assert (run(*listed).code, run(*listed).json["lacks"]) == (0, [])
+    for damage in ({"used": ""}, None):
+        change(shelf, "chain", damage)
+        ran = run(*listed)
+        assert (ran.code, len(ran.json["sweeps"])) == (1, 2)
+        assert any("the row `chain` of the record was changed from outside" in text for text in ran.json["lacks"])
+
+
 def test_a_sweep_that_goes_on_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
     recorded(shelf, (3, RULES, FINE), (2, RULES, FINE), (1.4, RULES, FINE), (0.3, RULES, None))
     listed = ("sweep", "list", "--format", "json", "--from", spelled(2.1))

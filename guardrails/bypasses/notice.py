@@ -67,7 +67,7 @@ def _finding(one: Bypass) -> dict[str, Any]:
     said = [_what(one), *_also(others), f"by {_cut(one.who, _SHORT) or 'an unknown author'}"]
     if one.owner.strip():
         said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
-    if one.weakened.by_source:
+    if one.weakened.is_shown:
         said.append(f"criteria weakened: {_cut(line_of(one.weakened), _DETAIL)}")
     assignment = "" if one.kind is BypassKind.TAG else _cut(one.subject, _ID)
     evidence = {"kind": str(one.kind), "scope": _cut(one.scope, _ID), "assignment": assignment}

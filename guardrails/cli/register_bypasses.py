@@ -214,7 +214,7 @@ def _flat(one: Entry) -> tuple[Cell, ...]:
 
 
 def _folded(one: Entry) -> tuple[Cell, ...]:
-    weakened = [f"criteria weakened: {line_of(one.weakened)}"] if one.weakened.by_source else []
+    weakened = [f"criteria weakened: {line_of(one.weakened)}"] if one.weakened.is_shown else []
     return (
         one.severity or ("gone" if one.gone else ""),
         str(one.kind),

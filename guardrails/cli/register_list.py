@@ -114,6 +114,6 @@ def _folded(one: Found) -> tuple[Cell, ...]:
         state.append(f"{number_of(expiry.days_left, 'day')} left")
     if expiry.since is not None:
         state.append(f"since {spell_time(expiry.since)[:10]}")
-    weakened = [f"criteria weakened: {line_of(one.weakened)}"] if one.weakened.by_source else []
+    weakened = [f"criteria weakened: {line_of(one.weakened)}"] if one.weakened.is_shown else []
     where = [one.id.name, f"at {one.id.scope}", *weakened]
     return one.severity, str(row.status), list(row.findings) or [""], state, owner_shown(row), where

@@ -234,7 +234,7 @@ class Reading:
                 self.unrecorded += there and not found.row.criteria_weakened
                 yield found
             else:
-                self._unmapped += there and found.weakened.unknown != ""
+                self._unmapped += there and not found.weakened.is_whole
 
     def altered(self) -> list[dict[str, Any]]:
         """Return what cannot be trusted, JSON-ready; the id is the one that the row claims."""
@@ -247,7 +247,9 @@ class Reading:
         for name in sorted(self._filters.criteria):
             if not any(one.is_named(name) for one in self._weakened):
                 near = did_you_mean(name, sorted(one.name for one in self._weakened))
-                self._screen.note(f"--criterion {name}: no exemption weakens it{f'. {near}' if near else ''}")
+                self._screen.note(
+                    f"--criterion {name}: no exemption is known to weaken it{f'. {near}' if near else ''}"
+                )
         if self._unmapped:
             some = number_of(self._unmapped, "more exemption")
             self._screen.note(f"the criteria of {some} are unknown, or known only in part")

@@ -98,10 +98,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _wrong_anchors(found: Found) -> Iterable[str]:
     tip = found.record.tip
-    old = f", or the sweep is from before {read_time(tip.kept)} and was deleted by age" if tip and tip.kept else ""
+    old = f", or it is from before {read_time(tip.kept)} and was deleted by age" if tip and tip.kept else ""
     for anchor, sweep in found.anchors.items():
         if sweep is None:
-            yield f"no sweep in the record has the hash {anchor}: it was removed or replaced{old}"
+            why = f"the sweep was removed or replaced{old}, or the hash is from another register"
+            yield f"no sweep in the record has the hash {anchor}: {why}"
 
 
 def _proven(found: Found, *, sound: bool) -> list[str]:
@@ -117,9 +118,13 @@ def _proven(found: Found, *, sound: bool) -> list[str]:
         count = number_of(len(sweeps), "sweep")
         shown.append(f"sound: {count} {times}; the histories have every entry that these sweeps recorded")
     if anchored := _newest_anchored(found):
+        heads = _with_heads(found.record.sweeps, anchored.seq)
+        what = [f"the history entries of the sweep of {read_time(one.started)}" for one in heads[-1:]]
+        if anchored not in heads:  # it recorded none
+            what.append(f"the recorded sweeps up to {read_time(anchored.started)}")
         shown.append(
-            f"anchored: the history entries of the sweep of {read_time(anchored.started)} are there and unchanged; this"
-            " holds even against somebody who can write to the table"
+            f"anchored: {' and '.join(what)} are there and unchanged; this holds even against somebody who can write to"
+            " the table"
         )
     return shown
 
@@ -128,7 +133,7 @@ def _not_proven(found: Found) -> list[str]:
     sweeps, tip = found.record.sweeps, found.record.tip
     if not sweeps or tip is None:
         return ["that no exemption is missing: no sweep has recorded the histories yet"]
-    heads = [one for one in sweeps if isinstance(one.said.get("heads"), dict)]
+    heads = _with_heads(sweeps, sweeps[-1].seq)
     missing = "is missing: no sweep recorded the histories"
     if heads:
         missing = f"from after {read_time(heads[-1].started)} is missing: no later sweep recorded the histories"
@@ -137,13 +142,20 @@ def _not_proven(found: Found) -> list[str]:
         f"that nothing was removed before the record began at {read_time(tip.began)}",
     ]
     if anchored := _newest_anchored(found):
-        said.append(f"that nobody replaced everything from after the sweep of {read_time(anchored.started)}")
+        covered = _with_heads(sweeps, anchored.seq)
+        after = f"from after the sweep of {read_time(covered[-1].started)}" if covered else "in the histories"
+        said.append(f"that nobody replaced everything {after}")
     else:
         said.append(
             "that nobody who can write to the table replaced everything. This check shows integrity alone. Keep the"
             f" hash of a sweep elsewhere, and give it with --anchor. The newest hash is {sweeps[-1].hash}"
         )
     return said
+
+
+def _with_heads(sweeps: Iterable[RecordedSweep], last: int) -> list[RecordedSweep]:
+    """Return the sweeps up to a number that recorded the histories: an anchor is of these, too, by the chain."""
+    return [one for one in sweeps if one.seq <= last and isinstance(one.said.get("heads"), dict)]
 
 
 def _newest_anchored(found: Found) -> RecordedSweep | None:

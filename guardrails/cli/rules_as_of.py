@@ -5,7 +5,7 @@ from datetime import datetime
 from guardrails.cli.online import with_service
 from guardrails.cli.register_text import writing
 from guardrails.cli.screen import Screen
-from guardrails.decisions.record import Held, held_at
+from guardrails.decisions.record import Held, are_missing, held_at
 from guardrails.errors import Permanent
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.wiring import Service
@@ -17,8 +17,13 @@ def run(at: datetime, form: str, screen: Screen) -> int:
     async def work(service: Service) -> tuple[Held, str]:
         if at > service.world.clock.now():
             raise Permanent("the time is in the future", code="not-recorded", remedy="Give an earlier time")
-        changes, tip = await service.register.record.changes(), await service.register.record.tip()
-        held = held_at(changes, at, tip.used if tip else None)
+        tip, changes = await service.register.record.tip(), await service.register.record.changes()
+        held = held_at(changes, at, tip)
+        if held is None and are_missing(changes, tip):
+            raise Permanent(
+                f"the record has no ruleset for {spell_time(at)}: changes of the ruleset are missing from it",
+                code="register-altered", remedy="Run `exg register verify`",
+            )  # fmt: skip
         if held is None:
             first = min((one.at for one in changes), default=None)
             begins = f"the record begins at {read_time(first)}" if first else "there is no record yet"

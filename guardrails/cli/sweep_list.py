@@ -13,7 +13,7 @@ from guardrails.cli.options import moment
 from guardrails.cli.screen import Screen
 from guardrails.dataclass import dataclass, replace
 from guardrails.decisions.record import Gap, RecordedSweep, Tip, gaps_in
-from guardrails.errors import Misconfigured
+from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.wiring import Service
@@ -74,6 +74,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 async def _read(service: Service, start: datetime | None, end: datetime | None) -> Found:
     now = service.world.clock.now()
+    if start is not None and start > now:
+        raise Permanent("--from is in the future", code="not-recorded", remedy="Give an earlier time")
     end = min(end or now, now)
     start = _earlier(end, _USUAL) if start is None else start
     record, period = service.register.record, service.settings.sweep_period
@@ -88,6 +90,8 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
     lacks += [f"{one.row}: the row was changed from outside: {one.problem}" for one in inside if one.problem]
     if tip is None:
         return Found(start, end, None, (), (), ("there is no record yet: the next sweep starts it",))
+    if tip.problem:
+        lacks.append(f"the row `chain` of the record was changed from outside: {tip.problem}. Run exg register verify")
     known = max(start, tip.began, tip.kept or tip.began)
     if start < known:
         what = "older sweeps were deleted" if tip.kept and tip.kept >= tip.began else "the record begins then"

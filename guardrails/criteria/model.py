@@ -102,6 +102,16 @@ class Weakened:
         """Whether nothing is known of it."""
         return bool(self.unknown) and not self.by_source
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether a list says it: criteria, or what is unknown of them, unless nobody has looked yet."""
+        return bool(self.by_source or self.unknown) and self != NOT_KEPT
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is known, and none is left out."""
+        return not self.unknown and not any(by.left_out for by in self.by_source)
+
     def includes(self, wanted: Iterable[str]) -> bool:
         """Whether any of these criteria, in lower case, is weakened as far as is known."""
         return any(one.is_named(name) for by in self.by_source for one in by.criteria for name in wanted)

@@ -24,6 +24,7 @@ ALTERED: Final = "the row `chain` of the record was changed from outside, and wa
 _MOST_REPORTED: Final = 100_000
 """Characters of a report that the next sweep keeps besides its own: both are in one row of 1 MiB."""
 UNRECORDED: Final = "the end of the previous sweep could not be recorded; `previous_report` is its report: {}"
+_VERIFY: Final = "Run exg register verify"
 FIRST: Final = "the record begins with this sweep; it has nothing from before"
 
 
@@ -210,7 +211,7 @@ class Gap(NamedTuple):
 
 
 def gaps_in(sweeps: Sequence[RecordedSweep], period: timedelta, start: datetime, end: datetime) -> list[Gap]:
-    """Return the times between `start` and `end` in which no sweep began that ended, longer than a schedule allows.
+    """Return the times between `start` and `end` without a recorded sweep that ended, longer than a schedule allows.
 
     Args:
         sweeps: those of the record, in the order of their beginnings; some from before `start`, too, where there are.
@@ -226,7 +227,7 @@ def gaps_in(sweeps: Sequence[RecordedSweep], period: timedelta, start: datetime,
         if after - one <= period + LATE:
             continue
         others = [f"{read_time(other.started)} ({other.state})" for other in sweeps if one < other.started < after]
-        why = f"these sweeps did not complete: {', '.join(others[:10])}" if others else "no sweep began"
+        why = f"these sweeps did not complete: {', '.join(others[:10])}" if others else "no sweep is recorded"
         found.append(Gap(max(one, start), after, why))
     return found
 
@@ -282,11 +283,10 @@ class Held(NamedTuple):
     unsure: tuple[str, ...]
 
 
-def held_at(changes: Iterable[InForce], at: datetime, used: datetime | None = None) -> Held | None:
+def held_at(changes: Iterable[InForce], at: datetime, tip: Tip | None = None) -> Held | None:
     """Return what held at a time (UTC); None where the record does not reach back that far.
 
-    Changes count in the order in which they were written, for a clock may go back. `used`: the last recorded use of
-    the ruleset that is in force now.
+    Changes count in the order in which they were written, for a clock may go back. `tip`: where the record has come to.
     """
     ordered = sorted(changes, key=lambda one: one.seq)
     found = max((number for number, one in enumerate(ordered) if one.at <= at), default=None)
@@ -303,9 +303,26 @@ def held_at(changes: Iterable[InForce], at: datetime, used: datetime | None = No
         unsure.append(
             "the clock was set back, so an earlier ruleset may have been in force: its recorded start is later"
         )
-    if [other.seq for other in ordered] != [*range(1, len(ordered) + 1)]:
-        unsure.append("changes of the ruleset are missing from the record")
+    if are_missing(ordered, tip):
+        unsure.append(f"changes of the ruleset are missing from the record. {_VERIFY}")
+    elif _are_altered(ordered, tip):
+        unsure.append(f"the record was changed from outside: another ruleset may have been in force. {_VERIFY}")
+    used = tip.used if tip else None
     return Held(one, after.at if after else None, *_uses(ordered, one.sha256, used), tuple(unsure))
+
+
+def are_missing(changes: Iterable[InForce], tip: Tip | None) -> bool:
+    """Return whether the record lacks changes of the ruleset; `tip`: where the record has come to."""
+    numbers = {one.seq for one in changes}
+    return numbers != {*range(1, max([*numbers, tip.changes if tip else 0], default=0) + 1)}
+
+
+def _are_altered(ordered: Sequence[InForce], tip: Tip | None) -> bool:
+    """Return whether the hashes of changes, none of which is missing, do not fit one another or the tip."""
+    hashes = ["", *(one.hash for one in ordered)]
+    if any(one.previous != before for one, before in zip(ordered, hashes, strict=False)):
+        return True
+    return tip is not None and (tip.problem != "" or hashes[tip.changes] != tip.changed)
 
 
 def _uses(ordered: Sequence[InForce], sha256: str, used: datetime | None) -> tuple[datetime, datetime]:

@@ -61,6 +61,22 @@ def spelled(ago: float) -> str:
 FINE: dict[str, Any] = {"report": {"seen": 5, "known": 4, "seconds": 1.5, "queued": {"new": 2}, "missing": []}}
 
 
+def change(shelf: Shelf, row: str, damage: dict[str, Any] | None) -> None:
+    """Change columns of a row of the record; None: delete it."""
+
+    async def work() -> None:
+        from azure.data.tables.aio import TableClient  # noqa: PLC0415
+
+        async with TableClient.from_connection_string(shelf.connection, shelf.table) as table:
+            key = {"PartitionKey": RECORD, "RowKey": row}
+            if damage:
+                await table.update_entity({**key, **damage})
+            else:
+                await table.delete_entity(key)
+
+    asyncio.run(work())
+
+
 def test_sweeps_are_listed_and_all_is_well_where_none_is_missing(run: Run, shelf: Shelf) -> None:
     recorded(shelf, *((ago, RULES, FINE) for ago in (3.5, 2.5, 1.5, 0.5)))
     ran = run("sweep", "list", "--from", spelled(2.6))
@@ -83,7 +99,7 @@ def test_times_without_a_sweep_are_named_with_the_reason(run: Run, shelf: Shelf)
     assert (first["from"], first["to"]) == (spelled(9), spelled(6))
     assert "died" in first["why"]
     assert "broke-off" in first["why"]
-    assert (second["from"], second["to"], second["why"]) == (spelled(5), spelled(1), "no sweep began")
+    assert (second["from"], second["to"], second["why"]) == (spelled(5), spelled(1), "no sweep is recorded")
     assert ran.err.count("no complete sweep from ") == 2
 
 
@@ -95,6 +111,17 @@ def test_what_is_before_the_record_is_said(run: Run, shelf: Shelf) -> None:
     assert ran.code == 1
     assert ": the record begins then" in ran.err
     assert "the record begins with this sweep" in ran.err
+
+
+def test_a_record_of_which_the_end_was_altered_is_listed_and_that_is_said(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, *((ago, RULES, FINE) for ago in (2.5, 1.5, 0.5)))
+    listed = ("sweep", "list", "--format", "json", "--from", spelled(1.6))
+    assert (run(*listed).code, run(*listed).json["lacks"]) == (0, [])
+    for damage in ({"used": ""}, None):
+        change(shelf, "chain", damage)
+        ran = run(*listed)
+        assert (ran.code, len(ran.json["sweeps"])) == (1, 2)
+        assert any("the row `chain` of the record was changed from outside" in text for text in ran.json["lacks"])
 
 
 def test_a_sweep_that_goes_on_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
@@ -125,6 +152,9 @@ def test_any_time_can_be_asked_for(run: Run, shelf: Shelf, period: tuple[str, st
 def test_times_are_for_the_list_alone_and_in_order(run: Run, shelf: Shelf) -> None:
     assert "[only-with-list]" in run("sweep", "show", "--from", spelled(1)).err
     assert "[wrong-period]" in run("sweep", "list", "--from", spelled(1), "--to", spelled(2)).err
+    future = run("sweep", "list", "--from", spelled(-1))
+    assert (future.code, future.out) == (1, "")
+    assert "[not-recorded]" in future.err
     assert shelf.table
 
 
@@ -154,21 +184,43 @@ def test_of_a_time_before_the_record_no_ruleset_is_made_up(run: Run, shelf: Shel
     assert "[not-with-as-of]" in run("rules", "EXG101", "--as-of", spelled(1)).err
 
 
+@pytest.mark.parametrize(
+    ("number", "damage", "said"),
+    [
+        (1, None, "changes of the ruleset are missing from the record. Run "),
+        (2, None, "changes of the ruleset are missing from the record. Run "),
+        (2, {"at": "nonsense"}, "changes of the ruleset are missing from the record. Run "),
+        (1, {"sha256": OTHER.sha256}, "the record was changed from outside"),
+        (2, {"sha256": RULES.sha256}, "the record was changed from outside"),
+    ],
+)
+def test_a_change_of_the_ruleset_that_was_taken_out_or_altered_leaves_no_answer_without_a_doubt(
+    run: Run, shelf: Shelf, number: int, damage: dict[str, Any] | None, said: str
+) -> None:
+    recorded(shelf, (4, RULES, FINE), (2, OTHER, FINE))
+    change(shelf, f"in-force~{number:010d}", damage)
+    assert said in run("rules", "--as-of", spelled(1)).err
+    early = run("rules", "--as-of", spelled(3))
+    if number == 1 and damage is None:
+        assert (early.code, early.out) == (1, "")
+        assert "changes of the ruleset are missing from it" in early.err
+        assert "the record begins at" not in early.err
+    else:
+        assert said in early.err
+
+
+def test_where_the_end_of_the_record_was_altered_the_ruleset_is_not_sure(run: Run, shelf: Shelf) -> None:
+    recorded(shelf, (4, RULES, FINE))
+    assert run("rules", "--as-of", spelled(1), "--format", "json").json["unsure"] == []
+    change(shelf, "chain", {"used": ""})
+    assert "the record was changed from outside" in run("rules", "--as-of", spelled(1)).err
+
+
 @pytest.mark.parametrize("damage", [{"text": b"nonsense"}, None])
 def test_a_damaged_ruleset_is_not_shown(run: Run, shelf: Shelf, damage: dict[str, Any] | None) -> None:
     recorded(shelf, (2, RULES, FINE))
 
-    async def work() -> None:
-        from azure.data.tables.aio import TableClient  # noqa: PLC0415
-
-        async with TableClient.from_connection_string(shelf.connection, shelf.table) as table:
-            key = {"PartitionKey": "record", "RowKey": f"ruleset~{RULES.sha256}"}
-            if damage:
-                await table.update_entity({**key, **damage})
-            else:
-                await table.delete_entity(key)
-
-    asyncio.run(work())
+    change(shelf, f"ruleset~{RULES.sha256}", damage)
     ran = run("rules", "--as-of", spelled(1))
     assert (ran.code, ran.out) == (1, "")
     assert "[register-altered]" in ran.err

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from guardrails.cli.main import main
 from guardrails.criteria.model import BySource, Criterion, Source, SourceKind, Weakened
 from guardrails.decisions.row import Hold, Status
 
 from .conftest import Run
 from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row
+from .terminal import terminal
 
 HIGH, MEDIUM, LOW = {"EXG101": AT}, {"EXG102": AT}, {"EXG104": AT}
 DAY = timedelta(days=1)
@@ -328,6 +330,23 @@ def test_what_is_unknown_is_counted_and_never_taken_for_none(run: Run, mapped: S
     assert "the criteria of 1 more exemption are unknown, or known only in part" in near.err
 
 
+def test_a_terminal_shows_what_is_unknown_of_criteria(run: Run, shelf: Shelf) -> None:
+    lost = dict(Weakened("the groups are malformed").to_json())
+    shelf.put([row(named("lost"), Status.COMPLIANT, DAY, criteria_weakened=lost), row(named("none"))])
+    with terminal(200) as seen:
+        main(["register", "list"])
+    [line] = [line for line in seen.lines if "criteria weakened" in line]
+    assert "criteria weakened: unknown: the groups are malformed" in line
+
+
+def test_criteria_beyond_the_most_that_are_kept_may_be_the_one_that_was_asked_for(run: Run, shelf: Shelf) -> None:
+    by = BySource(Source(SourceKind.INITIATIVE, "i", "Ours", "1"), 1, (Criterion("A", 1, 1),), left_out=1)
+    cut = dict(Weakened(policies=1, by_source=(by,)).to_json())
+    shelf.put([row(named("cut"), Status.COMPLIANT, DAY, criteria_weakened=cut)])
+    assert "1 more exemption are" in run("register", "list", "--criterion", "CC6.1", *MARK).err
+    assert "more exemption" not in run("register", "list", "--criterion", "A", *MARK).err
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_rows_without_criteria_yet_are_counted(run: Run, mapped: Shelf, form: str) -> None:
     ran = run("register", "list", *MARK, "--format", form)
@@ -338,7 +357,7 @@ def test_rows_without_criteria_yet_are_counted(run: Run, mapped: Shelf, form: st
 def test_a_criterion_that_no_exemption_weakens_is_said_with_the_name_most_like_it(run: Run, mapped: Shelf) -> None:
     ran = run("register", "list", "--criterion", "CC6.11", "--criterion", "cc6.8", *MARK, "--format", "json")
     assert (ran.code, len(ran.json)) == (0, 1)
-    assert "--criterion cc6.11: no exemption weakens it. Did you mean CC6.1?\n" in ran.err
+    assert "--criterion cc6.11: no exemption is known to weaken it. Did you mean CC6.1?\n" in ran.err
     assert "cc6.8:" not in ran.err
     assert run("register", "list", "--criterion", " ", *MARK).code == 2
 

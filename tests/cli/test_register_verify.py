@@ -56,8 +56,8 @@ class Vault:
 
         self.do(work)
 
-    def sweep(self, *, ends: bool = True) -> str:
-        """Record a sweep as the sweeper does; return its hash, "" where it dies."""
+    def sweep(self, *, ends: bool = True, sees: bool = True) -> str:
+        """Record a sweep as the sweeper does; return its hash, "" where it dies. `sees`: whether it records heads."""
 
         async def work(register: TableRegister) -> str:
             at = AT + timedelta(hours=self.sweeps)
@@ -69,6 +69,9 @@ class Vault:
             if not ends:
                 return ""
             kept = await record.heads(tip)
+            if not sees:
+                said = {**sweep.said, "heads": "the sweep broke off before it recorded them"}
+                return (await record.end(tip, replace(sweep, said=said, ended=at), RULES, ["s"]))[1].hash
             async for _, key, _, head in register.watches():
                 scanned.add(key, head)
             found = change(kept, scanned.buckets())
@@ -279,6 +282,25 @@ def test_an_anchor_that_is_in_the_record_proves_what_the_sweep_saw(run: Run, vau
     assert not any("integrity alone" in text for text in ran.json["not_proven"])
 
 
+def test_an_anchor_of_a_sweep_that_saw_no_histories_proves_those_of_the_sweep_before(run: Run, vault: Vault) -> None:
+    vault.edit(IDS[0])
+    ran = verify(run, vault.sweep(sees=False))
+    assert problems(ran) == []
+    (anchored,) = (text for text in ran.json["proven"] if text.startswith("anchored: "))
+    seen, blind = (f"{AT + timedelta(hours=vault.sweeps - ago):%Y-%m-%d %H:%M UTC}" for ago in (2, 1))
+    assert f"the history entries of the sweep of {seen} and the recorded sweeps up to {blind} are there" in anchored
+    assert f"that nobody replaced everything from after the sweep of {seen}" in ran.json["not_proven"]
+
+
+def test_an_anchor_proves_no_histories_where_no_sweep_saw_them(run: Run, shelf: Shelf) -> None:
+    vault = Vault(shelf)
+    vault.edit(IDS[0])
+    ran = verify(run, vault.sweep(sees=False))
+    assert problems(ran) == []
+    assert ran.json["proven"][-1].startswith(f"anchored: the recorded sweeps up to {AT:%Y-%m-%d %H:%M UTC} are there")
+    assert ran.json["not_proven"][-1] == "that nobody replaced everything in the histories"
+
+
 def test_a_whole_that_was_replaced_fits_and_only_an_anchor_shows_it(run: Run, vault: Vault) -> None:
     anchor = vault.sweep()
     vault.put({})
@@ -289,6 +311,7 @@ def test_a_whole_that_was_replaced_fits_and_only_an_anchor_shows_it(run: Run, va
     assert problems(verify(run)) == []
     (problem,) = problems(verify(run, anchor))
     assert problem.startswith(f"no sweep in the record has the hash {anchor}")
+    assert "the sweep was removed or replaced, or the hash is from another register" in problem
 
 
 def test_an_anchor_is_taken_as_people_copy_it_and_what_is_none_is_refused(run: Run, vault: Vault) -> None:

@@ -8,6 +8,7 @@ import pytest
 from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.notice import bypass_found
 from guardrails.channels import slack, teams
+from guardrails.criteria.model import NOT_KEPT, Weakened
 from guardrails.decisions.assess import Finding
 from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import URGENT
@@ -80,6 +81,12 @@ def test_a_card_says_where_it_is_and_what_to_run() -> None:
     for said in (teams.message(notice).decode(), slack.message(notice).decode()):
         for part in ("not-scope: 5,000", "high: 5,000", "resource group g000: not-scope (TLS 1", "register bypasses"):
             assert part in said
+
+
+def test_it_says_that_criteria_are_unknown_and_nothing_where_none_is_weakened() -> None:
+    for known, expected in ((Weakened("no table"), True), (Weakened(), False), (NOT_KEPT, False)):
+        [shown] = bypass_found(found(replace(one(1, END), weakened=known)), AT).findings
+        assert shown["text"].endswith("; owner team" + ("; criteria weakened: unknown: no table" if expected else ""))
 
 
 def test_it_says_in_one_line_which_criteria_are_weakened() -> None:

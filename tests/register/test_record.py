@@ -224,12 +224,11 @@ async def test_the_ruleset_of_each_time_is_kept(empty: World) -> None:
 
 def in_force(*changes: tuple[float, UsedRuleset, float | None]) -> list[InForce]:
     """Changes of the ruleset: at which hour, to what, and the hour at which the one before was last used."""
-    return [
-        InForce(
-            number, AT + at * HOUR, ruleset.sha256, ruleset.mode, "sweep", None if used is None else AT + used * HOUR
-        )
-        for number, (at, ruleset, used) in enumerate(changes, 1)
-    ]
+    found: list[InForce] = []
+    for number, (at, ruleset, used) in enumerate(changes, 1):
+        before, previous = None if used is None else AT + used * HOUR, found[-1].hash if found else ""
+        found.append(InForce(number, AT + at * HOUR, ruleset.sha256, ruleset.mode, "sweep", before, previous))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -256,7 +255,9 @@ def test_the_ruleset_of_a_time_and_what_is_not_sure_of_it(
 
 def test_the_first_and_the_last_use_of_a_ruleset_are_over_all_its_periods() -> None:
     changes = in_force((0, RULES, None), (5, OTHER, 4), (8, RULES, 7))
-    found = [held_at(changes, AT + at * HOUR, used=AT + 9 * HOUR) for at in (1, 6, 9)]
+    tip = Tip(AT, used=AT + 9 * HOUR, changes=3, changed=changes[-1].hash)
+    found = [held_at(changes, AT + at * HOUR, tip) for at in (1, 6, 9)]
+    assert all(one and not one.unsure for one in found)
     assert [one and (one.first, one.last) for one in found] == [
         (AT, AT + 9 * HOUR), (AT + 5 * HOUR, AT + 7 * HOUR), (AT, AT + 9 * HOUR),
     ]  # fmt: skip
@@ -267,7 +268,20 @@ def test_a_change_that_is_missing_makes_the_ruleset_of_a_time_unsure() -> None:
     changes = in_force((0, RULES, None), (5, OTHER, 4), (8, RULES, 7))
     held = held_at([changes[0], changes[2]], AT + 6 * HOUR)
     assert held is not None
-    assert held.unsure[-1] == "changes of the ruleset are missing from the record"
+    missing = "changes of the ruleset are missing from the record. Run exg register verify"
+    assert held.unsure[-1] == missing
+    held = held_at(changes[:2], AT + 9 * HOUR, Tip(AT, changes=3, changed=changes[2].hash))
+    assert held is not None
+    assert held.unsure == (missing,)
+
+
+def test_a_change_that_comes_while_the_record_is_read_is_no_doubt() -> None:
+    changes = in_force((0, RULES, None), (5, OTHER, 4), (8, RULES, 7))
+    for count in range(4):
+        tip = Tip(AT, changes=count, changed=changes[count - 1].hash if count else "")
+        held = held_at(changes, AT + 9 * HOUR, tip)
+        assert held is not None
+        assert held.unsure == ()
 
 
 async def test_a_start_of_the_app_records_it_before_the_next_sweep_and_once(empty: World) -> None:

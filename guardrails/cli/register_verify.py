@@ -132,7 +132,8 @@ def _proven(found: Found, *, sound: bool) -> list[str]:
 def _not_proven(found: Found) -> list[str]:
     sweeps, tip = found.record.sweeps, found.record.tip
     if not sweeps or tip is None:
-        return ["that no exemption is missing: no sweep has recorded the histories yet"]
+        yet = "no sweep has recorded the histories yet, or the record of the sweeps was removed"
+        return [f"that no exemption is missing: {yet}"]
     heads = _with_heads(sweeps, sweeps[-1].seq)
     missing = "is missing: no sweep recorded the histories"
     if heads:

@@ -60,7 +60,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     with screen.progress("exemptions") as progress:
 
         async def work(service: Service) -> Found:
-            found = Found(check_record(await service.register.backup.record()))
+            lease = await service.register.sweeps.last()
+            running = lease.holder_at(service.world.clock.now()) if lease is not None else ""
+            found = Found(check_record(await service.register.backup.record(), running))
             left = set(found.record.recorded)
             async for partition, rows, problems in service.register.backup.partitions():
                 if partition == RECORD:

@@ -83,7 +83,7 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
     record, period = service.register.record, service.settings.sweep_period
     tip = await record.tip()
     lease = await service.register.sweeps.last()
-    running = lease.holder if lease is not None and lease.until is not None and now < lease.until else ""
+    running = lease.holder_at(now) if lease is not None else ""
     sweeps = [
         replace(one, running=one.holder == running) async for one in record.sweeps(_earlier(start, 2 * period), end)
     ]

@@ -35,7 +35,7 @@ class RecordCheck:
     Attributes:
         tip: where the record has come to; None where there is none.
         sweeps: those that ended, in their order.
-        died: how many began and did not end.
+        died: how many began and did not end, without the one that is running.
         recorded: each head that a sweep recorded, by ExemptionId.hash; the newest one of each last.
         problems: what is wrong, a sentence each.
     """
@@ -59,14 +59,14 @@ class RecordCheck:
             yield f"a sweep recorded history entry {number}, but the register has {there if last else 'no entry'}"
 
 
-def check_record(rows: Rows) -> RecordCheck:
-    """Check the rows of the record against one another."""
+def check_record(rows: Rows, running: str = "") -> RecordCheck:
+    """Check the rows of the record against one another. `running`: the holder of the sweep that is running, if any."""
     found = RecordCheck()
     if CHAIN in rows:
         found.tip = read_tip({"odata.etag": "", **rows[CHAIN]})
     runs = [read_run(name, row) for name, row in sorted(rows.items()) if name.startswith("run~")]
     found.sweeps = sorted((one for one in runs if one.seq), key=lambda one: one.seq)
-    found.died = sum(one.state == "died" for one in runs)
+    found.died = sum(one.state == "died" and one.holder != running for one in runs)
     found.problems += [f"{one.row}: the row was changed from outside: {one.problem}" for one in runs if one.problem]
     if found.tip is None:
         found.problems += ["the row `chain` of the record is missing"] if len(rows) else []

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -250,6 +250,15 @@ def test_a_sweep_that_did_not_end_and_is_left_out_is_found(run: Run, vault: Vaul
     (died,) = [key for key in record_rows(rows, "run~") if rows[key]["ended"] == ""]
     vault.put({key: one for key, one in rows.items() if key != died})
     assert problems(verify(run)) == [f"{died[1]}: the row of a sweep that began is missing"]
+
+
+def test_a_running_sweep_did_not_die(run: Run, vault: Vault) -> None:
+    vault.sweep(ends=False)
+    assert verify(run).json["sweeps_that_died"] == 1
+    rows = vault.rows()
+    (holder,) = [str(rows[key]["holder"]) for key in record_rows(rows, "run~") if rows[key]["ended"] == ""]
+    assert vault.do(lambda register: register.sweeps.begin(datetime.now(UTC), holder, timedelta(hours=1))) is not None
+    assert verify(run).json["sweeps_that_died"] == 0
 
 
 def test_a_chain_that_a_sweep_made_anew_stays_reported(run: Run, vault: Vault) -> None:

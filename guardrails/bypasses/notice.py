@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, BypassKind
-from guardrails.criteria.model import line_of
+from guardrails.criteria.model import line_within
 from guardrails.decisions.assess import Finding
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
@@ -68,7 +68,8 @@ def _finding(one: Bypass) -> dict[str, Any]:
     if one.owner.strip():
         said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
     if one.weakened.is_shown:
-        said.append(f"criteria weakened: {_cut(line_of(one.weakened), _DETAIL)}")
+        limit = _DETAIL if one.weakened.whole.isascii() else _DETAIL // 4
+        said.append(f"criteria weakened: {line_within(one.weakened, limit)}")
     assignment = "" if one.kind is BypassKind.TAG else _cut(one.subject, _ID)
     evidence = {"kind": str(one.kind), "scope": _cut(one.scope, _ID), "assignment": assignment}
     return {

@@ -11,7 +11,7 @@ from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
 from guardrails.criteria.model import Weakened, sentences_of
-from guardrails.decisions.row import Stored
+from guardrails.decisions.row import Status, Stored
 from guardrails.wiring import Service
 
 
@@ -64,6 +64,8 @@ def _show(args: argparse.Namespace, screen: Screen) -> int:
         if weakened := row.get("criteria_weakened"):
             shown["criteria_weakened"] = sentences_of(Weakened.read(weakened))
         screen.table(("field", "value"), [(name, _lines(value)) for name, value in shown.items()])
+    if not stored.row.criteria_weakened and stored.row.status not in (Status.GONE, Status.LOST):
+        screen.note("the criteria that it weakens are not recorded yet")
     if stored.altered:
         screen.note(f"rebuilt from the history, because somebody changed the row outside the service: {stored.altered}")
     return 0

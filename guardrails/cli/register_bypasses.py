@@ -134,6 +134,7 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in found).most_common())
         what = "exemption or bypass" if len(found) == 1 else "exemptions and bypasses"
         screen.note(f"{len(found):,} {what}{': ' if counts else ''}{counts}")
+        reading.note_unrecorded(sum(not one.id and not one.gone and one.weakened == NOT_KEPT for one in found))
 
 
 def _every() -> Filters:

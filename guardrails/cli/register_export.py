@@ -60,6 +60,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             write(as_text(item))
     if args.out:
         screen.note(f"{number_of(count, 'row')} written to {args.out}")
+    reading.note_unrecorded()
     return reading.sum_up()
 
 

@@ -51,9 +51,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             write(csv_line(screen.form.columns(COLUMNS)))
             for item in (*reading.altered(), *_items(found)):
                 write(csv_line([item.get(name) for name in screen.form.kept(COLUMNS)]))
-    if reading.unrecorded:
-        some = number_of(reading.unrecorded, "of these exemptions", "of these exemptions")
-        screen.note(f"the criteria that {some} weaken{'s' * (reading.unrecorded == 1)} are not recorded yet")
+    reading.note_unrecorded()
     return reading.sum_up()
 
 

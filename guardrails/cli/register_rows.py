@@ -195,15 +195,14 @@ class Reading:
 
     Attributes:
         count: how many rows were read.
-        unrecorded: how many of those that were yielded do not say yet which criteria they weaken.
         untrusted: those that were changed from outside and cannot be trusted.
     """
 
     def __init__(self, filters: Filters, screen: Screen) -> None:
         self.count = 0
-        self.unrecorded = 0
         self.untrusted: list[Permanent] = []
         self._unmapped = 0
+        self._unrecorded = 0
         self._weakened: set[Criterion] = set()
         self._filters = filters
         self._screen = screen
@@ -231,7 +230,7 @@ class Reading:
             if self._filters.criteria:
                 self._weakened |= {one for by in found.weakened.by_source for one in by.criteria}
             if self._filters.weakens(found):
-                self.unrecorded += there and not found.row.criteria_weakened
+                self._unrecorded += there and not found.row.criteria_weakened
                 yield found
             else:
                 self._unmapped += there and not found.weakened.is_whole
@@ -239,6 +238,13 @@ class Reading:
     def altered(self) -> list[dict[str, Any]]:
         """Return what cannot be trusted, JSON-ready; the id is the one that the row claims."""
         return [{"id": error.subject, "status": ALTERED, "problem": error.message} for error in self.untrusted]
+
+    def note_unrecorded(self, bypasses: int = 0) -> None:
+        """Say how many of the exemptions that were yielded, and of `bypasses`, have no criteria in the register yet."""
+        for count, what in ((self._unrecorded, "exemptions"), (bypasses, "bypasses")):
+            if count:
+                verb = "weakens" if count == 1 else "weaken"
+                self._screen.note(f"the criteria that {count:,} of these {what} {verb} are not recorded yet")
 
     def sum_up(self) -> int:
         """Say which scopes let nothing pass, which rows cannot be trusted, and what is wrong; return the exit code."""

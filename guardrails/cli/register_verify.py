@@ -60,7 +60,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     with screen.progress("exemptions") as progress:
 
         async def work(service: Service) -> Found:
-            found = Found(check_record(await service.register.backup.record()))
+            lease = await service.register.sweeps.last()
+            running = lease.holder_at(service.world.clock.now()) if lease is not None else ""
+            found = Found(check_record(await service.register.backup.record(), running))
             left = set(found.record.recorded)
             async for partition, rows, problems in service.register.backup.partitions():
                 if partition == RECORD:
@@ -132,7 +134,8 @@ def _proven(found: Found, *, sound: bool) -> list[str]:
 def _not_proven(found: Found) -> list[str]:
     sweeps, tip = found.record.sweeps, found.record.tip
     if not sweeps or tip is None:
-        return ["that no exemption is missing: no sweep has recorded the histories yet"]
+        yet = "no sweep has recorded the histories yet, or the record of the sweeps was removed"
+        return [f"that no exemption is missing: {yet}"]
     heads = _with_heads(sweeps, sweeps[-1].seq)
     missing = "is missing: no sweep recorded the histories"
     if heads:

@@ -5,7 +5,7 @@ from datetime import datetime
 from guardrails.cli.online import with_service
 from guardrails.cli.register_text import writing
 from guardrails.cli.screen import Screen
-from guardrails.decisions.record import Held, are_missing, held_at
+from guardrails.decisions.record import Held, held_at, wrong_with
 from guardrails.errors import Permanent
 from guardrails.exemption.times import read_time, spell_time
 from guardrails.wiring import Service
@@ -19,9 +19,9 @@ def run(at: datetime, form: str, screen: Screen) -> int:
             raise Permanent("the time is in the future", code="not-recorded", remedy="Give an earlier time")
         tip, changes = await service.register.record.tip(), await service.register.record.changes()
         held = held_at(changes, at, tip)
-        if held is None and are_missing(changes, tip):
+        if held is None and (wrong := wrong_with(changes, tip)):
             raise Permanent(
-                f"the record has no ruleset for {spell_time(at)}: changes of the ruleset are missing from it",
+                f"no ruleset can be shown for {spell_time(at)}: {wrong}",
                 code="register-altered", remedy="Run `exg register verify`",
             )  # fmt: skip
         if held is None:

@@ -16,6 +16,8 @@ from guardrails.decisions.record import Gap, RecordedSweep, Tip, gaps_in
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import read_time, spell_time
+from guardrails.register.record_rows import run_row
+from guardrails.register.verify_record import REMOVED, removed
 from guardrails.wiring import Service
 
 _USUAL: Final = timedelta(days=7)
@@ -81,7 +83,7 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
     record, period = service.register.record, service.settings.sweep_period
     tip = await record.tip()
     lease = await service.register.sweeps.last()
-    running = lease.holder if lease is not None and lease.until is not None and now < lease.until else ""
+    running = lease.holder_at(now) if lease is not None else ""
     sweeps = [
         replace(one, running=one.holder == running) async for one in record.sweeps(_earlier(start, 2 * period), end)
     ]
@@ -93,6 +95,8 @@ async def _read(service: Service, start: datetime | None, end: datetime | None) 
     if tip.problem:
         lacks.append(f"the row `chain` of the record was changed from outside: {tip.problem}. Run exg register verify")
     known = max(start, tip.began, tip.kept or tip.began)
+    names = [one for one in removed(sweeps, tip) if run_row(known, "") <= one <= run_row(end, "~")]
+    lacks += [f"{one}: {REMOVED}. Run exg register verify" for one in names]
     if start < known:
         what = "older sweeps were deleted" if tip.kept and tip.kept >= tip.began else "the record begins then"
         lacks.insert(0, f"the record has no sweeps from before {read_time(known)}: {what}")

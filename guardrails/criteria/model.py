@@ -196,6 +196,18 @@ def line_of(weakened: Weakened, most: int = _SHOWN) -> str:
     return "; ".join(parts) or "none"
 
 
+def line_within(weakened: Weakened, limit: int, most: int = _SHOWN) -> str:
+    """Return `line_of` in so many characters: with fewer criteria where it is longer, and then cut to `...`.
+
+    What is unknown is said in any case.
+    """
+    lines = (line_of(weakened, count) for count in range(most, 0, -1))
+    if (line := next((one for one in lines if len(one) <= limit), None)) is not None:
+        return line
+    end = f"...; unknown: {weakened.unknown}"[:limit] if weakened.by_source and weakened.unknown else "..."
+    return line_of(weakened, 1)[: limit - len(end)] + end
+
+
 def _listed(by: BySource, weakened: Weakened, most: int) -> str:
     upto = "" if weakened.certain else "up to "
     shown = [f"{_called(one)} ({upto}{one.policies} of {one.of})" for one in by.criteria[:most]]

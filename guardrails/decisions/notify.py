@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
-from guardrails.criteria.model import kept_of, line_of
+from guardrails.criteria.model import kept_of, line_within
 from guardrails.dataclass import replace
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.fix import NOTHING, Fix
@@ -311,7 +311,7 @@ def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Ro
             "ticket": row.ticket[:_TEXT_LIMIT],
         }
     if row is not None and row.criteria_weakened:
-        out["criteriaWeakened"] = line_of(kept_of(row.criteria_weakened), _CRITERIA)[:_LINE_LIMIT]
+        out["criteriaWeakened"] = line_within(kept_of(row.criteria_weakened), _LINE_LIMIT, _CRITERIA)
     if row is not None and is_claim(row):
         out["knownOwner"] = ", ".join(row.owners)[:_TEXT_LIMIT]
     return out

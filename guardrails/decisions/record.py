@@ -303,18 +303,23 @@ def held_at(changes: Iterable[InForce], at: datetime, tip: Tip | None = None) ->
         unsure.append(
             "the clock was set back, so an earlier ruleset may have been in force: its recorded start is later"
         )
-    if are_missing(ordered, tip):
-        unsure.append(f"changes of the ruleset are missing from the record. {_VERIFY}")
-    elif _are_altered(ordered, tip):
-        unsure.append(f"the record was changed from outside: another ruleset may have been in force. {_VERIFY}")
+    if wrong := wrong_with(ordered, tip):
+        unsure.append(f"{wrong}. {_VERIFY}")
     used = tip.used if tip else None
     return Held(one, after.at if after else None, *_uses(ordered, one.sha256, used), tuple(unsure))
 
 
-def are_missing(changes: Iterable[InForce], tip: Tip | None) -> bool:
-    """Return whether the record lacks changes of the ruleset; `tip`: where the record has come to."""
-    numbers = {one.seq for one in changes}
-    return numbers != {*range(1, max([*numbers, tip.changes if tip else 0], default=0) + 1)}
+def wrong_with(changes: Iterable[InForce], tip: Tip | None) -> str:
+    """Return what is wrong with the record of changes of the ruleset; "" where nothing is.
+
+    `tip`: where the record has come to.
+    """
+    ordered = sorted(changes, key=lambda one: one.seq)
+    numbers = {one.seq for one in ordered}
+    if numbers != {*range(1, max([*numbers, tip.changes if tip else 0], default=0) + 1)}:
+        return "changes of the ruleset are missing from the record"
+    altered = "the record was changed from outside: another ruleset may have been in force"
+    return altered if _are_altered(ordered, tip) else ""
 
 
 def _are_altered(ordered: Sequence[InForce], tip: Tip | None) -> bool:

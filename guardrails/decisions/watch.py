@@ -80,3 +80,7 @@ class Run:
     before: datetime | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     etag: str = ""
+
+    def holder_at(self, now: datetime) -> str:
+        """Return who holds the lease at a time (UTC); "" where nobody does."""
+        return self.holder if self.until is not None and now < self.until else ""

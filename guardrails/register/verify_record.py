@@ -22,6 +22,7 @@ from guardrails.register.record_rows import CHAIN, read_heads, read_in_force, re
 type Rows = Mapping[str, Mapping[str, Any]]
 """Rows of the record's partition, by row key."""
 
+REMOVED: Final = "the row of a sweep that began is missing"
 _NAMED: Final = 20
 _PAST: Final = lazy_regex(r"past~\d{10}")
 _CHANGE: Final = lazy_regex(r"in-force~\d{10}")
@@ -34,7 +35,7 @@ class RecordCheck:
     Attributes:
         tip: where the record has come to; None where there is none.
         sweeps: those that ended, in their order.
-        died: how many began and did not end.
+        died: how many began and did not end, without the one that is running.
         recorded: each head that a sweep recorded, by ExemptionId.hash; the newest one of each last.
         problems: what is wrong, a sentence each.
     """
@@ -58,14 +59,14 @@ class RecordCheck:
             yield f"a sweep recorded history entry {number}, but the register has {there if last else 'no entry'}"
 
 
-def check_record(rows: Rows) -> RecordCheck:
-    """Check the rows of the record against one another."""
+def check_record(rows: Rows, running: str = "") -> RecordCheck:
+    """Check the rows of the record against one another. `running`: the holder of the sweep that is running, if any."""
     found = RecordCheck()
     if CHAIN in rows:
         found.tip = read_tip({"odata.etag": "", **rows[CHAIN]})
     runs = [read_run(name, row) for name, row in sorted(rows.items()) if name.startswith("run~")]
     found.sweeps = sorted((one for one in runs if one.seq), key=lambda one: one.seq)
-    found.died = sum(one.state == "died" for one in runs)
+    found.died = sum(one.state == "died" and one.holder != running for one in runs)
     found.problems += [f"{one.row}: the row was changed from outside: {one.problem}" for one in runs if one.problem]
     if found.tip is None:
         found.problems += ["the row `chain` of the record is missing"] if len(rows) else []
@@ -73,7 +74,7 @@ def check_record(rows: Rows) -> RecordCheck:
         found.problems.append(f"the row `chain` of the record was changed from outside: {found.tip.problem}")
     else:
         found.problems += _chain(found.sweeps, found.tip)
-        found.problems += _begun(runs, found.tip)
+        found.problems += [f"{name}: {REMOVED}" for name in removed(runs, found.tip)]
     found.problems += _reported(found.sweeps)
     found.problems += _changes(rows, found.sweeps, found.tip)
     found.problems += _texts(rows, found.sweeps)
@@ -99,13 +100,16 @@ def _chain(sweeps: Sequence[RecordedSweep], tip: Tip) -> Iterator[str]:
         yield f"the row `chain` names sweep {tip.seq} as the newest; the newest row has number {last} or another hash"
 
 
-def _begun(runs: Iterable[RecordedSweep], tip: Tip) -> Iterator[str]:
-    """Each sweep says which one began before it: so that one that did not end is missed, too."""
+def removed(runs: Iterable[RecordedSweep], tip: Tip) -> Iterator[str]:
+    """Yield the rows of sweeps that began and are not among `runs`, unless they were deleted by age.
+
+    Each sweep says which one began before it: so that one that did not end is missed, too.
+    """
     names = {one.row: one for one in runs}
     wanted = dict.fromkeys(str(one.said.get("follows") or "") for one in runs if one.behind >= tip.cut_seq)
     for name in dict.fromkeys([*wanted, tip.newest]):
         if name and name not in names and (tip.kept is None or name >= run_row(tip.kept, "")):
-            yield f"{name}: the row of a sweep that began is missing"
+            yield name
 
 
 def _reported(sweeps: Iterable[RecordedSweep]) -> Iterator[str]:

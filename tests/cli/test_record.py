@@ -124,6 +124,20 @@ def test_a_record_of_which_the_end_was_altered_is_listed_and_that_is_said(run: R
         assert any("the row `chain` of the record was changed from outside" in text for text in ran.json["lacks"])
 
 
+@pytest.mark.parametrize(("ago", "number"), [(1.5, 2), (0.5, 3)])
+def test_a_sweep_of_which_the_row_was_removed_is_not_taken_for_none(
+    run: Run, shelf: Shelf, ago: float, number: int
+) -> None:
+    recorded(shelf, *((one, RULES, FINE) for one in (3.5, 2.5, 1.5, 0.5)))
+    name = f"run~{NOW - ago * HOUR:%Y%m%dT%H%M%SZ}~h{number}"
+    change(shelf, name, None)
+    ran = run("sweep", "list", "--format", "json", "--from", spelled(2.6))
+    assert (ran.code, len(ran.json["sweeps"])) == (1, 2)
+    assert f"{name}: the row of a sweep that began is missing. Run exg register verify" in ran.json["lacks"]
+    other = run("sweep", "list", "--format", "json", "--from", spelled(3.6), "--to", spelled(2))
+    assert not any("a sweep that began is missing" in text for text in other.json["lacks"])
+
+
 def test_a_sweep_that_goes_on_is_running_and_no_gap(run: Run, shelf: Shelf) -> None:
     recorded(shelf, (3, RULES, FINE), (2, RULES, FINE), (1.4, RULES, FINE), (0.3, RULES, None))
     listed = ("sweep", "list", "--format", "json", "--from", spelled(2.1))
@@ -203,7 +217,7 @@ def test_a_change_of_the_ruleset_that_was_taken_out_or_altered_leaves_no_answer_
     early = run("rules", "--as-of", spelled(3))
     if number == 1 and damage is None:
         assert (early.code, early.out) == (1, "")
-        assert "changes of the ruleset are missing from it" in early.err
+        assert "changes of the ruleset are missing from the record" in early.err
         assert "the record begins at" not in early.err
     else:
         assert said in early.err
@@ -214,6 +228,20 @@ def test_where_the_end_of_the_record_was_altered_the_ruleset_is_not_sure(run: Ru
     assert run("rules", "--as-of", spelled(1), "--format", "json").json["unsure"] == []
     change(shelf, "chain", {"used": ""})
     assert "the record was changed from outside" in run("rules", "--as-of", spelled(1)).err
+
+
+def test_a_record_that_begins_later_by_a_change_from_outside_is_not_taken_for_its_beginning(
+    run: Run, shelf: Shelf
+) -> None:
+    recorded(shelf, (4, RULES, FINE))
+    change(shelf, "in-force~0000000001", {"at": spelled(1)})
+    ran = run("rules", "--as-of", spelled(3))
+    assert (ran.code, ran.out) == (1, "")
+    assert "[register-altered]" in ran.err
+    assert "the record begins at" not in ran.err
+    change(shelf, "in-force~0000000001", None)
+    change(shelf, "chain", None)
+    assert "there is no record yet" not in run("rules", "--as-of", spelled(3)).err
 
 
 @pytest.mark.parametrize("damage", [{"text": b"nonsense"}, None])

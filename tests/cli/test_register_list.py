@@ -354,6 +354,18 @@ def test_rows_without_criteria_yet_are_counted(run: Run, mapped: Shelf, form: st
     assert "recorded yet" not in run("register", "list", "--days-left", "4", *MARK, "--format", form).err
 
 
+@pytest.mark.parametrize("argv", [("export",), ("bypasses",)])
+def test_other_lists_count_rows_without_criteria_yet_too(run: Run, mapped: Shelf, argv: tuple[str, ...]) -> None:
+    assert "the criteria that 1 of these exemptions weakens are not recorded yet\n" in run("register", *argv).err
+
+
+def test_a_row_without_criteria_yet_says_so_and_one_that_is_gone_says_nothing(run: Run, mapped: Shelf) -> None:
+    said = "the criteria that it weakens are not recorded yet"
+    for form in ("table", "json"):
+        shown = {name: run("register", "show", named(name), "--format", form) for name in ("before", "none", "gone")}
+        assert [name for name, ran in shown.items() if said in ran.err] == ["before"]
+
+
 def test_a_criterion_that_no_exemption_weakens_is_said_with_the_name_most_like_it(run: Run, mapped: Shelf) -> None:
     ran = run("register", "list", "--criterion", "CC6.11", "--criterion", "cc6.8", *MARK, "--format", "json")
     assert (ran.code, len(ran.json)) == (0, 1)

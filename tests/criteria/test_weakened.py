@@ -1,11 +1,21 @@
 """Which criteria an exemption weakens: by the groups of its initiative, and by the table of Azure's for SOC 2."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from guardrails.criteria.model import BySource, Weakened, line_of, sentences_of
+from guardrails.criteria.model import (
+    BySource,
+    Criterion,
+    Source,
+    SourceKind,
+    Weakened,
+    line_of,
+    line_within,
+    sentences_of,
+)
 from guardrails.criteria.table import own_table
 from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.exemption.facts import Assignment, Gone, Unread
@@ -226,3 +236,20 @@ def test_one_line_says_how_much_it_leaves_out(benchmark: Assignment) -> None:
     weakened = own_criteria().by_exemption(exempting(), benchmark)
     assert " and 12 more" in line_of(weakened)
     assert line_of(weakened, 100).count(" of ") == sum(len(one.criteria) for one in weakened.by_source)
+
+
+@pytest.mark.parametrize("limit", [50, 200, 500])
+def test_a_line_that_is_cut_never_hides_that_some_is_unknown_or_left_out(limit: int) -> None:
+    source = Source(SourceKind.INITIATIVE, "i", "Ours", "1.0")
+    criteria = tuple(Criterion(f"C{number}", 1, 40, "t" * 60) for number in range(9))
+    known = Weakened("no source has criteria for 1 of its 10 policies", 10, by_source=(BySource(source, 9, criteria),))
+    line = line_within(known, limit)
+    assert len(line) <= limit
+    assert "; unknown: no source has criteria" in line
+    assert "..." in line or " more" in line
+    whole = replace(known, unknown="")
+    assert len(line_within(whole, limit)) <= limit
+    assert line_within(whole, limit).endswith(("...", " more"))
+    assert line_within(whole, 10_000) == line_of(whole)
+    assert line_within(Weakened("w" * 600), limit) == f"unknown: {'w' * (limit - 12)}..."
+    assert line_within(Weakened(), limit) == "none"

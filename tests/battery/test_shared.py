@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
+from inspect import signature
 from typing import Any, Final
 
 import pytest
@@ -43,17 +44,13 @@ class Shared:
 
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> dict[str, Shared]:
-    """All functions of the product with arguments and a cache, by name, wherever they were imported."""
+    """All functions and classes of the product with arguments and a cache, by name, wherever they were imported."""
     found: dict[int, Shared] = {}
     for module in [one for name, one in sys.modules.items() if name.partition(".")[0] == "guardrails"]:
         for name, value in [*vars(module).items()]:
-            if hasattr(value, "cache_parameters") and value.__wrapped__.__code__.co_argcount + _named(value):
+            if hasattr(value, "cache_parameters") and signature(value.__wrapped__).parameters:
                 monkeypatch.setattr(module, name, found.setdefault(id(value), Shared(value)))
     return {f"{one.function.__module__}.{one.function.__qualname__}": one for one in found.values()}
-
-
-def _named(function: Any) -> int:
-    return int(function.__wrapped__.__code__.co_kwonlyargcount)
 
 
 def test_nobody_changes_what_a_cache_hands_out(shared: dict[str, Shared]) -> None:

@@ -136,7 +136,7 @@ _WORLD: Final = f"""\
 | `--deploy-to ID`, once for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | what depends on them |
 | `--now TIME`, the time of the deployment | `utcNow()`. Without this option, the rules judge as of the current time |
-| `--azure FILE` (also called `--assignments`): a file with objects that you saved from Azure, such as assignments, initiatives and exemptions. Repeat the option for more files. Add `--azure-complete` if an object that is in none of these files does not exist in Azure. Or use `--online`: `check` then reads the objects from Azure, with your own login | the results of rules that need the assignment |
+| `--azure FILE` (also called `--assignments`): a file with objects that you saved from Azure, such as assignments, initiatives and exemptions. Repeat the option for more files. If these files together contain all such objects that exist in Azure, add `--azure-complete`. Or use `--online`: `check` then reads the objects from Azure, with your own login | the results of rules that need the assignment |
 | `--time-zone NAME`, `--culture NAME` (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | dates that the tool reads in this time zone or culture |
 
 - `--next-run 7d` says that the code is deployed again after 7 days. The rule

@@ -131,6 +131,10 @@ class Judged:
         )  # fmt: skip
         return _judged, (self.format, *own, findings, *rest)
 
+    def add(self, placed: Placed) -> None:
+        """Put one more finding among the others, by its code."""
+        self.findings = tuple(sorted((*self.findings, placed), key=lambda one: one.finding.code))
+
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:
         """What of it is not known, each with its JSON pointer."""

@@ -3,7 +3,7 @@
 `to_json` is the documented form `check/1`; guardrails.cli.check_schema has its schema.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guardrails.dataclass import dataclass, field
@@ -131,9 +131,9 @@ class Judged:
         )  # fmt: skip
         return _judged, (self.format, *own, findings, *rest)
 
-    def add(self, placed: Placed) -> None:
-        """Put one more finding among the others, by its code."""
-        self.findings = tuple(sorted((*self.findings, placed), key=lambda one: one.finding.code))
+    def add(self, more: Iterable[Placed]) -> None:
+        """Put more findings among the others, by their codes."""
+        self.findings = tuple(sorted((*self.findings, *more), key=lambda one: one.finding.code))
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:

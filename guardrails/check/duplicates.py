@@ -16,7 +16,7 @@ from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.partial import comparable, seen
 from guardrails.dataclass import dataclass, replace
-from guardrails.decisions.assess import finding_of
+from guardrails.decisions.assess import findings_of
 from guardrails.errors import Permanent
 from guardrails.evaluation.values import Place, Value
 from guardrails.exemption.applies import Chain
@@ -142,8 +142,8 @@ def _add(one: _Listed, overlap: Overlap | Unread, azure: AzureObjects, ruleset: 
     except NotReturned as lacking:
         assignment = Unread(str(lacking))
     facts = Facts(now, now, assignment, together=Together(overlap), planned=Planned())
-    if found := finding_of(RULE, one.exemption, facts, ruleset):
-        one.judged.add(Placed(found, "/id" if found.change else "", one.judged.place))
+    found = findings_of(RULE, one.exemption, facts, ruleset)
+    one.judged.add(Placed(each, "/id" if each.change else "", one.judged.place) for each in found)
 
 
 def _looked(

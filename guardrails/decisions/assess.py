@@ -107,9 +107,9 @@ def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
     return Assessment(tuple(findings)) if findings else _CLEAN
 
 
-def finding_of(rule: str, exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Finding | None:
-    """Run one rule alone, by its name; None for a pass, and where the rule is off for this exemption."""
-    return next((_finding(*one) for one in _outcomes(exemption, facts, ruleset, only=rule)), None)
+def findings_of(rule: str, exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[Finding]:
+    """Run one rule alone, by its name; return what it finds, which may be two things where overrides may hold."""
+    return [_finding(*one) for one in _outcomes(exemption, facts, ruleset, only=rule)]
 
 
 def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -> list[Assessment]:

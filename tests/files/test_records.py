@@ -6,6 +6,7 @@ import pytest
 
 from guardrails.evaluation.deploy import deploy
 from guardrails.evaluation.expressions import Member, Node, Object, Record
+from guardrails.evaluation.template import RecordedExemption, Resource
 from guardrails.evaluation.values import Unknown
 from guardrails.evaluation.world import World
 from guardrails.files.arm_template import read_template
@@ -121,6 +122,51 @@ def test_what_is_not_certain_in_a_record_has_its_place() -> None:
     assert isinstance(one.properties["metadata"]["owner"], Unknown)
     assert one.properties["metadata"]["owner"].place[1:] == (7, 29)
     assert one.place_of("/metadata/owner")[1:] == (7, 20)
+
+
+HEAD = """{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+  "contentVersion": "1.0.0.0", "variables": {"x": "[concat('x', 'y')]"},
+  "resources": ["""
+
+
+def exemption(name: str) -> str:
+    return f"""{HEAD}
+    {{"type": "Microsoft.Authorization/policyExemptions", "apiVersion": "2022-07-01-preview",
+      "name": {name}, "properties": {{
+        "metadata": {{"owner": "[variables('x')]"}}
+      }}}}]}}"""
+
+
+@pytest.mark.parametrize("name", ['"a"', "\"[variables('x')]\"", "\"[concat('a', variables('x'))]\"", '"[[a]"'])
+def test_an_exemption_of_which_the_values_are_read_has_the_parts_that_are_read_with_it(name: str) -> None:
+    text = exemption(name)
+    read = read_template(text, "f"), read_template(text.replace("contentV", "content\\u0056"), "f")
+    (quick,), (slow,) = (one.resources for one in read)
+    assert isinstance(quick, RecordedExemption)
+    assert not isinstance(slow, RecordedExemption)
+    (quickly,), (slowly,) = (deploy(one, World(scope=GROUP)).exemptions for one in read)
+    for field in ("place", "id", "scope", "name", "api_version", "properties"):
+        assert getattr(quickly, field) == getattr(slowly, field)
+    assert quickly.place_of("/metadata/owner")[1:] == slowly.place_of("/metadata/owner")[1:] == (6, 22)
+    assert all(same(getattr(quick, part), getattr(slow, part)) for part in Resource.__slots__ if part != "body")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ('"[parameters(\'missing\')]"', (5, 15)), ('"[variables(\'x\').y]"', (5, 15)), ('"a/b"', (4, 5)),
+        ('""', (4, 5)), ('["a"]', (4, 5)), ('"[concat(\'a\', \'/b\')]"', (4, 5)),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_refused_has_its_place(name: str, place: tuple[int, int]) -> None:
+    plan = deploy(read_template(exemption(name), "f"), World(scope=GROUP))
+    assert [one.place[1:] for one in plan.diagnostics] == [place]
+    assert plan.exemptions[0].properties == {"metadata": {"owner": "xy"}}
+
+
+def test_a_name_that_asks_azure_is_noted_at_its_place() -> None:
+    template = read_template(exemption("\"[listKeys('a', '2020-01-01').x]\""), "f")
+    assert [(one.rule, one.place[1:]) for one in template.diagnostics] == [("too-early", (5, 15))]
 
 
 def same(one: Any, other: Any) -> bool:

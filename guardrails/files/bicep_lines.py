@@ -44,8 +44,8 @@ class Lines(NamedTuple):
 
     Attributes:
         values: as guardrails.evaluation.expressions.Record has them; nodes are not bound.
-        lines: how many there are, without the one of the closing brace.
-        end, line_start: the offsets behind the blanks of the line below the object, and of that line.
+        lines: how many were gone over, without the one of the opening brace.
+        end, line_start: the offsets behind the blanks of the line below these, and of that line.
     """
 
     values: dict[str, Any]
@@ -54,23 +54,27 @@ class Lines(NamedTuple):
     line_start: int
 
 
-def read_lines(source: str, start: int, indent: str) -> Lines | None:
+def read_lines(source: str, start: int, indent: str, *, closed: bool = True) -> Lines | None:
     """Return the object whose first line ends before an offset; None where it is to be read otherwise.
 
     Args:
         source: the text.
         start: the offset of the line below the opening brace.
         indent: the blanks before the key of the object: its closing brace is below it.
+        closed: the line of that brace is gone over, too; it is plain then.
     """
     close = source.find(f"\n{indent}}}", start - 1) + 1
-    behind = _END(source, close) if close else None
-    if behind is None:
+    behind = _END(source, close) if close and closed else None
+    if not close or (closed and behind is None):
         return None
     lines = _LINES(source, start, close)
     try:
-        return Lines(_values(lines, close - start), len(lines), behind.end(), behind.start(1))
+        values = _values(lines, close - start)
     except _NotPlain:
         return None
+    if behind is None:
+        return Lines(values, len(lines), close, close)
+    return Lines(values, len(lines) + 1, behind.end(), behind.start(1))
 
 
 class _NotPlain(Exception):

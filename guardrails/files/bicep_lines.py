@@ -5,6 +5,7 @@ bracket. So most lines of most files are. All else is read token by token. Of an
 the values are read, and its members only when they are asked for; see guardrails.evaluation.expressions.Record.
 """
 
+import re
 from functools import lru_cache
 from sys import intern
 from typing import Any, Final, NamedTuple
@@ -27,9 +28,11 @@ ITEM_LINE: Final = lazy_regex(rf"(?:'([^'\\$\r\n]*+)'|(\])){NEXT}").match
 TEXTS: Final = lazy_regex(r"'([^'\\$\r\n]*+)'").findall
 HOLES: Final = lazy_regex(rf"\$\{{({_NAME})\}}").finditer
 _LINES: Final = lazy_regex(
-    rf"([ \t]*+(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|({_NAME})|([{{\[])|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])"
-    rf"|({_ITEM})|([}}\]]))\r?\n)"
+    rf"^[ \t]*+(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|({_NAME})|([{{\[])|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])"
+    rf"|({_ITEM})|([}}\]]))\r?\n",
+    re.M,
 ).findall
+"""Each line that is plain: key, text, name, bracket, texts, item, closing bracket."""
 _END: Final = lazy_regex(rf"[ \t]*+\}}{NEXT}").match
 _PIECES: Final = lazy_regex(rf"\$\{{({_NAME})\}}").split
 
@@ -68,8 +71,10 @@ def read_lines(source: str, start: int, indent: str, *, closed: bool = True) -> 
     if not close or (closed and behind is None):
         return None
     lines = _LINES(source, start, close)
+    if len(lines) < source.count("\n", start, close):
+        return None
     try:
-        values = _values(lines, close - start)
+        values = _values(lines)
     except _NotPlain:
         return None
     if behind is None:
@@ -81,13 +86,12 @@ class _NotPlain(Exception):
     """There is something else in an object."""
 
 
-def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
-    """Return what lines say that are all of so many characters. Raises _NotPlain."""
+def _values(lines: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Return what lines say. Raises _NotPlain."""
     values: dict[str, Any] = {}
     here: Any = values
     around: list[Any] = []
-    for whole, key, text, name, bracket, texts, item, close in lines:
-        length -= len(whole)
+    for key, text, name, bracket, texts, item, close in lines:
         if key:
             if type(here) is not dict or key in here or len(around) >= DEEPEST_RECORD:
                 raise _NotPlain
@@ -107,7 +111,7 @@ def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
             here = around.pop()
         else:
             raise _NotPlain
-    if length or around:
+    if around:
         raise _NotPlain
     return values
 

@@ -274,12 +274,12 @@ class _Deployment:
         values = None if turn.env.outside else certain(self.evaluator, resource.values, turn.env, 0)
         if values is None:
             return False
-        type_, name, version, properties = (values[field] for field in ("type", "name", "apiVersion", "properties"))
+        name = values["name"]
         if type(name) is not str or not name or "/" in name:
             self.evaluator.left = left
             return False
-        identity = identify(resource, table.target, type_, name)
-        self._planned(turn, identity, around, version, properties, known=True)
+        identity = identify(resource, table.target, values["type"], name)
+        self._planned(turn, identity, around, values["apiVersion"], values["properties"], known=True)
         return True
 
     def _exemption(self, turn: Turn, identity: Identity, around: _Around) -> None:

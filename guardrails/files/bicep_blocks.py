@@ -20,6 +20,7 @@ from guardrails.evaluation.template import Deployment, Given, Level, Resource, T
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
 from guardrails.files.bicep_checks import Checks, Placed
+from guardrails.files.bicep_collections import whole_loops
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_kinds import Locals as Shapes
 from guardrails.files.bicep_library import REMOTE, is_missing, path_fault
@@ -122,6 +123,8 @@ class Blocks:
         placed = {} if self.extended else self._placed
         walked = self.shaped or self._binder.asks
         RunTime(self._template, placed, self._binder.constant, self._binder.fault).run(walked=walked)
+        if self._binder.loops:
+            whole_loops(self._template, self._placed, self._binder.loops, self._binder.fault)
 
     def check_kinds(self, kinds: Kinds) -> None:
         """Note values of the wrong kind in resources and modules."""
@@ -301,6 +304,9 @@ class Blocks:
         if (refused := path_fault(path)) is not None:
             self._binder.fault(place, *refused)
             return Deployment(None, Unknown("the path of the module is not valid", place))
+        if path.endswith(".bicepparam"):
+            self._binder.fault(place, f"{path} is a file of parameters, and no module", "BCP277")
+            return Deployment(None, Unknown("the module is a file of parameters", place))
         try:
             template = self._library.template(self._library.files.joined(self._path, path), self._path)
         except Unreadable as error:

@@ -26,7 +26,7 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_lines import CONSTANTS, HOLES, ITEM_LINE, MEMBER_LINE, TEXTS, read_lines
 from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, NOT_NULL
 from guardrails.files.bicep_texts import DEEPEST, TextParser
 
 LONGEST: Final = 100
@@ -133,6 +133,8 @@ class ExpressionParser(TextParser):
                 target = Call(NESTED, [target, Literal(name, place)], place)
             elif lexeme == "!":
                 self.advance()
+                if self.lexeme not in {".", "[", "::", "!"}:
+                    return Call(NOT_NULL, [target], place)
             else:
                 return target
         raise self.fault(f"more than {LONGEST} accesses in one chain are not read", "too-deep")

@@ -4,7 +4,7 @@ Far less than the compiler's types: only what is certainly text, number, list an
 is let pass. Expressions are already bound.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from guardrails.evaluation.expressions import (
@@ -30,7 +30,8 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.functions import units
 from guardrails.evaluation.template import FunctionDeclaration, ScopeKind, Template, TypeOf
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, of_type
+from guardrails.files.bicep_arguments import odd_arguments
+from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, either_of, of_type
 from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
 type Fault = Callable[[Place, str, str], Impossible]
@@ -58,6 +59,8 @@ class Kinds:
         self._typed: dict[str, TypeOf] = {}
         self._arguments: dict[str, Shape] | None = None
         self._modules: dict[str, bool] | None = None
+        self._chosen = 0
+        """In how many values of conditions the expression stands that is looked at."""
 
     def run(self, typed: Mapping[str, TypeOf]) -> None:
         """Look at all declarations but resources. `typed`: the declared types of variables."""
@@ -252,7 +255,9 @@ class Kinds:
         test = self.shape(node.test, names)
         if test.kind not in {"", "bool"}:
             self._fault(node.test.place, f"a condition is true or false, not of type {test.kind}", "BCP046")
+        self._chosen += 1
         yes, no = self.shape(node.yes, names), self.shape(node.no, names)
+        self._chosen -= 1
         if not isinstance(node.test, Literal):
             return common([yes, no])
         return ANY if _is_null(node.no) else yes if node.test.value is True else no
@@ -292,7 +297,7 @@ class Kinds:
         if name == "equals":
             return PLAIN["bool"]
         if name == "coalesce":
-            return common(shapes)
+            return either_of(shapes)
         return ANY if signature is None else self._built_in(node, signature, shapes)
 
     def _operator(self, node: Call, shapes: list[Shape], kinds: tuple[str, ...], result: str) -> Shape:
@@ -301,6 +306,9 @@ class Kinds:
             code = "BCP045" if len(shapes) > 1 else "BCP044"
             said = f"the operator is not for values of type {' and '.join(sorted(found))}"
             self._fault(node.place, said, code)
+        elif any(shape.nullable for shape in shapes) and not self._chosen:
+            said = "the operator is not for values that may be null, unless a condition chooses it"
+            self._fault(node.place, said, "BCP045" if len(shapes) > 1 else "BCP044")
         return PLAIN[result]
 
     def _built_in(self, node: Call, signature: Signature, shapes: list[Shape]) -> Shape:
@@ -309,16 +317,8 @@ class Kinds:
         for number, shape in enumerate(shapes):
             codes = signature.kinds[min(number, len(signature.kinds) - 1)]
             self._argument(node, number, shape, codes)
-        if node.name in {"concat", "union", "intersection"}:
-            self._alike(node, shapes)
-        if node.name == "contains" and shapes[0].kind in {"string", "object"} and shapes[1].kind not in {"", "string"}:
-            self._fault(node.place, f"contains() looks for a text in a value of type {shapes[0].kind}", "BCP048")
-        is_search = node.name in {"indexOf", "lastIndexOf"} and shapes[0].kind == "string"
-        if is_search and shapes[1].kind not in {"", "string"}:
-            self._fault(node.place, f"{node.name}() looks for a text in a text", "BCP048")
-        listed = node.arguments[0] if node.arguments else None
-        if node.name == "join" and isinstance(listed, Array) and any(map(_is_null, listed.items)):
-            self._fault(listed.place, "join() does not take null", "BCP070")
+        for place, said, rule in odd_arguments(node, shapes):
+            self._fault(place, said, rule)
         result = signature.result
         if result == "=":
             return Shape(shapes[0].kind) if shapes[0].kind else ANY
@@ -345,11 +345,6 @@ class Kinds:
             self._fault(node.arguments[number].place, said, "BCP070")
         elif shape.kind == "lambda" and "lambda" not in kinds:
             self._fault(node.arguments[number].place, f"{node.name}() does not take a lambda", "BCP070")
-
-    def _alike(self, node: Call, shapes: Iterable[Shape]) -> None:
-        kinds = {shape.kind for shape in shapes if shape.kind}
-        if len(kinds & {"array", "object"}) > 0 and len(kinds) > 1:
-            self._fault(node.place, f"{node.name}() takes values of one type", "BCP048")
 
     def _with_lambda(self, node: Call, signature: Signature, names: Locals) -> Shape:
         if not self._counted(node, signature):

@@ -45,6 +45,7 @@ from guardrails.files.bicep_types import UNKNOWN, TypeReader
 from guardrails.files.walk import Unreadable
 
 _SCOPES: Final = {kind.value: kind for kind in ScopeKind}
+_RESERVED: Final = frozenset({"sys", "az", "this"})
 _KINDS: Final = {Param: Kind.PARAMETER, Var: Kind.VARIABLE, Type: Kind.TYPE, Func: Kind.FUNCTION}
 
 
@@ -81,11 +82,19 @@ class Lowering:
     def _declared_types(self) -> dict[str, tuple[TypeSyntax, list[Decorator]]]:
         return {one.name: (one.type, one.decorators) for one in self.file.declarations if isinstance(one, Type)}
 
+    def _check_types(self) -> None:
+        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault, self._experimental).run(
+            self.file.declarations
+        )
+
+    def _experimental(self) -> bool:
+        return self.library.experimental(self.file.path)
+
     def lowered(self) -> Lowered:
         """Return the template, and what other files may import of it."""
         self._scope()
         self._names()
-        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
+        self._check_types()
         self._declarations({
             Param: self._param, Var: self._var, Func: self._func, Out: self._output, Other: self._other,
         })  # fmt: skip
@@ -120,7 +129,7 @@ class Lowering:
                     self.uses.setdefault(one.name, set()).update(self.binder.used)
 
     def _check_decorators(self, one: Declaration) -> None:
-        check_decorators(one, self.binder.fault, experimental=self.library.experimental(self.file.path))
+        check_decorators(one, self.binder.fault, experimental=self._experimental())
         for decorator in one.decorators:
             if decorator.bare and decorator.name in self.named:
                 said = f"{decorator.name} is a name of this file here; the decorator is sys.{decorator.name}"
@@ -220,7 +229,7 @@ class Lowering:
             self.binder.fault(one.place, f"{name} is declared twice", "BCP028")
         elif named.kind is Kind.VARIABLE and name.lower() == "copy":
             self.binder.fault(one.place, "the name copy is reserved", "BCP239")
-        elif name in {"sys", "az"} and named.kind is not Kind.NAMESPACE:
+        elif name in _RESERVED and named.kind is not Kind.NAMESPACE:
             self.binder.fault(one.place, f"the name {name} is reserved", "BCP084")
         else:
             self.named[name] = named
@@ -343,7 +352,7 @@ class Lowering:
     def _other(self, one: Other) -> None:
         if one.value is not None:
             self.binder.value(one.value, {})
-        if one.keyword in {"assert", "test"} and not self.library.experimental(self.file.path):
+        if one.keyword in {"assert", "test"} and not self._experimental():
             said = f"{one.keyword} is an experimental feature, which is not switched on"
             self.binder.fault(one.place, said, "BCP349" if one.keyword == "assert" else "BCP348")
 

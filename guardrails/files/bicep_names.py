@@ -43,7 +43,7 @@ from guardrails.files.bicep_signatures import (
     OUTSIDE,
     SIGNATURES,
 )
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Var, as_it_is
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, NOT_NULL, Var, as_it_is
 from guardrails.nearest import nearest
 
 _VALUES: Final = frozenset({Kind.PARAMETER, Kind.VARIABLE})
@@ -395,6 +395,10 @@ class Binder:
         inner = self.bind(node.arguments[0], names)
         return as_it_is(inner) if _has_safe_access([inner]) else inner
 
+    def _not_null(self, node: Call, names: Locals) -> Node:
+        inner = self.bind(node.arguments[0], names)
+        return inner if isinstance(getattr(inner, "target", inner), Symbol) else as_it_is(inner)
+
     def _not_equals(self, node: Call, names: Locals) -> Node:
         equals = Call("==" if node.name == "!=" else "=~", node.arguments, node.place)
         return Call("not", [self.bind(equals, names)], node.place)
@@ -476,6 +480,7 @@ _CALLS: Final[dict[str, Callable[[Binder, Call, Locals], Node]]] = {
     "-": Binder._minus,  # noqa: SLF001
     "!": Binder._not,  # noqa: SLF001
     GROUP: Binder._group,  # noqa: SLF001
+    NOT_NULL: Binder._not_null,  # noqa: SLF001
     NESTED: Binder._nested,  # noqa: SLF001
     "nameof": Binder._nameof,  # noqa: SLF001
 }

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from guardrails.dataclass import dataclass
+from guardrails.dataclass import dataclass, replace
 from guardrails.evaluation.expressions import Array, Literal
 from guardrails.evaluation.template import TypeOf
 from guardrails.evaluation.values import Place
@@ -62,6 +62,12 @@ def common(shapes: list[Shape]) -> Shape:
     nullable = any(one.kind == "null" or one.nullable for one in flat)
     either = tuple(one for one in flat if one.kind != "null")
     return Shape(kinds.pop() if len(kinds) == 1 else "", nullable, either=either)
+
+
+def either_of(shapes: list[Shape]) -> Shape:
+    """Return what is known of `a ?? b`: where the last is never null, it is never null."""
+    found = common(shapes)
+    return replace(found, nullable=shapes[-1].nullable or shapes[-1].kind == "null") if found.nullable else found
 
 
 def clash(shape: Shape, type_: TypeOf) -> str | None:

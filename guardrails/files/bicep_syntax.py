@@ -16,6 +16,8 @@ METHOD: Final = "."
 """`target.name(x)` is the call of METHOD + name with target and x."""
 NESTED: Final = "::"
 """`target::name`: a resource that is declared in another; the arguments are the target and the name as a literal."""
+NOT_NULL: Final = "!!"
+"""`x!` where nothing more is accessed."""
 GROUP: Final = "()"
 """`(x)` around a safe access: what is accessed on it is no part of its chain."""
 
@@ -96,12 +98,15 @@ class TypeTuple:
 
 
 class TypeOpaque:
-    """A type that is not looked into: `resource 'a/b@1'`, `resourceInput<'a/b@1'>`."""
+    """A type that is not looked into: `resource 'a/b@1'`, or a part of `resourceInput<'a/b@1'>`.
 
-    __slots__ = ("place",)
+    `rule`: the code with which the compiler refuses it, "" where it takes it.
+    """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    __slots__ = ("place", "rule")
+
+    def __init__(self, place: Place, rule: str = "") -> None:
+        self.place, self.rule = place, rule
 
 
 type TypeSyntax = TypeName | TypeLiteral | TypeList | TypeNullable | TypeUnion | TypeObject | TypeTuple | TypeOpaque

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from guardrails.evaluation.expressions import Literal, Member, Object
 from guardrails.files.bicep_expressions import ExpressionParser
-from guardrails.files.bicep_parser import ParametersParser, Parser
+from guardrails.files.bicep_parameters_parser import ParametersParser
+from guardrails.files.bicep_parser import Parser
 from guardrails.files.bicep_syntax import Block
 from tests.files.bicep import EXEMPTION, errors, faults, plan, read, value
 

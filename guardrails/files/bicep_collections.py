@@ -64,7 +64,7 @@ class _Check:
     def _named(self, node: Node) -> str:
         """Return the loop that a name stands for as a whole, also by variables; "" for none."""
         seen: set[str] = set()
-        stack = [node] if isinstance(node, Symbol | Variable) else []
+        stack: list[Node] = [node] if isinstance(node, Symbol | Variable) else []
         while stack:
             one = stack.pop()
             if isinstance(one, Symbol) and one.name in self._loops:

@@ -139,7 +139,7 @@ class TypeParser(ExpressionParser):
             self.advance()
             if lexeme in CONSTANTS:
                 return TypeLiteral(CONSTANTS[lexeme], place)
-            made = TypeName([lexeme], place)
+            made: TypeSyntax = TypeName([lexeme], place)
             return self._type_arguments(made, place) if self.lexeme == "<" else made
         if kind == NUMBER or self._at_text():
             literal = self._primary()

@@ -137,10 +137,11 @@ class Blocks:
                 test = kinds.shape(block.condition, names)
                 if test.kind not in {"", "bool"}:
                     self._binder.fault(block.condition.place, "a condition is true or false", "BCP046")
-            if block.keyword == "module" and one.resource.name is not None:
-                name = kinds.shape(one.resource.name, names)
-                if name.kind not in {"", "string"}:
-                    self._binder.fault(one.resource.name.place, "the name of a module is a text", "BCP036")
+            scope = one.resource.scope if deployment is None else deployment.scope
+            if scope is not None and kinds.shape(scope, names).kind not in {"", "object"}:
+                self._binder.fault(scope.place, "a scope is a resource or a scope function, not a text", "BCP036")
+            if one.resource.name is not None and kinds.shape(one.resource.name, names).kind not in {"", "string"}:
+                self._binder.fault(one.resource.name.place, f"the name of a {block.keyword} is a text", "BCP036")
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
             else:

@@ -28,10 +28,10 @@ from guardrails.evaluation.expressions import (
     Variable,
 )
 from guardrails.evaluation.functions import units
-from guardrails.evaluation.template import FunctionDeclaration, ScopeKind, Template, TypeOf
+from guardrails.evaluation.template import FunctionDeclaration, Template, TypeOf
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_arguments import odd_arguments
-from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, either_of, of_type
+from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, either_of, of_module, of_scope, of_type
 from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
 type Fault = Callable[[Place, str, str], Impossible]
@@ -42,8 +42,6 @@ _PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Op
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
 _LOGIC: Final = frozenset({"and", "or", "not"})
-_MODULE: Final = Shape("object", members={"name": PLAIN["string"], "outputs": ANY, "identity": ANY})
-_SCOPE_TEXTS: Final = frozenset({"id", "name", "type", "location", "subscriptionId", "tenantId", "displayName"})
 _DEEPEST: Final = 12
 """Levels of declared types that values are held against."""
 
@@ -58,27 +56,34 @@ class Kinds:
         self._variables: dict[str, Shape] = {}
         self._typed: dict[str, TypeOf] = {}
         self._arguments: dict[str, Shape] | None = None
-        self._modules: dict[str, bool] | None = None
+        self._modules: dict[str, Shape] | None = None
         self._chosen = 0
         """In how many values of conditions the expression stands that is looked at."""
 
-    def run(self, typed: Mapping[str, TypeOf]) -> None:
-        """Look at all declarations but resources. `typed`: the declared types of variables."""
+    def run(self, typed: Mapping[str, TypeOf], imported: Mapping[str, Shape]) -> None:
+        """Look at all declarations but resources.
+
+        Args:
+            typed: the declared types of variables.
+            imported: what is known of variables of other files.
+        """
         self._typed = dict(typed)
+        self._variables.update(imported)
         template = self._template
         for parameter in template.parameters.values():
             if parameter.default is not None:
                 self.assign(self.shape(parameter.default, {}), parameter.type, "BCP033", parameter.default.place)
         for name, variable in template.variables.items():
             if variable.home is None:
-                self._variable(name)
+                self.variable(name)
         for function in template.functions.values():
             if function.home is None:
                 self._function(function)
         for output in template.outputs.values():
             self.assign(self.shape(output.value, {}), output.type, "BCP033", output.value.place)
 
-    def _variable(self, name: str) -> Shape:
+    def variable(self, name: str) -> Shape:
+        """Return what is known of a variable."""
         if name not in self._variables:
             self._variables[name] = ANY
             variable = self._template.variables.get(name)
@@ -150,7 +155,7 @@ class Kinds:
         shape = self.shape(node.value, names)
         if shape.kind not in {"", kind, "null"}:
             self._fault(node.place, f"only an {kind} can be spread here", "BCP402")
-        return (shape.items or ANY) if kind == "array" else shape
+        return self._item(shape) if kind == "array" else shape
 
     def _object(self, node: Object, names: Locals) -> Shape:
         members: dict[str, Shape] | None = {}
@@ -174,7 +179,7 @@ class Kinds:
         return of_type(declared.type) if declared is not None else ANY
 
     def _variable_node(self, node: Variable, _names: Locals) -> Shape:
-        return self._variable(node.name)
+        return self.variable(node.name)
 
     def _local(self, node: Local, names: Locals) -> Shape:
         return names.get(node.name, ANY)
@@ -184,9 +189,8 @@ class Kinds:
 
     def _symbol(self, node: Symbol, _names: Locals) -> Shape:
         if self._modules is None:
-            self._modules = {one.symbol: one.loop is not None for one in self._template.resources if one.deployment}
-        looped = self._modules.get(node.name)
-        return ANY if looped is None else Shape("array", items=_MODULE) if looped else _MODULE
+            self._modules = {one.symbol: of_module(one) for one in self._template.resources if one.deployment}
+        return self._modules.get(node.name, ANY)
 
     def _access(self, node: Access, names: Locals) -> Shape:
         target = self.shape(node.target, names)
@@ -323,7 +327,7 @@ class Kinds:
         if result == "=":
             return Shape(shapes[0].kind) if shapes[0].kind else ANY
         if node.name in SCOPES:
-            return _scope(node, self._template.scope)
+            return of_scope(node, self._template.scope)
         return ANY if result == "*" else _LISTS.get(node.name) or PLAIN[KINDS[result]]
 
     def _counted(self, node: Call, signature: Signature) -> bool:
@@ -466,14 +470,6 @@ _LISTS: Final = {
     "range": Shape("array", items=PLAIN["int"]), "split": _TEXTS, "objectKeys": _TEXTS,
     "items": Shape("array", items=Shape("object", members={"key": PLAIN["string"], "value": ANY})),
 }  # fmt: skip
-
-
-def _scope(node: Call, scope: ScopeKind | None) -> Shape:
-    """Return what a function gives that describes the deployment's scope. For another scope it has no properties."""
-    names = {} if node.arguments else dict.fromkeys(SCOPES[node.name], ANY)
-    if node.name == "deployment" and scope != ScopeKind.RESOURCE_GROUP:
-        names["location"] = ANY
-    return Shape("object", members={name: PLAIN["string"] if name in _SCOPE_TEXTS else ANY for name in names})
 
 
 _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {

@@ -25,6 +25,7 @@ from guardrails.files.bicep_library import REMOTE, Library, Lowered, is_missing
 from guardrails.files.bicep_loads import Loads
 from guardrails.files.bicep_meanings import ARGUMENT, Kind, Named, Where
 from guardrails.files.bicep_names import Binder
+from guardrails.files.bicep_shapes import Shape, without_places
 from guardrails.files.bicep_syntax import (
     Block,
     Declaration,
@@ -62,6 +63,7 @@ class Lowering:
         self.template = Template(Language.BICEP, file.path, ScopeKind.RESOURCE_GROUP, symbolic=True)
         self.named: dict[str, Named] = {}
         self.imported_types: dict[str, TypeOf] = {}
+        self.imported_shapes: dict[str, Shape] = {}
         self.typed: dict[str, TypeOf] = {}
         """The types of variables that are declared with one."""
         self.uses: dict[str, set[str]] = {}
@@ -105,14 +107,16 @@ class Lowering:
         self.blocks.shaped = self.file.shaped
         self.blocks.check()
         kinds = Kinds(self.template, self.binder.fault)
-        kinds.run(self.typed)
+        kinds.run(self.typed, self.imported_shapes)
         self.blocks.check_kinds(kinds)
         for one in self._declared_types():
             self.types.named(one)
         self._exports()
         template = self._finished()
         exported = {one.name: one for one in self.file.declarations if _has(one, "export")}
-        return Lowered(template, exported, {name: self.types.named(name) for name in self._declared_types()})
+        types = {name: self.types.named(name) for name in self._declared_types()}
+        shapes = {name: without_places(kinds.variable(name)) for name, one in exported.items() if isinstance(one, Var)}
+        return Lowered(template, exported, types, shapes)
 
     def _declarations(self, readers: dict[type, Callable[[Any], None]]) -> None:
         """Read declarations, and note what each refers to."""
@@ -302,6 +306,8 @@ class Lowering:
         if name in source.variables:
             variable = source.variables[name]
             home = variable.home or source
+            if name in other.shapes:
+                self.imported_shapes[here] = other.shapes[name]
             self.template.variables[here] = VariableDeclaration(here, variable.value, variable.place, home)
             return Kind.VARIABLE
         return Kind.ERROR

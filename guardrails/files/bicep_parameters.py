@@ -73,7 +73,7 @@ class _Parameters(Lowering):
                     self.binder.fault(decorator.place, f"a parameter file has no decorator {decorator.name}", "BCP057")
         self._imported_values()
         self.kinds = Kinds(self.template, self.binder.fault)
-        self.kinds.run(self.typed)
+        self.kinds.run(self.typed, self.imported_shapes)
         made = self.made
         made.home = self._finished()
         self._unread = self._unread or bool(self.file.broken)

@@ -245,7 +245,7 @@ class Kinds:
             found = target.of.properties.get(name)
             if found is not None:
                 return of_type(found)
-            if target.of.additional is not None:
+            if not target.of.sealed:
                 return of_type(target.of.additional)
         elif target.members is not None:
             if name in target.members:

@@ -153,8 +153,8 @@ class Kinds:
 
     def _spread(self, node: Spread, kind: str, names: Locals) -> Shape:
         shape = self.shape(node.value, names)
-        if shape.kind not in {"", kind, "null"}:
-            self._fault(node.place, f"only an {kind} can be spread here", "BCP402")
+        if shape.kind not in {"", kind} or shape.nullable:
+            self._fault(node.place, f"only an {kind} can be spread here, and never null", "BCP402")
         return self._item(shape) if kind == "array" else shape
 
     def _object(self, node: Object, names: Locals) -> Shape:

@@ -219,9 +219,8 @@ def _own_management_group(frame: Frame, place: Place) -> str | Unknown:
 def _tenant_function(evaluator: "Evaluator", _env: Env, _values: list[Value], place: Place) -> Value:
     rest = Unknown("the properties of tenant(), except its ids, are known only in Azure", place)
     tenant = _tenant(evaluator, place)
-    return TenantScope(
-        {"tenantId": tenant, "id": tenant if isinstance(tenant, Unknown) else f"/tenants/{tenant}"}, rest
-    )
+    id_ = tenant if isinstance(tenant, Unknown) else f"/tenants/{tenant}"
+    return TenantScope({"tenantId": tenant, "id": id_}, rest)
 
 
 def _tenant(evaluator: "Evaluator", place: Place) -> Value:

@@ -1,9 +1,9 @@
-"""What the Bicep compiler refuses of the arguments of single functions, beyond their kinds one by one. Pure."""
+"""What the Bicep compiler refuses of single functions and accesses, beyond the kinds of their parts. Pure."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from guardrails.evaluation.expressions import Array, Call, Literal
+from guardrails.evaluation.expressions import Access, Array, Call, Literal, Local, Variable
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_shapes import Shape
 
@@ -31,6 +31,15 @@ def odd_arguments(node: Call, shapes: list[Shape]) -> Iterator[tuple[Place, str,
             yield listed.place, "join() does not take null", "BCP070"
     elif name == "flatten" and listed is not None and _is_flat(shapes[0]):
         yield listed.place, "flatten() takes a list of lists", "BCP309"
+
+
+def is_indirect_output(node: Access) -> bool:
+    """Whether an output is read of a variable that is a module, not of the module by its name."""
+    outputs = node.target
+    if not (isinstance(outputs, Access) and isinstance(outputs.key, Literal) and outputs.key.value == "outputs"):
+        return False
+    module = outputs.target.target if isinstance(outputs.target, Access) else outputs.target
+    return isinstance(module, Variable | Local)
 
 
 def _is_flat(shape: Shape) -> bool:

@@ -30,7 +30,7 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.functions import units
 from guardrails.evaluation.template import FunctionDeclaration, Template, TypeOf
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_arguments import odd_arguments
+from guardrails.files.bicep_arguments import is_indirect_output, odd_arguments
 from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, either_of, of_module, of_scope, of_type
 from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
@@ -199,7 +199,9 @@ class Kinds:
             self._fault(node.place, "a resource or module of a loop is not chosen with [?...]", "BCP323")
         if node.safe and target.kind != "array":
             return ANY
-        if target.kind in {"string", "int", "bool", "null"}:
+        if node.from_end and not target.kind and key.kind not in {"", "int"}:
+            self._fault(node.place, "an item is counted from the end by a number", "BCP415")
+        elif target.kind in {"string", "int", "bool", "null"}:
             index = key.kind == "int"
             rule = "BCP076" if index else "BCP055"
             self._fault(node.place, f"a value of type {target.kind} has no {'items' if index else 'members'}", rule)
@@ -208,8 +210,6 @@ class Kinds:
                 self._fault(node.place, "a member of a list is chosen by its number", "BCP074")
             if isinstance(key.value, int):
                 return self._numbered(node, target, key.value)
-            if node.from_end and key.kind not in {"", "int"}:
-                self._fault(node.place, "an item is counted from the end by a number", "BCP414")
             return ANY if key.of is not None and key.of.allowed is not None else self._item(target)
         elif target.kind == "object":
             if node.from_end:
@@ -249,7 +249,10 @@ class Kinds:
                 return of_type(target.of.additional)
         elif target.members is not None:
             if name in target.members:
-                return target.members[name]
+                found = target.members[name]
+                if found.of is not None and found.of.secure and is_indirect_output(node):
+                    self._fault(node.place, "a secure output is read of a module by its name alone", "BCP426")
+                return found
         else:
             return ANY
         self._fault(node.place, f"the object has no property {name}", "BCP053")
@@ -414,6 +417,10 @@ class Kinds:
             self._items(shape, type_, place, depth)
         elif shape.kind == "object" and shape.members is not None:
             self._members(shape.members, type_, place, depth)
+        elif shape.kind == "object" and shape.of is not None and shape.of is not type_:
+            for name, of in shape.of.properties.items():
+                if name in type_.properties:
+                    self.assign(of_type(of), type_.properties[name], "BCP036", place, depth + _DEEPEST // 3)
 
     def _limits(self, value: str | int, type_: TypeOf, place: Place) -> None:
         """Note where a text is certainly too short or long, or a number too small or great."""
@@ -437,8 +444,8 @@ class Kinds:
                 inner = type_.items if types is None else types[number] if number < len(types) else None
                 if inner is not None:
                     self.assign(item, inner, "BCP034", place, depth + 1)
-        elif type_.items is not None and shape.items is not None:
-            self.assign(shape.items, type_.items, "BCP034", place, depth + 1)
+        elif type_.items is not None:
+            self.assign(self._item(shape), type_.items, "BCP034", place, depth + _DEEPEST // 3)
 
     def _members(self, members: Mapping[str, Shape], type_: TypeOf, place: Place, depth: int) -> None:
         if type_.tag:

@@ -168,6 +168,7 @@ class Binder:
         if inner is not None:
             if inner == LOCAL:
                 return node
+            self.used.add(inner)
             return Parameter(node.name, node.place) if inner == ARGUMENT else Symbol(inner, node.place)
         named = self._named(node.name, node.place)
         if isinstance(named, Impossible):

@@ -82,6 +82,8 @@ class TypeParser(ExpressionParser):
         while self.lexeme in {"?", "!"}:
             if self.lexeme == "?":
                 made = TypeNullable(made, place)
+            elif isinstance(made, TypeNullable):
+                made = made.type
             self.advance()
         return made
 

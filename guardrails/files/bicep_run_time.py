@@ -128,7 +128,9 @@ class RunTime:
             self._fault(block.place, said, "BCP120")
         for member in block.body.members:
             name = member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
-            if name in _GIVEN_AT_START and one.type in _WITH_LOCATION:
+            if name == "identity" and block.keyword == "module":
+                self._needed(member.value, "the identity of a module", "BCP120")
+            elif name in _GIVEN_AT_START and one.type in _WITH_LOCATION:
                 self._needed(member.value, f"the property {name}", "BCP120")
         self._inside(block.body)
 

@@ -249,10 +249,10 @@ class Kinds:
                 return of_type(target.of.additional)
         elif target.members is not None:
             if name in target.members:
-                found = target.members[name]
-                if found.of is not None and found.of.secure and is_indirect_output(node):
+                member = target.members[name]
+                if member.of is not None and member.of.secure and is_indirect_output(node):
                     self._fault(node.place, "a secure output is read of a module by its name alone", "BCP426")
-                return found
+                return member
         else:
             return ANY
         self._fault(node.place, f"the object has no property {name}", "BCP053")

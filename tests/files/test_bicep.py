@@ -372,7 +372,7 @@ def test_what_the_compiler_refuses_of_resources_and_files_is_refused_with_its_co
         "param p { a: string }\nvar v = p.b\noutput o string = p['c d']",
         "param p object?\nvar v = { ...(p ?? {}), ...p! }",
         "import { both } from 'shared.bicep'\nvar v = '${both}a'\noutput o string = both",
-        "module m 's.bicep' = [for i in []: {}]\noutput o string = m[0].outputs.s\noutput p array = map(m, n => n.name)",
+        "module m 's.bicep' = [for i in []: {}]\noutput o string = m[0].outputs.s\nvar v = map(m, n => n.name)",
         "type t = { a: string, b: t? }\nparam p t\noutput o t = p\nparam q { a: string? }\noutput r { a: string } = q",
         "<L>\nparam n any\n<S> = { name: 'b', scope: r[n] }",
         "<L>\nvar ids = map(r, one => one.id)\noutput o array = map(r, one => one.id)\noutput p array = ids",

@@ -294,13 +294,7 @@ class ExpressionParser(TextParser):
             if self._is_unclosed("]"):
                 items.append(Opaque(Unknown("this part of the file cannot be read", self.place)))
                 return made
-            holes, depth = self.holes, self.depth
-            try:
-                items.append(self._item())
-            except SyntaxFault as fault:
-                items.append(self._unread(fault))
-                self.recover(fault, _ENDS_ITEM, holes)
-                self.depth, self.complex = depth, True
+            items.append(self._as_far_as_read(self._item, _ENDS_ITEM))
             self._separator("]")
 
     def _is_unclosed(self, close: str) -> bool:
@@ -398,8 +392,10 @@ class ExpressionParser(TextParser):
         place = new_place(Place, (self.path, self.line, line.start() - self._line_start + 1))
         value: Node
         if bracket is not None:
-            value = (bracket == "{" and self._record(line, place)) or self._opened(line, bracket, place)
+            record = self._record(line, place) if bracket == "{" else None
+            value = self._as_far_as_read(lambda: self._opened(line, bracket, place)) if record is None else record
             members.append(Member(key, value, place))
+            self._separator("}")
             return True
         if text is not None:
             if "$" not in text:
@@ -472,7 +468,6 @@ class ExpressionParser(TextParser):
         self.depth -= 1
         if self.lexeme != LINE or self.after_breaks() == "?":
             value = self._continued(self._accessed(value))
-            self._separator("}")
         return value
 
     def _member(self) -> Member | Spread:
@@ -490,10 +485,14 @@ class ExpressionParser(TextParser):
         else:
             raise self.fault("the name of a property is expected here", "BCP022")
         self.expect(":")
+        return Member(key, self._as_far_as_read(self.expression), place)
+
+    def _as_far_as_read[T](self, read: Callable[[], T], ends: frozenset[str] = _ENDS_PROPERTY) -> T | Opaque:
+        """Return an item, or the value of a property; what stands for it where it cannot be read, which is noted."""
         holes, depth = self.holes, self.depth
         try:
-            return Member(key, self.expression(), place)
+            return read()
         except SyntaxFault as fault:
-            self.recover(fault, _ENDS_PROPERTY, holes)
+            self.recover(fault, ends, holes)
             self.depth, self.complex = depth, True
-            return Member(key, self._unread(fault), place)
+            return self._unread(fault)

@@ -130,6 +130,17 @@ def test_a_broken_value_costs_only_itself() -> None:
     assert found.outcome == "refused"
 
 
+@pytest.mark.parametrize("behind", ["+", "[]", "? 1", "== ", ".", "{" * 100])
+def test_what_is_wrong_behind_a_bracket_that_ends_a_line_costs_only_that_property(behind: str) -> None:
+    found = plan(
+        f"resource broken '{EXEMPTION}' = {{\n  name: 'broken'\n  metadata: {{\n    a: 1\n  }} {behind}\n"
+        "  properties: {\n    exemptionCategory: 'Waiver'\n  }\n}\n" + _RESOURCE.format("last", "last")
+    )
+    assert [one.name for one in found.exemptions] == ["broken", "last"]
+    assert found.exemptions[0].properties == {"exemptionCategory": "Waiver"}
+    assert found.outcome == "refused"
+
+
 @pytest.mark.parametrize("bracket", ["  properties: {\n    metadata: {\n", "  properties: {\n    a: [\n", "  b: f(\n"])
 def test_a_bracket_that_is_not_closed_hides_no_other_declaration(bracket: str) -> None:
     found = plan(

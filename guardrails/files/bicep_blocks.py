@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 _TYPE: Final = lazy_regex(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
 _DEPLOYMENTS: Final = "Microsoft.Resources/deployments"
+_HEAD_KINDS: Final = {
+    "name": ("string", "a name is a text"),
+    "scope": ("object", "a scope is a resource or a scope function"),
+}
+"""The kinds of values that the name and the scope of a resource or module have, and what is said of others."""
 _MODULE: Final = frozenset({"name", "scope", "params", "dependsOn", "identity", "extensionConfigs"})
 
 
@@ -137,15 +142,18 @@ class Blocks:
                 test = kinds.shape(block.condition, names)
                 if test.kind not in {"", "bool"}:
                     self._binder.fault(block.condition.place, "a condition is true or false", "BCP046")
-            scope = one.resource.scope if deployment is None else deployment.scope
-            if scope is not None and kinds.shape(scope, names).kind not in {"", "object"}:
-                self._binder.fault(scope.place, "a scope is a resource or a scope function, not a text", "BCP036")
-            if one.resource.name is not None and kinds.shape(one.resource.name, names).kind not in {"", "string"}:
-                self._binder.fault(one.resource.name.place, f"the name of a {block.keyword} is a text", "BCP036")
+            others = [member for member in block.body.members if not self._head_kind(kinds, member, names)]
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
             else:
-                kinds.check(block.body, names)
+                kinds.check(Object(others, block.body.place), names)
+
+    def _head_kind(self, kinds: Kinds, member: Member | Spread, names: Shapes) -> bool:
+        """Look at a name or scope; return whether the member is one."""
+        wanted = _HEAD_KINDS.get(member.key) if isinstance(member, Member) and isinstance(member.key, str) else None
+        if wanted is not None and kinds.shape(member.value, names).kind not in {"", wanted[0]}:
+            self._binder.fault(member.value.place, wanted[1], "BCP036")
+        return wanted is not None
 
     def _params_kinds(self, kinds: Kinds, deployment: Deployment, template: Template, names: Shapes) -> None:
         for parameter, given in deployment.parameters.items():

@@ -11,7 +11,7 @@ _ALIKE: Final = frozenset({"concat", "union", "intersection"})
 _SEARCHES: Final = frozenset({"indexOf", "lastIndexOf"})
 
 
-def odd_arguments(node: Call, shapes: list[Shape]) -> Iterator[tuple[Place, str, str]]:
+def refused_arguments(node: Call, shapes: list[Shape]) -> Iterator[tuple[Place, str, str]]:
     """Yield what is refused of a call: place, message, code.
 
     Args:

@@ -30,7 +30,7 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.functions import units
 from guardrails.evaluation.template import FunctionDeclaration, Template, TypeOf
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_arguments import is_indirect_output, odd_arguments
+from guardrails.files.bicep_arguments import is_indirect_output, refused_arguments
 from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, either_of, of_module, of_scope, of_type
 from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
@@ -58,7 +58,7 @@ class Kinds:
         self._arguments: dict[str, Shape] | None = None
         self._modules: dict[str, Shape] | None = None
         self._chosen = 0
-        """In how many values of conditions the expression stands that is looked at."""
+        """In how many values of conditions the expression is that is looked at."""
 
     def run(self, typed: Mapping[str, TypeOf], imported: Mapping[str, Shape]) -> None:
         """Look at all declarations but resources.
@@ -324,7 +324,7 @@ class Kinds:
         for number, shape in enumerate(shapes):
             codes = signature.kinds[min(number, len(signature.kinds) - 1)]
             self._argument(node, number, shape, codes)
-        for place, said, rule in odd_arguments(node, shapes):
+        for place, said, rule in refused_arguments(node, shapes):
             self._fault(place, said, rule)
         result = signature.result
         if result == "=":

@@ -42,7 +42,7 @@ from guardrails.lazy_regex import lazy_regex
 _NEVER_WHOLE: Final = {"resourceInput": "BCP394", "resourceOutput": "BCP394"} | dict.fromkeys(
     ("string", "int", "bool", "array", "object", "any"), "BCP383"
 )
-"""Types of which `name<...>` is refused as it stands, and why."""
+"""Types of which `name<...>` is refused without an access to a part, and why."""
 _ENDS_LINE: Final = frozenset({LINE})
 _NOTHING: Final[frozenset[str]] = frozenset()
 _BLOCK_LINE: Final = lazy_regex(

@@ -56,7 +56,7 @@ class _Check:
             one, here = stack.pop()
             symbol = "" if here else self._named(one)
             if symbol:
-                said = f"{symbol} is a loop, and here only one of it can be named, by its number"
+                said = f"{symbol} is a loop: here, choose one of it by its number"
                 self._fault(one.place, said, "BCP144")
             inner = here and not isinstance(one, Comprehension)
             stack += [(part, inner) for part in _inside(one)]

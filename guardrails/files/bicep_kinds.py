@@ -314,7 +314,7 @@ class Kinds:
             said = f"the operator is not for values of type {' and '.join(sorted(found))}"
             self._fault(node.place, said, code)
         elif any(shape.nullable for shape in shapes) and not self._chosen:
-            said = "the operator is not for values that may be null, unless a condition chooses it"
+            said = "a value of the operator may be null: give another value for null with ??"
             self._fault(node.place, said, "BCP045" if len(shapes) > 1 else "BCP044")
         return PLAIN[result]
 

@@ -32,6 +32,8 @@ class Table(Resources):
     frame: Frame
     target: Value
     symbols: dict[str, Resource] = field(default_factory=dict)
+    identified: set[tuple[int, int | None]] = field(default_factory=set)
+    """The resources whose identity is being computed: the object and the number in its loop."""
     frames: dict[tuple[int, int | None], Frame] = field(default_factory=dict)
     identities: dict[tuple[int, int], Identity] = field(default_factory=dict)
     by_id: "dict[str, Turn] | None" = None
@@ -137,11 +139,18 @@ class Table(Resources):
             deployed: it is asked for its deployment, not by an expression.
         """
         resource, env = turn.resource, turn.env
-        own = self.scope_of(turn) if id_scope is None else id_scope
-        parent = self._parent(turn)
-        type_ = self.evaluator.value(resource.type, env)
-        last = None if resource.name is None else self.evaluator.value(resource.name, env)
-        return identify(resource, own, type_, last, parent, outside=env.outside, deployed=deployed)
+        key = (id(resource), turn.number)
+        if key in self.identified:
+            raise EngineError("the name or scope of a resource depends on itself", resource.place)
+        self.identified.add(key)
+        try:
+            own = self.scope_of(turn) if id_scope is None else id_scope
+            parent = self._parent(turn)
+            type_ = self.evaluator.value(resource.type, env)
+            last = None if resource.name is None else self.evaluator.value(resource.name, env)
+            return identify(resource, own, type_, last, parent, outside=env.outside, deployed=deployed)
+        finally:
+            self.identified.discard(key)
 
     def _parent(self, turn: Turn) -> Identity | None:
         resource = turn.resource

@@ -25,6 +25,7 @@ from guardrails.evaluation.template import Deployment, Given, Level, RecordedExe
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
 from guardrails.files.bicep_checks import Checks, Placed
+from guardrails.files.bicep_collections import whole_loops
 from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_kinds import Locals as Shapes
 from guardrails.files.bicep_library import REMOTE, is_missing, path_fault
@@ -41,8 +42,14 @@ if TYPE_CHECKING:
 _TYPE: Final = lazy_regex(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
 _DEPLOYMENTS: Final = "Microsoft.Resources/deployments"
 _OF_EXEMPTION: Final = frozenset({"name", "properties"})
-_NAMES: Final = frozenset({str, Interpolation, Parameter, Variable})
+_TEXTS: Final = frozenset({str, Interpolation})
+_NAMES: Final = _TEXTS | {Parameter, Variable}
 """What the name of most is."""
+_HEAD_KINDS: Final = {
+    "name": ("string", "a name is a text"),
+    "scope": ("object", "a scope is a resource or a scope function"),
+}
+"""The kinds of values that the name and the scope of a resource or module have, and what is said of others."""
 _MODULE: Final = frozenset({"name", "scope", "params", "dependsOn", "identity", "extensionConfigs"})
 
 
@@ -51,6 +58,11 @@ def _type_in(text: str) -> tuple[str, str] | None:
     """Return the type and the version that a text names, "" for no version; None where it is no type."""
     found = _TYPE.fullmatch(text.removeprefix("az:"))
     return None if found is None else (found[1], found[2] or "")
+
+
+def _is_plain(body: Object) -> bool:
+    """Whether there is nothing in a body but names and texts, and its name is a text."""
+    return type(body) is Record and type(body.values.get("name", "")) in _TEXTS and "scope" not in body.values
 
 
 class Blocks:
@@ -158,6 +170,8 @@ class Blocks:
         placed = {} if self.extended else self._placed
         walked = self.shaped or self._binder.asks
         RunTime(self._template, placed, self._binder.constant, self._binder.fault).run(walked=walked)
+        if self._binder.loops:
+            whole_loops(self._template, self._placed, self._binder.loops, self._binder.fault)
 
     def check_kinds(self, kinds: Kinds) -> None:
         """Note values of the wrong kind in resources and modules."""
@@ -170,14 +184,19 @@ class Blocks:
                 test = kinds.shape(block.condition, names)
                 if test.kind not in {"", "bool"}:
                     self._binder.fault(block.condition.place, "a condition is true or false", "BCP046")
-            if block.keyword == "module" and one.resource.name is not None:
-                name = kinds.shape(one.resource.name, names)
-                if name.kind not in {"", "string"}:
-                    self._binder.fault(one.resource.name.place, "the name of a module is a text", "BCP036")
+            plain = _is_plain(block.body)
+            others = [] if plain else [one for one in block.body.members if not self._head_kind(kinds, one, names)]
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
-            elif type(block.body) is not Record:  # in one there is nothing but names and texts
-                kinds.check(block.body, names)
+            elif not plain:
+                kinds.check(Object(others, block.body.place), names)
+
+    def _head_kind(self, kinds: Kinds, member: Member | Spread, names: Shapes) -> bool:
+        """Look at a name or scope; return whether the member is one."""
+        wanted = _HEAD_KINDS.get(member.key) if isinstance(member, Member) and isinstance(member.key, str) else None
+        if wanted is not None and kinds.shape(member.value, names).kind not in {"", wanted[0]}:
+            self._binder.fault(member.value.place, wanted[1], "BCP036")
+        return wanted is not None
 
     def _params_kinds(self, kinds: Kinds, deployment: Deployment, template: Template, names: Shapes) -> None:
         for parameter, given in deployment.parameters.items():
@@ -337,6 +356,9 @@ class Blocks:
         if (refused := path_fault(path)) is not None:
             self._binder.fault(place, *refused)
             return Deployment(None, Unknown("the path of the module is not valid", place))
+        if path.endswith(".bicepparam"):
+            self._binder.fault(place, f"{path} is a file of parameters, and no module", "BCP277")
+            return Deployment(None, Unknown("the module is a file of parameters", place))
         try:
             template = self._library.template(self._library.files.joined(self._path, path), self._path)
         except Unreadable as error:

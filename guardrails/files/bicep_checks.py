@@ -139,7 +139,7 @@ class Checks:
             return
         scope = self.scope_of(resource.scope)
         if scope is None:
-            if resource.scope is not None and _is_text(resource.scope):
+            if resource.scope is not None and _is_property(resource.scope):
                 self._fault(resource.scope.place, "a scope is a resource or a scope function, not a text", "BCP036")
             return
         place = resource.scope.place if resource.scope is not None else block.place
@@ -213,7 +213,7 @@ class Checks:
             return self._own
         if isinstance(node, Call) and node.name in _FUNCTIONS:
             return Scope(node.name, len(node.arguments), "", node)
-        symbol = node.target if isinstance(node, Access) else node
+        symbol = _collection(node) or node
         if not isinstance(symbol, Symbol) or symbol.name not in self._placed:
             return None
         on = self._placed[symbol.name]
@@ -249,7 +249,7 @@ class Checks:
         scope = self.scope_of(node)
         place = node.place if node is not None else one.block.place
         if scope is None:
-            if node is not None and _is_text(node):
+            if node is not None and _is_property(node):
                 self._fault(node.place, "a scope is a scope function, not a text", "BCP036")
             return
         if scope.on or scope.kind == "module":
@@ -327,8 +327,18 @@ def name_of(resource: Resource) -> Node | None:
     return resource.name
 
 
-def _is_text(node: Node) -> bool:
-    return isinstance(node, Interpolation) or (isinstance(node, Literal) and node.value is not None)
+def _collection(node: Node) -> Node | None:
+    """Return the loop of which an expression chooses one by its number."""
+    return node.target if isinstance(node, Access) and not isinstance(_literal(node.key), str) else None
+
+
+def _is_property(node: Node) -> bool:
+    """Whether an expression is an id or name of something in the file, and so a text."""
+    return isinstance(node, Access) and isinstance(node.target, Symbol) and _literal(node.key) in {"id", "name"}
+
+
+def _literal(node: Node) -> object:
+    return node.value if isinstance(node, Literal) else None
 
 
 def _is_true(node: Node) -> bool:

@@ -14,6 +14,7 @@ from guardrails.evaluation.expressions import (
     Call,
     Interpolation,
     Literal,
+    Local,
     Node,
     Object,
     Parameter,
@@ -64,7 +65,7 @@ def _is_computed(node: Node, variables: Mapping[str, VariableDeclaration]) -> bo
     while stack and left:
         left -= 1
         one = stack.pop()
-        if isinstance(one, Parameter | Symbol) or (isinstance(one, Call) and one.name in _BY_DEPLOYMENT):
+        if isinstance(one, Parameter | Symbol | Local) or (isinstance(one, Call) and one.name in _BY_DEPLOYMENT):
             return None
         if isinstance(one, Variable):
             declared = variables.get(one.name)

@@ -26,7 +26,7 @@ from guardrails.evaluation.expressions import (
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_lines import CONSTANTS, HOLES, ITEM_LINE, MEMBER_LINE, TEXTS, read_lines
 from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, NOT_NULL
 from guardrails.files.bicep_texts import DEEPEST, TextParser
 
 LONGEST: Final = 100
@@ -133,6 +133,8 @@ class ExpressionParser(TextParser):
                 target = Call(NESTED, [target, Literal(name, place)], place)
             elif lexeme == "!":
                 self.advance()
+                if self.lexeme not in {".", "[", "::", "!"}:
+                    return Call(NOT_NULL, [target], place)
             else:
                 return target
         raise self.fault(f"more than {LONGEST} accesses in one chain are not read", "too-deep")
@@ -292,13 +294,7 @@ class ExpressionParser(TextParser):
             if self._is_unclosed("]"):
                 items.append(Opaque(Unknown("this part of the file cannot be read", self.place)))
                 return made
-            holes, depth = self.holes, self.depth
-            try:
-                items.append(self._item())
-            except SyntaxFault as fault:
-                items.append(self._unread(fault))
-                self.recover(fault, _ENDS_ITEM, holes)
-                self.depth, self.complex = depth, True
+            items.append(self._as_far_as_read(self._item, _ENDS_ITEM))
             self._separator("]")
 
     def _is_unclosed(self, close: str) -> bool:
@@ -396,8 +392,10 @@ class ExpressionParser(TextParser):
         place = new_place(Place, (self.path, self.line, line.start() - self._line_start + 1))
         value: Node
         if bracket is not None:
-            value = (bracket == "{" and self.record(line, place, self.depth + 1)) or self._opened(line, bracket, place)
+            record = self.record(line, place, self.depth + 1) if bracket == "{" else None
+            value = self._as_far_as_read(lambda: self._opened(line, bracket, place)) if record is None else record
             members.append(Member(key, value, place))
+            self._separator("}")
             return True
         if text is not None:
             if "$" not in text:
@@ -407,10 +405,8 @@ class ExpressionParser(TextParser):
             else:
                 return False
         elif name is not None:
-            if name in CONSTANTS:
-                value = Literal(CONSTANTS[name], place)
-            else:
-                value = Local(name, new_place(Place, (self.path, self.line, line.start(4) - self._line_start + 1)))
+            at = self.path, self.line, line.start(4) - self._line_start + 1
+            value = Literal(CONSTANTS[name], place) if name in CONSTANTS else Local(name, new_place(Place, at))
         elif ",," in texts or texts[-1] != "'":
             return False
         else:
@@ -473,7 +469,6 @@ class ExpressionParser(TextParser):
         self.depth -= 1
         if self.lexeme != LINE or self.after_breaks() == "?":
             value = self._continued(self._accessed(value))
-            self._separator("}")
         return value
 
     def _member(self) -> Member | Spread:
@@ -491,10 +486,14 @@ class ExpressionParser(TextParser):
         else:
             raise self.fault("the name of a property is expected here", "BCP022")
         self.expect(":")
+        return Member(key, self._as_far_as_read(self.expression), place)
+
+    def _as_far_as_read[T](self, read: Callable[[], T], ends: frozenset[str] = _ENDS_PROPERTY) -> T | Opaque:
+        """Return an item, or the value of a property; what stands for it where it cannot be read, which is noted."""
         holes, depth = self.holes, self.depth
         try:
-            return Member(key, self.expression(), place)
+            return read()
         except SyntaxFault as fault:
-            self.recover(fault, _ENDS_PROPERTY, holes)
+            self.recover(fault, ends, holes)
             self.depth, self.complex = depth, True
-            return Member(key, self._unread(fault), place)
+            return self._unread(fault)

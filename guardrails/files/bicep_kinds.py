@@ -4,7 +4,7 @@ Far less than the compiler's types: only what is certainly text, number, list an
 is let pass. Expressions are already bound.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from guardrails.evaluation.expressions import (
@@ -28,9 +28,10 @@ from guardrails.evaluation.expressions import (
     Variable,
 )
 from guardrails.evaluation.functions import units
-from guardrails.evaluation.template import FunctionDeclaration, ScopeKind, Template, TypeOf
+from guardrails.evaluation.template import FunctionDeclaration, Template, TypeOf
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, of_type
+from guardrails.files.bicep_arguments import is_indirect_output, refused_arguments
+from guardrails.files.bicep_shapes import ANY, PLAIN, Shape, clash, common, either_of, of_module, of_scope, of_type
 from guardrails.files.bicep_signatures import KINDS, LAMBDAS, MANY, SCOPES, SIGNATURES, Signature
 
 type Fault = Callable[[Place, str, str], Impossible]
@@ -41,8 +42,6 @@ _PLAIN_NODES: Final = frozenset({Literal, Parameter, Variable, Local, Symbol, Op
 _NUMBERS: Final = frozenset({"add", "sub", "mul", "div", "mod"})
 _ORDERS: Final = frozenset({"less", "lessOrEquals", "greater", "greaterOrEquals"})
 _LOGIC: Final = frozenset({"and", "or", "not"})
-_MODULE: Final = Shape("object", members={"name": PLAIN["string"], "outputs": ANY, "identity": ANY})
-_SCOPE_TEXTS: Final = frozenset({"id", "name", "type", "location", "subscriptionId", "tenantId", "displayName"})
 _DEEPEST: Final = 12
 """Levels of declared types that values are held against."""
 
@@ -57,25 +56,34 @@ class Kinds:
         self._variables: dict[str, Shape] = {}
         self._typed: dict[str, TypeOf] = {}
         self._arguments: dict[str, Shape] | None = None
-        self._modules: dict[str, bool] | None = None
+        self._modules: dict[str, Shape] | None = None
+        self._chosen = 0
+        """In how many values of conditions the expression is that is looked at."""
 
-    def run(self, typed: Mapping[str, TypeOf]) -> None:
-        """Look at all declarations but resources. `typed`: the declared types of variables."""
+    def run(self, typed: Mapping[str, TypeOf], imported: Mapping[str, Shape]) -> None:
+        """Look at all declarations but resources.
+
+        Args:
+            typed: the declared types of variables.
+            imported: what is known of variables of other files.
+        """
         self._typed = dict(typed)
+        self._variables.update(imported)
         template = self._template
         for parameter in template.parameters.values():
             if parameter.default is not None:
                 self.assign(self.shape(parameter.default, {}), parameter.type, "BCP033", parameter.default.place)
         for name, variable in template.variables.items():
             if variable.home is None:
-                self._variable(name)
+                self.variable(name)
         for function in template.functions.values():
             if function.home is None:
                 self._function(function)
         for output in template.outputs.values():
             self.assign(self.shape(output.value, {}), output.type, "BCP033", output.value.place)
 
-    def _variable(self, name: str) -> Shape:
+    def variable(self, name: str) -> Shape:
+        """Return what is known of a variable."""
         if name not in self._variables:
             self._variables[name] = ANY
             variable = self._template.variables.get(name)
@@ -145,9 +153,9 @@ class Kinds:
 
     def _spread(self, node: Spread, kind: str, names: Locals) -> Shape:
         shape = self.shape(node.value, names)
-        if shape.kind not in {"", kind, "null"}:
-            self._fault(node.place, f"only an {kind} can be spread here", "BCP402")
-        return (shape.items or ANY) if kind == "array" else shape
+        if shape.kind not in {"", kind} or shape.nullable:
+            self._fault(node.place, f"only an {kind} can be spread here, and never null", "BCP402")
+        return self._item(shape) if kind == "array" else shape
 
     def _object(self, node: Object, names: Locals) -> Shape:
         members: dict[str, Shape] | None = {}
@@ -171,7 +179,7 @@ class Kinds:
         return of_type(declared.type) if declared is not None else ANY
 
     def _variable_node(self, node: Variable, _names: Locals) -> Shape:
-        return self._variable(node.name)
+        return self.variable(node.name)
 
     def _local(self, node: Local, names: Locals) -> Shape:
         return names.get(node.name, ANY)
@@ -181,9 +189,8 @@ class Kinds:
 
     def _symbol(self, node: Symbol, _names: Locals) -> Shape:
         if self._modules is None:
-            self._modules = {one.symbol: one.loop is not None for one in self._template.resources if one.deployment}
-        looped = self._modules.get(node.name)
-        return ANY if looped is None else Shape("array", items=_MODULE) if looped else _MODULE
+            self._modules = {one.symbol: of_module(one) for one in self._template.resources if one.deployment}
+        return self._modules.get(node.name, ANY)
 
     def _access(self, node: Access, names: Locals) -> Shape:
         target = self.shape(node.target, names)
@@ -192,7 +199,9 @@ class Kinds:
             self._fault(node.place, "a resource or module of a loop is not chosen with [?...]", "BCP323")
         if node.safe and target.kind != "array":
             return ANY
-        if target.kind in {"string", "int", "bool", "null"}:
+        if node.from_end and not target.kind and key.kind not in {"", "int"}:
+            self._fault(node.place, "an item is counted from the end by a number", "BCP415")
+        elif target.kind in {"string", "int", "bool", "null"}:
             index = key.kind == "int"
             rule = "BCP076" if index else "BCP055"
             self._fault(node.place, f"a value of type {target.kind} has no {'items' if index else 'members'}", rule)
@@ -201,8 +210,6 @@ class Kinds:
                 self._fault(node.place, "a member of a list is chosen by its number", "BCP074")
             if isinstance(key.value, int):
                 return self._numbered(node, target, key.value)
-            if node.from_end and key.kind not in {"", "int"}:
-                self._fault(node.place, "an item is counted from the end by a number", "BCP414")
             return ANY if key.of is not None and key.of.allowed is not None else self._item(target)
         elif target.kind == "object":
             if node.from_end:
@@ -238,11 +245,14 @@ class Kinds:
             found = target.of.properties.get(name)
             if found is not None:
                 return of_type(found)
-            if target.of.additional is not None:
+            if not target.of.sealed:
                 return of_type(target.of.additional)
         elif target.members is not None:
             if name in target.members:
-                return target.members[name]
+                member = target.members[name]
+                if member.of is not None and member.of.secure and is_indirect_output(node):
+                    self._fault(node.place, "a secure output is read of a module by its name alone", "BCP426")
+                return member
         else:
             return ANY
         self._fault(node.place, f"the object has no property {name}", "BCP053")
@@ -252,7 +262,9 @@ class Kinds:
         test = self.shape(node.test, names)
         if test.kind not in {"", "bool"}:
             self._fault(node.test.place, f"a condition is true or false, not of type {test.kind}", "BCP046")
+        self._chosen += 1
         yes, no = self.shape(node.yes, names), self.shape(node.no, names)
+        self._chosen -= 1
         if not isinstance(node.test, Literal):
             return common([yes, no])
         return ANY if _is_null(node.no) else yes if node.test.value is True else no
@@ -292,7 +304,7 @@ class Kinds:
         if name == "equals":
             return PLAIN["bool"]
         if name == "coalesce":
-            return common(shapes)
+            return either_of(shapes)
         return ANY if signature is None else self._built_in(node, signature, shapes)
 
     def _operator(self, node: Call, shapes: list[Shape], kinds: tuple[str, ...], result: str) -> Shape:
@@ -301,6 +313,9 @@ class Kinds:
             code = "BCP045" if len(shapes) > 1 else "BCP044"
             said = f"the operator is not for values of type {' and '.join(sorted(found))}"
             self._fault(node.place, said, code)
+        elif any(shape.nullable for shape in shapes) and not self._chosen:
+            said = "a value of the operator may be null: give another value for null with ??"
+            self._fault(node.place, said, "BCP045" if len(shapes) > 1 else "BCP044")
         return PLAIN[result]
 
     def _built_in(self, node: Call, signature: Signature, shapes: list[Shape]) -> Shape:
@@ -309,21 +324,13 @@ class Kinds:
         for number, shape in enumerate(shapes):
             codes = signature.kinds[min(number, len(signature.kinds) - 1)]
             self._argument(node, number, shape, codes)
-        if node.name in {"concat", "union", "intersection"}:
-            self._alike(node, shapes)
-        if node.name == "contains" and shapes[0].kind in {"string", "object"} and shapes[1].kind not in {"", "string"}:
-            self._fault(node.place, f"contains() looks for a text in a value of type {shapes[0].kind}", "BCP048")
-        is_search = node.name in {"indexOf", "lastIndexOf"} and shapes[0].kind == "string"
-        if is_search and shapes[1].kind not in {"", "string"}:
-            self._fault(node.place, f"{node.name}() looks for a text in a text", "BCP048")
-        listed = node.arguments[0] if node.arguments else None
-        if node.name == "join" and isinstance(listed, Array) and any(map(_is_null, listed.items)):
-            self._fault(listed.place, "join() does not take null", "BCP070")
+        for place, said, rule in refused_arguments(node, shapes):
+            self._fault(place, said, rule)
         result = signature.result
         if result == "=":
             return Shape(shapes[0].kind) if shapes[0].kind else ANY
         if node.name in SCOPES:
-            return _scope(node, self._template.scope)
+            return of_scope(node, self._template.scope)
         return ANY if result == "*" else _LISTS.get(node.name) or PLAIN[KINDS[result]]
 
     def _counted(self, node: Call, signature: Signature) -> bool:
@@ -345,11 +352,6 @@ class Kinds:
             self._fault(node.arguments[number].place, said, "BCP070")
         elif shape.kind == "lambda" and "lambda" not in kinds:
             self._fault(node.arguments[number].place, f"{node.name}() does not take a lambda", "BCP070")
-
-    def _alike(self, node: Call, shapes: Iterable[Shape]) -> None:
-        kinds = {shape.kind for shape in shapes if shape.kind}
-        if len(kinds & {"array", "object"}) > 0 and len(kinds) > 1:
-            self._fault(node.place, f"{node.name}() takes values of one type", "BCP048")
 
     def _with_lambda(self, node: Call, signature: Signature, names: Locals) -> Shape:
         if not self._counted(node, signature):
@@ -415,6 +417,10 @@ class Kinds:
             self._items(shape, type_, place, depth)
         elif shape.kind == "object" and shape.members is not None:
             self._members(shape.members, type_, place, depth)
+        elif shape.kind == "object" and shape.of is not None and shape.of is not type_:
+            for name, of in shape.of.properties.items():
+                if name in type_.properties:
+                    self.assign(of_type(of), type_.properties[name], "BCP036", place, depth + _DEEPEST // 3)
 
     def _limits(self, value: str | int, type_: TypeOf, place: Place) -> None:
         """Note where a text is certainly too short or long, or a number too small or great."""
@@ -438,8 +444,8 @@ class Kinds:
                 inner = type_.items if types is None else types[number] if number < len(types) else None
                 if inner is not None:
                     self.assign(item, inner, "BCP034", place, depth + 1)
-        elif type_.items is not None and shape.items is not None:
-            self.assign(shape.items, type_.items, "BCP034", place, depth + 1)
+        elif type_.items is not None:
+            self.assign(self._item(shape), type_.items, "BCP034", place, depth + _DEEPEST // 3)
 
     def _members(self, members: Mapping[str, Shape], type_: TypeOf, place: Place, depth: int) -> None:
         if type_.tag:
@@ -471,14 +477,6 @@ _LISTS: Final = {
     "range": Shape("array", items=PLAIN["int"]), "split": _TEXTS, "objectKeys": _TEXTS,
     "items": Shape("array", items=Shape("object", members={"key": PLAIN["string"], "value": ANY})),
 }  # fmt: skip
-
-
-def _scope(node: Call, scope: ScopeKind | None) -> Shape:
-    """Return what a function gives that describes the deployment's scope. For another scope it has no properties."""
-    names = {} if node.arguments else dict.fromkeys(SCOPES[node.name], ANY)
-    if node.name == "deployment" and scope != ScopeKind.RESOURCE_GROUP:
-        names["location"] = ANY
-    return Shape("object", members={name: PLAIN["string"] if name in _SCOPE_TEXTS else ANY for name in names})
 
 
 _SHAPES: Final[dict[type, Callable[[Kinds, Any, Locals], Shape]]] = {

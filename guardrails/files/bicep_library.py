@@ -7,7 +7,7 @@ import codecs
 import json
 from collections.abc import Callable, Iterable
 from posixpath import dirname
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from guardrails.evaluation.expressions import Literal
 from guardrails.evaluation.template import Diagnostic, Language, Level, Stage, Template, TypeOf
@@ -16,6 +16,9 @@ from guardrails.files.bicep_parser import Parser
 from guardrails.files.bicep_syntax import Declaration, Func, Type, TypeOpaque, Var
 from guardrails.files.walk import Unreadable
 from guardrails.lazy_regex import lazy_regex
+
+if TYPE_CHECKING:
+    from guardrails.files.bicep_shapes import Shape
 
 REMOTE: Final = ("br:", "br/", "ts:", "ts/", "oci:")
 """How a reference begins that leads to a registry or a template spec."""
@@ -48,11 +51,13 @@ class Lowered(NamedTuple):
     Attributes:
         exported: the names that it exports, and for each its declaration.
         types: its types by name.
+        shapes: what is known of the variables that it exports.
     """
 
     template: Template
     exported: dict[str, Declaration]
     types: dict[str, TypeOf]
+    shapes: "dict[str, Shape]"
 
 
 class Library:
@@ -107,7 +112,7 @@ class Library:
             root = json.loads(data.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             root = {}
-        return Lowered(template, _exports(root if isinstance(root, dict) else {}, template), {})
+        return Lowered(template, _exports(root if isinstance(root, dict) else {}, template), {}, {})
 
     def read(self, path: str, data: bytes) -> Lowered:
         """Read a Bicep file of these bytes, unless it was read before."""
@@ -120,7 +125,7 @@ class Library:
             place = Place(path, 1, 1)
             wrong = Diagnostic(place, "the file is neither UTF-8 nor UTF-16", "encoding", Level.ERROR, Stage.READ)
             unread = Template(Language.BICEP, path, None, diagnostics=[wrong], incomplete="the file could not be read")
-            self._lowered[path] = Lowered(unread, {}, {})
+            self._lowered[path] = Lowered(unread, {}, {}, {})
             return self._lowered[path]
         self._open.append(path)
         try:

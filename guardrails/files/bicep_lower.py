@@ -25,6 +25,7 @@ from guardrails.files.bicep_library import REMOTE, Library, Lowered, is_missing
 from guardrails.files.bicep_loads import Loads
 from guardrails.files.bicep_meanings import ARGUMENT, Kind, Named, Where
 from guardrails.files.bicep_names import Binder
+from guardrails.files.bicep_shapes import Shape, without_places
 from guardrails.files.bicep_syntax import (
     Block,
     Declaration,
@@ -45,6 +46,7 @@ from guardrails.files.bicep_types import UNKNOWN, TypeReader
 from guardrails.files.walk import Unreadable
 
 _SCOPES: Final = {kind.value: kind for kind in ScopeKind}
+_RESERVED: Final = frozenset({"sys", "az", "this"})
 _KINDS: Final = {Param: Kind.PARAMETER, Var: Kind.VARIABLE, Type: Kind.TYPE, Func: Kind.FUNCTION}
 
 
@@ -61,6 +63,7 @@ class Lowering:
         self.template = Template(Language.BICEP, file.path, ScopeKind.RESOURCE_GROUP, symbolic=True)
         self.named: dict[str, Named] = {}
         self.imported_types: dict[str, TypeOf] = {}
+        self.imported_shapes: dict[str, Shape] = {}
         self.typed: dict[str, TypeOf] = {}
         """The types of variables that are declared with one."""
         self.uses: dict[str, set[str]] = {}
@@ -81,11 +84,19 @@ class Lowering:
     def _declared_types(self) -> dict[str, tuple[TypeSyntax, list[Decorator]]]:
         return {one.name: (one.type, one.decorators) for one in self.file.declarations if isinstance(one, Type)}
 
+    def _check_types(self) -> None:
+        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault, self._experimental).run(
+            self.file.declarations
+        )
+
+    def _experimental(self) -> bool:
+        return self.library.experimental(self.file.path)
+
     def lowered(self) -> Lowered:
         """Return the template, and what other files may import of it."""
         self._scope()
         self._names()
-        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
+        self._check_types()
         self._declarations({
             Param: self._param, Var: self._var, Func: self._func, Out: self._output, Other: self._other,
         })  # fmt: skip
@@ -96,14 +107,16 @@ class Lowering:
         self.blocks.shaped = self.file.shaped
         self.blocks.check()
         kinds = Kinds(self.template, self.binder.fault)
-        kinds.run(self.typed)
+        kinds.run(self.typed, self.imported_shapes)
         self.blocks.check_kinds(kinds)
         for one in self._declared_types():
             self.types.named(one)
         self._exports()
         template = self._finished()
         exported = {one.name: one for one in self.file.declarations if _has(one, "export")}
-        return Lowered(template, exported, {name: self.types.named(name) for name in self._declared_types()})
+        types = {name: self.types.named(name) for name in self._declared_types()}
+        shapes = {name: without_places(kinds.variable(name)) for name, one in exported.items() if isinstance(one, Var)}
+        return Lowered(template, exported, types, shapes)
 
     def _declarations(self, readers: dict[type, Callable[[Any], None]]) -> None:
         """Read declarations, and note what each refers to."""
@@ -120,7 +133,7 @@ class Lowering:
                     self.uses.setdefault(one.name, set()).update(self.binder.used)
 
     def _check_decorators(self, one: Declaration) -> None:
-        check_decorators(one, self.binder.fault, experimental=self.library.experimental(self.file.path))
+        check_decorators(one, self.binder.fault, experimental=self._experimental())
         for decorator in one.decorators:
             if decorator.bare and decorator.name in self.named:
                 said = f"{decorator.name} is a name of this file here; the decorator is sys.{decorator.name}"
@@ -220,7 +233,7 @@ class Lowering:
             self.binder.fault(one.place, f"{name} is declared twice", "BCP028")
         elif named.kind is Kind.VARIABLE and name.lower() == "copy":
             self.binder.fault(one.place, "the name copy is reserved", "BCP239")
-        elif name in {"sys", "az"} and named.kind is not Kind.NAMESPACE:
+        elif name in _RESERVED and named.kind is not Kind.NAMESPACE:
             self.binder.fault(one.place, f"the name {name} is reserved", "BCP084")
         else:
             self.named[name] = named
@@ -293,6 +306,8 @@ class Lowering:
         if name in source.variables:
             variable = source.variables[name]
             home = variable.home or source
+            if name in other.shapes:
+                self.imported_shapes[here] = other.shapes[name]
             self.template.variables[here] = VariableDeclaration(here, variable.value, variable.place, home)
             return Kind.VARIABLE
         return Kind.ERROR
@@ -343,7 +358,7 @@ class Lowering:
     def _other(self, one: Other) -> None:
         if one.value is not None:
             self.binder.value(one.value, {})
-        if one.keyword in {"assert", "test"} and not self.library.experimental(self.file.path):
+        if one.keyword in {"assert", "test"} and not self._experimental():
             said = f"{one.keyword} is an experimental feature, which is not switched on"
             self.binder.fault(one.place, said, "BCP349" if one.keyword == "assert" else "BCP348")
 

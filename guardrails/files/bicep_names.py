@@ -43,7 +43,7 @@ from guardrails.files.bicep_signatures import (
     OUTSIDE,
     SIGNATURES,
 )
-from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, Var, as_it_is
+from guardrails.files.bicep_syntax import GROUP, METHOD, NESTED, NOT_NULL, Var, as_it_is, has_safe_access
 from guardrails.nearest import nearest
 
 _VALUES: Final = frozenset({Kind.PARAMETER, Kind.VARIABLE})
@@ -172,6 +172,7 @@ class Binder:
         if inner is not None:
             if inner == LOCAL:
                 return node
+            self.used.add(inner)
             return Parameter(node.name, node.place) if inner == ARGUMENT else Symbol(inner, node.place)
         named = self._named(node.name, node.place)
         if isinstance(named, Impossible):
@@ -219,7 +220,7 @@ class Binder:
             if named is not None and named.kind is Kind.NAMESPACE and named.members is not None:
                 return self._imported(target, str(key.value), named.members, node.place)
         node.target = self.bind(target, names)
-        if type(target) is Call and target.name == "any" and _has_safe_access(target.arguments[:1]):
+        if type(target) is Call and target.name == "any" and has_safe_access(target.arguments[:1]):
             node.target = target.arguments[0]
         if type(key) is not Literal:
             node.key = self.bind(key, names)
@@ -397,7 +398,11 @@ class Binder:
     def _group(self, node: Call, names: Locals) -> Node:
         """Look up `(x)`: a chain of safe accesses ends at its parenthesis."""
         inner = self.bind(node.arguments[0], names)
-        return as_it_is(inner) if _has_safe_access([inner]) else inner
+        return as_it_is(inner) if has_safe_access([inner]) else inner
+
+    def _not_null(self, node: Call, names: Locals) -> Node:
+        inner = self.bind(node.arguments[0], names)
+        return inner if isinstance(getattr(inner, "target", inner), Symbol) else as_it_is(inner)
 
     def _not_equals(self, node: Call, names: Locals) -> Node:
         equals = Call("==" if node.name == "!=" else "=~", node.arguments, node.place)
@@ -455,11 +460,6 @@ class Binder:
         return None
 
 
-def _has_safe_access(chain: list[Node]) -> bool:
-    """Whether there is a safe access in a chain of accesses; `chain` is its last one, or nothing."""
-    return any(isinstance(one, Access) and (one.safe or _has_safe_access([one.target])) for one in chain)
-
-
 def _from_outside(call: Call) -> Node:
     """Return what a function gives that only whoever deploys can answer."""
     name = call.arguments[0].value if call.arguments and isinstance(call.arguments[0], Literal) else None
@@ -480,6 +480,7 @@ _CALLS: Final[dict[str, Callable[[Binder, Call, Locals], Node]]] = {
     "-": Binder._minus,  # noqa: SLF001
     "!": Binder._not,  # noqa: SLF001
     GROUP: Binder._group,  # noqa: SLF001
+    NOT_NULL: Binder._not_null,  # noqa: SLF001
     NESTED: Binder._nested,  # noqa: SLF001
     "nameof": Binder._nameof,  # noqa: SLF001
 }

@@ -23,9 +23,8 @@ from guardrails.files.bicep_kinds import Kinds
 from guardrails.files.bicep_library import REMOTE, Library, text_of
 from guardrails.files.bicep_lower import Lowering
 from guardrails.files.bicep_meanings import Kind, Named, Where
-from guardrails.files.bicep_parser import ParametersParser
+from guardrails.files.bicep_parameters_parser import ParametersParser
 from guardrails.files.bicep_syntax import File, Import, Param, Using, Var
-from guardrails.files.bicep_type_checks import TypeChecks
 from guardrails.files.walk import Unreadable
 
 _BASE: Final = "base"
@@ -67,14 +66,14 @@ class _Parameters(Lowering):
         if len(extends) > 1:
             self.binder.fault(extends[1].place, "a file extends one other", "BCP405")
         self._declarations({Param: self._assignment, Var: self._variable})
-        TypeChecks(self._declared_types(), self.imported_types, self.binder.fault).run(self.file.declarations)
+        self._check_types()
         for declared in self.file.declarations:
             for decorator in declared.decorators:
                 if decorator.name != "description":
                     self.binder.fault(decorator.place, f"a parameter file has no decorator {decorator.name}", "BCP057")
         self._imported_values()
         self.kinds = Kinds(self.template, self.binder.fault)
-        self.kinds.run(self.typed)
+        self.kinds.run(self.typed, self.imported_shapes)
         made = self.made
         made.home = self._finished()
         self._unread = self._unread or bool(self.file.broken)
@@ -85,6 +84,8 @@ class _Parameters(Lowering):
 
     def _names(self) -> None:
         super()._names()
+        if (base := self.named.get(_BASE)) is not None and base.declaration is not None:
+            self.binder.fault(base.declaration.place, f"the name {_BASE} is reserved in parameter files", "BCP438")
         for name, named in self.named.items():
             if named.kind is Kind.PARAMETER:
                 self.named[name] = Named(Kind.VARIABLE, named.declaration)

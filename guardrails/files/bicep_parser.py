@@ -11,7 +11,7 @@ from guardrails.evaluation.expressions import Literal, Node
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_expressions import ExpressionParser
 from guardrails.files.bicep_lines import CONSTANTS, NEXT
-from guardrails.files.bicep_scanner import BREAK, END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
+from guardrails.files.bicep_scanner import END, LINE, NAME, NUMBER, OTHER, TEXT, SyntaxFault, new_place
 from guardrails.files.bicep_syntax import (
     Argument,
     Block,
@@ -35,11 +35,14 @@ from guardrails.files.bicep_syntax import (
     TypeSyntax,
     TypeTuple,
     TypeUnion,
-    Using,
     Var,
 )
 from guardrails.lazy_regex import lazy_regex
 
+_NEVER_WHOLE: Final = {"resourceInput": "BCP394", "resourceOutput": "BCP394"} | dict.fromkeys(
+    ("string", "int", "bool", "array", "object", "any"), "BCP383"
+)
+"""Types of which `name<...>` is refused without an access to a part, and why."""
 _ENDS_LINE: Final = frozenset({LINE})
 _NOTHING: Final[frozenset[str]] = frozenset()
 _BLOCK_LINE: Final = lazy_regex(
@@ -81,6 +84,8 @@ class TypeParser(ExpressionParser):
         while self.lexeme in {"?", "!"}:
             if self.lexeme == "?":
                 made = TypeNullable(made, place)
+            elif isinstance(made, TypeNullable):
+                made = made.type
             self.advance()
         return made
 
@@ -92,6 +97,8 @@ class TypeParser(ExpressionParser):
                 self.advance()
                 if self.lexeme == "]":
                     made = TypeList(made, place)
+                elif self._at_text():
+                    made = self._named_part(made, place)
                 else:
                     made = self._part_of(made, self.lexeme, place)
                     self.advance()
@@ -103,16 +110,32 @@ class TypeParser(ExpressionParser):
                     raise self.fault("the name of a property is expected here", "BCP020")
                 self.advance()
                 if self.lexeme == "<":
-                    made = self._type_arguments(place)
+                    made = self._type_arguments(made, place)
             else:
                 return made
 
     def _part_of(self, base: TypeSyntax, part: str, place: Place) -> TypeSyntax:
-        if self.lexeme != "*" and self.kind not in {NAME, NUMBER, TEXT}:
+        if self.lexeme != "*" and self.kind not in {NAME, NUMBER}:
             raise self.fault("an index is expected here", "BCP018")
-        if isinstance(base, TypeName) and self.kind != TEXT:
+        if isinstance(base, TypeName):
             return TypeName([*base.path, part], base.place)
+        return self._part_of_opaque(base, place)
+
+    def _named_part(self, base: TypeSyntax, place: Place) -> TypeSyntax:
+        """Read the text in `type['text']`."""
+        name = self._text("BCP032", "the name of a property")
+        text = name.value if isinstance(name, Literal) else ""
+        if isinstance(base, TypeName) and isinstance(text, str) and text.isidentifier():
+            return TypeName([*base.path, text], base.place)
+        return TypeOpaque(place) if isinstance(base, TypeName) else self._part_of_opaque(base, place)
+
+    def _part_of_opaque(self, base: TypeSyntax, place: Place) -> TypeSyntax:
+        if not isinstance(base, TypeOpaque):
+            raise self.fault("only a type with a name has parts that can be used", "BCP391", place)
         return TypeOpaque(place)
+
+    def _at_text(self) -> bool:
+        return self.kind == TEXT or (self.kind == OTHER and self.lexeme in "'$")
 
     def _primary_type(self) -> TypeSyntax:
         lexeme, kind, place = self.lexeme, self.kind, self.place
@@ -120,8 +143,9 @@ class TypeParser(ExpressionParser):
             self.advance()
             if lexeme in CONSTANTS:
                 return TypeLiteral(CONSTANTS[lexeme], place)
-            return self._type_arguments(place) if self.lexeme == "<" else TypeName([lexeme], place)
-        if kind in {NUMBER, TEXT} or (kind == OTHER and lexeme in "'$"):
+            made: TypeSyntax = TypeName([lexeme], place)
+            return self._type_arguments(made, place) if self.lexeme == "<" else made
+        if kind == NUMBER or self._at_text():
             literal = self._primary()
             if not isinstance(literal, Literal):
                 raise self.fault("a type has no expressions in it", "BCP032", place)
@@ -139,14 +163,15 @@ class TypeParser(ExpressionParser):
         self.expect(")")
         return made
 
-    def _type_arguments(self, place: Place) -> TypeSyntax:
-        """Read `<'a/b@1'>`."""
+    def _type_arguments(self, of: TypeSyntax, place: Place) -> TypeSyntax:
+        """Read `<'a/b@1'>` behind the name of a type."""
+        name = of.path[-1] if isinstance(of, TypeName) else ""
         self.advance()
         self.skip_breaks()
         self.type()
         self.skip_breaks()
         self.expect(">")
-        return TypeOpaque(place)
+        return TypeOpaque(place, _NEVER_WHOLE.get(name, ""))
 
     def _type_object(self) -> TypeSyntax:
         made = TypeObject([], self.place)
@@ -192,11 +217,11 @@ class TypeParser(ExpressionParser):
         self.advance()
         if not optional or self.lexeme[:1] == "'":
             self._text("BCP068", "a resource's type")
-        return TypeOpaque(place)
+        return TypeOpaque(place, "BCP231")
 
     def _text(self, rule: str, what: str) -> Node:
         """Read a text that must stand here."""
-        if self.kind != TEXT and not (self.kind == OTHER and self.lexeme in "'$"):
+        if not self._at_text():
             raise self.fault(f"{what} is expected here, as a text", rule)
         return self._primary()
 
@@ -463,36 +488,6 @@ class Parser(TypeParser):
     def _name_follows(self) -> bool:
         ahead = self.source[self.end : self.end + 80].lstrip(" \t")[:1]
         return ahead.isascii() and (ahead.isalpha() or ahead == "_")
-
-
-class ParametersParser(Parser):
-    """Reads the declarations of a parameter file."""
-
-    def _readers(self) -> dict[str, Callable[[list[Decorator], Place], Declaration]]:
-        return {
-            "using": self._using, "extends": self._extends, "param": self._assignment, "var": self._var,
-            "import": self._import, "type": self._type, "extension": self._extension,
-            "extensionConfig": self._extension,
-        }  # fmt: skip
-
-    def _using(self, decorators: list[Decorator], place: Place) -> Declaration:
-        self.advance()
-        source = None
-        if self.kind == NAME:
-            self.expect("none", "BCP012")
-        else:
-            source = self._text("BCP257", "the path of a file")
-        if self.kind != BREAK and self._has("with"):
-            self.expression()
-        return Using("using", decorators, place, source)
-
-    def _extends(self, decorators: list[Decorator], place: Place) -> Declaration:
-        self.advance()
-        return Using("extends", decorators, place, self._text("BCP404", "the path of a file"))
-
-    def _assignment(self, decorators: list[Decorator], place: Place) -> Declaration:
-        name = self._head("a parameter", "BCP013")
-        return Param(name, decorators, place, None, self._value())
 
 
 def parse(text: str, path: str) -> Parser:

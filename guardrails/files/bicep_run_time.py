@@ -86,10 +86,26 @@ class RunTime:
         for output in template.outputs.values():
             self._inside(output.value)
         for one in self._placed.values():
+            if self._unknown:
+                self._depends(one)
             if one.block.existing:
                 self._inside(one.block.body, loops=False)
             else:
                 self._resource(one)
+
+    def _depends(self, one: Placed) -> None:
+        """Look at `dependsOn` where a resource is found by values of the deployment: it has no place in its order."""
+        for member in one.block.body.members:
+            if not isinstance(member, Member) or member.key != "dependsOn":
+                continue
+            if one.resource.symbol in self._unknown:
+                said = f"{one.block.name} is not known before the deployment starts, so it waits for nothing"
+                self._fault(member.place, said, "BCP433")
+            else:
+                for node in _all(member.value):
+                    if isinstance(node, Symbol) and node.name in self._unknown:
+                        said = f"{node.name} is not known before the deployment starts, so nothing waits for it"
+                        self._fault(node.place, said, "BCP434")
 
     def _variable(self, value: Node) -> None:
         self._inside(value, loops=False)
@@ -111,9 +127,12 @@ class RunTime:
         if resource.parent and block.name != resource.parent and self._identity(resource.parent):
             said = f"{resource.parent} is not known before the deployment starts, so it is no parent"
             self._fault(block.place, said, "BCP120")
-        for member in block.body.members if one.type in _WITH_LOCATION else ():
+        some = block.keyword == "module" or one.type in _WITH_LOCATION
+        for member in block.body.members if some else ():
             key = member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
-            if key in _GIVEN_AT_START:
+            if key == "identity" and block.keyword == "module":
+                self._needed(member.value, "the identity of a module", "BCP120")
+            elif key in _GIVEN_AT_START and one.type in _WITH_LOCATION:
                 self._needed(member.value, f"the property {key}", "BCP120")
         self._inside(block.body)
 

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
-from guardrails.dataclass import dataclass
-from guardrails.evaluation.expressions import Array, Literal
-from guardrails.evaluation.template import TypeOf
+from guardrails.dataclass import dataclass, replace
+from guardrails.evaluation.expressions import Array, Call, Literal
+from guardrails.evaluation.template import Resource, ScopeKind, TypeOf
 from guardrails.evaluation.values import Place
+from guardrails.files.bicep_signatures import SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ class Shape:
 
 ANY: Final = Shape()
 PLAIN: Final = {kind: Shape(kind) for kind in ("string", "int", "bool", "array", "object", "null", "lambda")}
+_SCOPE_TEXTS: Final = frozenset({"id", "name", "type", "location", "subscriptionId", "tenantId", "displayName"})
 _MOST_KINDS: Final = 50
 
 
@@ -64,6 +66,25 @@ def common(shapes: list[Shape]) -> Shape:
     return Shape(kinds.pop() if len(kinds) == 1 else "", nullable, either=either)
 
 
+def without_places(shape: Shape) -> Shape:
+    """Return what is known of a value for another file, where the places in this one say nothing."""
+    members = shape.members
+    return replace(
+        shape,
+        place=None,
+        members=None if members is None else {name: without_places(one) for name, one in members.items()},
+        items=None if shape.items is None else without_places(shape.items),
+        each=None if shape.each is None else tuple(map(without_places, shape.each)),
+        either=tuple(map(without_places, shape.either)),
+    )
+
+
+def either_of(shapes: list[Shape]) -> Shape:
+    """Return what is known of `a ?? b`: where the last is never null, it is never null."""
+    found = common(shapes)
+    return replace(found, nullable=shapes[-1].nullable or shapes[-1].kind == "null") if found.nullable else found
+
+
 def clash(shape: Shape, type_: TypeOf) -> str | None:
     """Return why a value is certainly not of a declared type, None where it may be."""
     if shape.kind == "null":
@@ -75,3 +96,21 @@ def clash(shape: Shape, type_: TypeOf) -> str | None:
         if len(values) == len(type_.allowed.items) and shape.value not in values:
             return f"{shape.value!r} is none of the allowed values"
     return None
+
+
+def of_module(one: Resource) -> Shape:
+    """Return what is known of a module, or of all of its loop."""
+    template = one.deployment.template if one.deployment is not None else None
+    outputs = ANY
+    if template is not None and not template.incomplete:
+        outputs = Shape("object", members={name: of_type(of.type) for name, of in template.outputs.items()})
+    module = Shape("object", members={"name": PLAIN["string"], "outputs": outputs, "identity": ANY})
+    return module if one.loop is None else Shape("array", items=module)
+
+
+def of_scope(node: Call, scope: ScopeKind | None) -> Shape:
+    """Return what a function gives that describes the deployment's scope. For another scope it has no properties."""
+    names = {} if node.arguments else dict.fromkeys(SCOPES[node.name], ANY)
+    if node.name == "deployment" and scope != ScopeKind.RESOURCE_GROUP:
+        names["location"] = ANY
+    return Shape("object", members={name: PLAIN["string"] if name in _SCOPE_TEXTS else ANY for name in names})

@@ -9,13 +9,15 @@ The classes are plain ones: to make so many dataclasses of the standard library 
 
 from typing import Final
 
-from guardrails.evaluation.expressions import Conditional, Literal, Loop, Node, Object
+from guardrails.evaluation.expressions import Access, Conditional, Literal, Loop, Node, Object
 from guardrails.evaluation.values import Place
 
 METHOD: Final = "."
 """`target.name(x)` is the call of METHOD + name with target and x."""
 NESTED: Final = "::"
 """`target::name`: a resource that is declared in another; the arguments are the target and the name as a literal."""
+NOT_NULL: Final = "!!"
+"""`x!` where nothing more is accessed."""
 GROUP: Final = "()"
 """`(x)` around a safe access: what is accessed on it is no part of its chain."""
 
@@ -96,12 +98,15 @@ class TypeTuple:
 
 
 class TypeOpaque:
-    """A type that is not looked into: `resource 'a/b@1'`, `resourceInput<'a/b@1'>`."""
+    """A type that is not looked into: `resource 'a/b@1'`, or a part of `resourceInput<'a/b@1'>`.
 
-    __slots__ = ("place",)
+    `rule`: the code with which the compiler refuses it, "" where it takes it.
+    """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    __slots__ = ("place", "rule")
+
+    def __init__(self, place: Place, rule: str = "") -> None:
+        self.place, self.rule = place, rule
 
 
 type TypeSyntax = TypeName | TypeLiteral | TypeList | TypeNullable | TypeUnion | TypeObject | TypeTuple | TypeOpaque
@@ -277,6 +282,11 @@ class File:
         self.declarations: list[Declaration] = []
         self.broken: list[Place] = []
         self.shaped = False
+
+
+def has_safe_access(chain: list[Node]) -> bool:
+    """Whether there is a safe access in a chain of accesses; `chain` is its last one, or nothing."""
+    return any(isinstance(one, Access) and (one.safe or has_safe_access([one.target])) for one in chain)
 
 
 def as_it_is(node: Node) -> Node:

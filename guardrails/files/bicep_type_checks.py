@@ -25,6 +25,7 @@ from guardrails.files.bicep_syntax import (
     TypeName,
     TypeNullable,
     TypeObject,
+    TypeOpaque,
     TypeSyntax,
     TypeTuple,
     TypeUnion,
@@ -41,6 +42,11 @@ _KINDS: Final = {"secure": ("string", "object"), "sealed": ("object",), "discrim
 _LENGTHS: Final = frozenset({"minLength", "maxLength"})
 _CONSTANT: Final = _NOT_ON_ALIASES | {"description", "metadata", "discriminator"}
 _ARGUMENTS: Final = {"description": "string", "discriminator": "string", "metadata": "object"}
+_REFUSED: Final = {
+    "BCP231": "resources as parameters and outputs are an experimental feature, which is not switched on",
+    "BCP383": "this type has no other type in it",
+    "BCP394": "the whole type of a resource is no type here, only a part of it: .properties",
+}
 _PAIRS: Final = (("minLength", "maxLength"), ("minValue", "maxValue"))
 _DEEPEST: Final = 60
 _MOST: Final = 10_000
@@ -53,12 +59,17 @@ class TypeChecks:
         declared: the types that the file declares, by name.
         imported: the types that it imports, by name; of `import * as x`, `x.name`.
         fault: notes what is refused.
+        experimental: whether experimental features may be switched on.
     """
 
     def __init__(
-        self, declared: Mapping[str, tuple[TypeSyntax, list[Decorator]]], imported: Mapping[str, TypeOf], fault: Fault
+        self,
+        declared: Mapping[str, tuple[TypeSyntax, list[Decorator]]],
+        imported: Mapping[str, TypeOf],
+        fault: Fault,
+        experimental: Callable[[], bool],
     ) -> None:
-        self._declared, self._imported, self._fault = declared, imported, fault
+        self._declared, self._imported, self._fault, self._experimental = declared, imported, fault, experimental
 
     def run(self, declarations: Iterable[Declaration]) -> None:
         """Note all that is refused."""
@@ -89,6 +100,8 @@ class TypeChecks:
         bare = _bare(type_)
         if isinstance(bare, TypeLiteral) and bare.value is None:
             self._fault(bare.place, "null is no type by itself", "BCP289")
+        elif isinstance(bare, TypeOpaque) and bare.rule and not (bare.rule == "BCP231" and self._experimental()):
+            self._fault(bare.place, _REFUSED[bare.rule], bare.rule)
         elif isinstance(bare, TypeList):
             self._type(bare.item, [], depth + 1, listed=True)
         elif isinstance(bare, TypeTuple):
@@ -210,7 +223,7 @@ class TypeChecks:
             return
         seen: dict[str, TypeSyntax] = {}
         for member, place in self._flat(type_):
-            if isinstance(member, TypeName) and not self._kind(member):
+            if isinstance(member, TypeOpaque) or (isinstance(member, TypeName) and not self._kind(member)):
                 continue
             if not isinstance(member, TypeObject):
                 if not (isinstance(member, TypeName) and ".".join(member.path) in self._imported):

@@ -156,6 +156,8 @@ class TypeReader:
         for member in type_.members[:_MOST_MEMBERS]:
             of = self.read(member.type, [one for one in member.decorators if one.name != "allowed"])  # it adds nothing
             if member.name is None:
+                if made.additional is not None:
+                    self._fault(member.place, "an object has one type for all other properties", "BCP315")
                 made.additional = of
             else:
                 self._once(member, made)

@@ -91,3 +91,14 @@ def test_a_loop_that_cannot_be_is_one_line(turns: int) -> None:
 
 def test_a_long_chain_of_variables_is_computed() -> None:
     assert plan(output("[variables('v499')]", variables=chain("x", "[V]", 500))).outputs["o"] == "x"
+
+
+def test_a_resource_that_is_called_after_itself_is_refused_at_once() -> None:
+    account = {"type": "Microsoft.Storage/storageAccounts", "apiVersion": "2023-05-01"}
+    named = {"a": {**account, "name": "[resourceInfo('b').id]"}, "b": {**account, "name": "[resourceInfo('a').name]"}}
+    source = template(languageVersion="2.0")
+    source["resources"] = {**named, "w": exemption(scope="[resourceInfo('a').id]")}
+    with bounded():
+        found = plan(source)
+    assert found.outcome is Outcome.REFUSED
+    assert "depends on itself" in found.diagnostics[0].message

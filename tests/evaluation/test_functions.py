@@ -9,7 +9,8 @@ from guardrails.evaluation.functions import MODULES, load
 from guardrails.evaluation.functions.base import FUNCTIONS
 from guardrails.evaluation.functions.deployment import DEPLOYMENT
 from guardrails.evaluation.functions.lambdas import LAMBDAS
-from tests.evaluation.arm import GUID, SUBSCRIPTION, is_refused, is_unknown, value
+from guardrails.evaluation.world import World
+from tests.evaluation.arm import GUID, SUBSCRIPTION, is_refused, is_unknown, plan, template, value
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ def test_what_the_engine_refuses_is_refused(expression: str) -> None:
         "[json('1e400')]",
         "[string(json('[1e15]'))]",
         "[and(true())]",
-        "[tenant().id]",
+        "[tenant().displayName]",
         "[max(1)]",
         "[less('æ', 'b')]",
         "[startsWith('ß', 's')]",
@@ -238,6 +239,14 @@ def test_what_the_engine_refuses_is_refused(expression: str) -> None:
 )
 def test_what_is_not_certain_is_unknown(expression: str) -> None:
     assert is_unknown(expression)
+
+
+def test_the_tenant_and_a_management_group_have_the_ids_and_type_that_the_engine_gives_them() -> None:
+    world = World("/providers/Microsoft.Management/managementGroups/corp", "t")
+    found = plan(template(scope="managementGroup", outputs={
+        "t": {"type": "string", "value": "[tenant().id]"}, "m": {"type": "string", "value": "[managementGroup().type]"},
+    }), world)  # fmt: skip
+    assert found.outputs == {"t": "/tenants/t", "m": "Microsoft.Management/managementGroups"}
 
 
 def test_a_wrong_kind_behind_an_unknown_is_not_certainly_refused() -> None:

@@ -15,12 +15,14 @@ _FILES = {
         "@export()\nvar owner = 'a'\nvar hidden = 'b'\n@export()\nvar both = '${owner}${hidden}'\n"
         "@export()\ntype kind = 'x' | 'y'\n@export()\nfunc f(n int) string => '${n}-${both}'\n"
     ),
+    "s.bicep": "@secure()\noutput s string = 'a'\noutput t string = 'b'\n",
     "broken.bicep": "var x = \n@export()\nvar y = 1\n",
     "data.json": '{"a": 1}',
 }
 _SHORT = {
     "<R>": "resource r 'A.B/c@2020-01-01'",
     "<S>": "resource s 'A.B/c@2020-01-01'",
+    "<L>": "resource r 'A.B/c@2020-01-01' existing = [for i in [ 'a' ]: { name: i }]",
     "<M>": "module m 'm.bicep' = { name: 'a', params: { name: '' } }",
     "<V>": "resource s 'Microsoft.KeyVault/vaults@2023-07-01'",
     "<D>": "resource s 'A.B/c/d@2020-01-01'",
@@ -44,6 +46,20 @@ def _full(text: str) -> str:
         ("var x = 1\nvar X = 2", "BCP353"),
         ("var copy = 1", "BCP239"),
         ("var az = 1", "BCP084"),
+        ("var this = 1", "BCP084"),
+        ("param p resource 'A.B/c@2020-01-01'", "BCP231"),
+        ("param p resourceInput<'A.B/c@2020-01-01'>", "BCP394"),
+        ("param p string<'a'>", "BCP383"),
+        ("type t = { a: string }.a", "BCP391"),
+        ("type t = { *: int, *: string }", "BCP315"),
+        ("var v = flatten([ 1 ])", "BCP309"),
+        ("param p string[]\nvar v = flatten(p)", "BCP309"),
+        ("param p int?\nvar v = p + 1", "BCP045"),
+        ("var v = [ ...null ]", "BCP402"),
+        ("param p object?\nvar v = { ...p }", "BCP402"),
+        ("param p bool\nvar v = { ...(p ? { a: 1 } : null) }", "BCP402"),
+        ("param p int?\nparam q bool\nvar v = (q ? 1 : null) < 1", "BCP045"),
+        ("param p bool?\nvar v = !p", "BCP044"),
         ("var x = { a: 1, a: 2 }", "BCP025"),
         ("output a string = ''\noutput a string = ''", "BCP145"),
         ("output a string = ''\noutput A string = ''", "BCP353"),
@@ -197,7 +213,7 @@ def test_what_the_compiler_refuses_of_names_is_refused_with_its_code(text: str, 
         ("param p array\nparam q object\nvar v = union(p, q)", "BCP048"),
         ("var v = join([ 'a', null ], '')", "BCP070"),
         ("param p string\nvar v = p.a", "BCP055"),
-        ("param p { a: string }\nvar v = p.b", "BCP053"),
+        ("@sealed()\nparam p { a: string }\nvar v = p.b", "BCP053"),
         ("param p array\nvar v = p['a']", "BCP074"),
         ("param p object\nvar v = p[1]", "BCP075"),
         ("param p string\nvar v = [for i in p: i]", "BCP137"),
@@ -225,6 +241,14 @@ def test_a_value_of_the_wrong_kind_is_refused_though_it_is_not_known(text: str, 
         ("<R> = { name: 'a', scope: tenant() }\n<S> = { name: 'b', scope: subscription() }", "BCP139"),
         ("resource g 'Microsoft.Resources/resourceGroups@2024-03-01' = { name: 'a', location: 'b' }", "BCP135"),
         ("<R> = { name: 'a', scope: 'b' }", "BCP036"),
+        ("<R> = { name: 'a' }\n<S> = { name: 'b', scope: r.id }", "BCP036"),
+        ("<R> = { name: 'a', scope: resourceId('a/b', 'c') }", "BCP036"),
+        ("module m 'm.bicep' = { scope: 'a', params: { name: '' } }", "BCP036"),
+        ("<R> = { name: 1 }", "BCP036"),
+        ("<M>\noutput o int = m.outputs.id", "BCP033"),
+        ("import { owner } from 'shared.bicep'\noutput o int = owner", "BCP033"),
+        ("import * as s from 'shared.bicep'\noutput o string = s.owner.a", "BCP055"),
+        ("param p string[]\noutput o int[] = [ ...p ]", "BCP034"),
         ("<R> = { name: 'a', parent: 'b' }", "BCP240"),
         ("<R> existing = { name: 'a', scope: subscription() }\n<D> = { name: 'b', parent: r }", "BCP165"),
         ("<R> existing = { name: 'a' }\n<D> = { name: 'b/c', parent: r }", "BCP170"),
@@ -249,6 +273,22 @@ def test_a_value_of_the_wrong_kind_is_refused_though_it_is_not_known(text: str, 
         ("<R> existing = { name: 'a' }\n<V> = { name: 'b', location: r.location }", "BCP120"),
         ("<R> existing = [for i in []: { name: i }]\noutput o array = map([ 0 ], i => r[i].properties.b)", "BCP247"),
         ("output o array = map([ 'a' ], i => reference(i).b)", "BCP248"),
+        ("<L>\noutput o array = [for i in r: i.id]", "BCP144"),
+        ("<L>\n<S> = [for i in []: { name: i, properties: { a: map(r, one => one.id) } }]", "BCP144"),
+        ("<L>\nvar ids = map(r, one => one.id)\noutput o array = [for i in ids: i]", "BCP144"),
+        ("<L>\n<S> = { name: guid(join(map(r, one => one.name), ',')) }", "BCP144"),
+        ("<L>\n<S> = { name: 'b', scope: r }", "BCP144"),
+        ("<M>\n<R> existing = { name: m.outputs.id, dependsOn: [ m ] }", "BCP433"),
+        ("<M>\n<R> existing = { name: m.outputs.id }\n<S> = { name: 'b', dependsOn: [ r ] }", "BCP434"),
+        ("module m 'p.bicepparam' = {}", "BCP277"),
+        ("module m 's.bicep' = {}\nvar n = m\n@secure()\noutput o string = n.outputs.s", "BCP426"),
+        ("module m 's.bicep' = [for i in []: {}]\noutput o array = map(m, n => n.outputs.s)", "BCP426"),
+        ("<M>\nmodule n 's.bicep' = { identity: { type: 'UserAssigned', x: { '${m.outputs.id}': 1 } } }", "BCP120"),
+        ("<R> = {\n  name: 'a'\n  resource s 'd' = { name: t.id }\n  resource t 'd' = { name: s.id }\n}", "BCP080"),
+        ("param p string[]\noutput o int[] = p", "BCP034"),
+        ("param p { a: string }\noutput o { a: int } = p", "BCP036"),
+        ("param p object\nparam q string\nvar v = p.a[^q]", "BCP415"),
+        ("type t = { n: { m: t } }?!", "BCP298"),
         ("<R> = { name: 'a', id: 'b' }", "BCP073"),
         ("@retryOn([ 'a' ], 0)\n<R> = { name: 'a' }", "BCP328"),
         ("@retryOn([ 1 ])\n<R> = { name: 'a' }", "BCP033"),
@@ -325,6 +365,19 @@ def test_what_the_compiler_refuses_of_resources_and_files_is_refused_with_its_co
         "<R> existing = { name: 'a' }\nfunc f() string => r.id\noutput o string = f()",
         "param i 0 | 1\nvar v = [ 'a', 'b', 'c' ]\noutput o 'a' | 'b' = v[i]",
         "func f(n int?) bool => n! > 60",
+        "param p int?\nvar v = (p ?? 0) + 1\nvar w = p == null ? 0 : p + 1\nvar x = -(p!)",
+        "type t = { '': string, 'a b': int }\ntype u = t['']\ntype v = t['a b']",
+        "param p array\nvar v = flatten(p)\nvar w = flatten([ [ 1 ], p ])\nvar x = flatten(null ?? [])",
+        "@discriminator('k')\ntype t = resourceInput<'A.B/c@2020-01-01'>.properties | { k: 'a' }",
+        "param p { a: string }\nvar v = p.b\noutput o string = p['c d']",
+        "param p object?\nvar v = { ...(p ?? {}), ...p! }",
+        "import { both } from 'shared.bicep'\nvar v = '${both}a'\noutput o string = both",
+        "module m 's.bicep' = [for i in []: {}]\noutput o string = m[0].outputs.s\nvar v = map(m, n => n.name)",
+        "type t = { a: string, b: t? }\nparam p t\noutput o t = p\nparam q { a: string? }\noutput r { a: string } = q",
+        "<L>\nparam n any\n<S> = { name: 'b', scope: r[n] }",
+        "<L>\nvar ids = map(r, one => one.id)\noutput o array = map(r, one => one.id)\noutput p array = ids",
+        "<L>\n<S> = { name: 'b', properties: { a: map(r, one => one.id), c: r[0].id }, dependsOn: [ r ] }",
+        "<L>\n<S> = [for i in []: { name: i, properties: { a: r[0].id }, dependsOn: r }]",
         "<R> = [for i in []: { name: i }]\nvar v = r[0]\noutput o string = v.listKeys().keys[0].value",
         "var description = 'a'\n@sys.description('b')\nparam p string",
         "param p resourceInput<'A.B/c@2020-01-01'>.properties\nvar v = p.a",
@@ -537,6 +590,16 @@ def test_a_text_that_the_compiler_computes_says_what_is_loaded(path: str, wanted
 def test_a_text_that_only_a_deployment_knows_loads_nothing(path: str) -> None:
     found = read(f"param p string\nvar v = loadJsonContent('a.json', {path})\n", {"a.json": "{}"})
     assert errors(found)[0].rule == "BCP032"
+
+
+def test_a_text_that_the_variable_of_a_loop_says_loads_nothing() -> None:
+    found = read("var v = [for i in [ 'a', 'b' ]: loadJsonContent('${i}.json')]\n", {"a.json": "{}", "b.json": "{}"})
+    assert errors(found)[0].rule == "BCP032"
+
+
+def test_resources_as_parameters_are_taken_where_experiments_may_be_switched_on() -> None:
+    files = {"bicepconfig.json": '{"experimentalFeaturesEnabled": {"resourceTypedParamsAndOutputs": true}}'}
+    assert faults(read("param p resource 'A.B/c@2020-01-01'\n", files)) == []
 
 
 def test_a_secure_output_is_known_only_in_azure() -> None:

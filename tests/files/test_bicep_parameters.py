@@ -84,6 +84,7 @@ def test_what_the_deployers_machine_says_is_unknown() -> None:
         ("using 'main.bicep'\n@secure()\nparam a = 'x'", "BCP057"),
         ("using 'main.bicep'\nextends 'nowhere.bicepparam'\nparam a = 'x'", "BCP091"),
         ("using 'main.bicep'\nextends 'base.bicepparam'\nextends 'base.bicepparam'", "BCP405"),
+        ("using 'main.bicep'\nvar base = 'x'\nparam a = base", "BCP438"),
         ("using 'main.bicep'\nextends 'main.bicepparam'\nparam a = 'x'", "BCP104"),
     ],
 )

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from guardrails.evaluation.expressions import Literal, Member, Object
 from guardrails.files.bicep_expressions import ExpressionParser
-from guardrails.files.bicep_parser import ParametersParser, Parser
+from guardrails.files.bicep_parameters_parser import ParametersParser
+from guardrails.files.bicep_parser import Parser
 from guardrails.files.bicep_syntax import Block
 from tests.files.bicep import EXEMPTION, errors, faults, plan, read, value
 
@@ -126,6 +127,17 @@ def test_a_broken_value_costs_only_itself() -> None:
     assert [one.name for one in found.exemptions] == ["first", "broken", "last"]
     assert found.exemptions[1].properties["exemptionCategory"] == "Waiver"
     assert found.exemptions[1].properties["displayName"].place.line == 10
+    assert found.outcome == "refused"
+
+
+@pytest.mark.parametrize("behind", ["+", "[]", "? 1", "== ", ".", "{" * 100])
+def test_what_is_wrong_behind_a_bracket_that_ends_a_line_costs_only_that_property(behind: str) -> None:
+    found = plan(
+        f"resource broken '{EXEMPTION}' = {{\n  name: 'broken'\n  metadata: {{\n    a: 1\n  }} {behind}\n"
+        "  properties: {\n    exemptionCategory: 'Waiver'\n  }\n}\n" + _RESOURCE.format("last", "last")
+    )
+    assert [one.name for one in found.exemptions] == ["broken", "last"]
+    assert found.exemptions[0].properties == {"exemptionCategory": "Waiver"}
     assert found.outcome == "refused"
 
 

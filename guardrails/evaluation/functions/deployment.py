@@ -202,7 +202,8 @@ def _management_group(evaluator: "Evaluator", env: Env, values: list[Value], pla
     if isinstance(name, Unknown):
         return name
     id_ = f"/providers/Microsoft.Management/managementGroups/{name}"
-    return _object(evaluator, id_, {"id": id_, "name": name}, "managementGroup()", place)
+    known: dict[str, Value] = {"id": id_, "name": name, "type": "Microsoft.Management/managementGroups"}
+    return _object(evaluator, id_, known, "managementGroup()", place)
 
 
 def _own_management_group(frame: Frame, place: Place) -> str | Unknown:
@@ -216,8 +217,10 @@ def _own_management_group(frame: Frame, place: Place) -> str | Unknown:
 
 @_reads("tenant", 0)
 def _tenant_function(evaluator: "Evaluator", _env: Env, _values: list[Value], place: Place) -> Value:
-    rest = Unknown("the properties of tenant(), except its id, are known only in Azure", place)
-    return TenantScope({"tenantId": _tenant(evaluator, place)}, rest)
+    rest = Unknown("the properties of tenant(), except its ids, are known only in Azure", place)
+    tenant = _tenant(evaluator, place)
+    id_ = tenant if isinstance(tenant, Unknown) else f"/tenants/{tenant}"
+    return TenantScope({"tenantId": tenant, "id": id_}, rest)
 
 
 def _tenant(evaluator: "Evaluator", place: Place) -> Value:

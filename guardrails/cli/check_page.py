@@ -106,7 +106,8 @@ extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Auth
 - If a value is unknown on both sides, it counts as unchanged only if the expression and the options are the same.
 - If an end depends on the time of deployment, `check` computes the end as if both sides were deployed now.
 - The output names each unreadable file. If a new exemption may already be in an unreadable file of the revision, it is
-  *unknown*, not *added*. Exemptions in a file that `.gitignore` excludes on one side only are *unknown* too.
+  *unknown*, not *added*. If `.gitignore` excludes a file only before your change, or only after
+  it, the exemptions in this file are *unknown* too.
 - Two deployments can create the same exemption. Azure then keeps what the later deployment wrote. If your change adds or
   removes one of these deployments, the exemption is *changed*. The output shows the differences between what the two
   deployments write.

@@ -94,8 +94,8 @@ REVIEW_MISSING: Final = BypassRule(
     text="""A bypass must have a review date that has not passed.
 
 What it does: reads the review date in the assignment's metadata. A missing date, or a date before today, is a
-violation. On the day itself, the bypass passes. If the text is not a date, the result is unknown. Tags need no review
-date, because they have an end.
+violation. On the day itself, the bypass passes. If the text is not a date, the result is unknown. The rule does not
+judge tags: no exception tag contains a review date.
 
 Why: people who edit an assignment rarely check which scopes and policies it no longer covers.
 
@@ -144,8 +144,8 @@ ENDED: Final = BypassRule(
 What it does: compares the end of the bypass with the present time. If the end cannot be read, the result is
 unknown, with the code EXG503 (`bypass-end-missing`). If that rule is off, the code is EXG504.
 
-Why: Azure ends an exemption at its expiry, but no other bypass: after the end, the tag still lets the resource pass,
-and the scope stays excluded.
+Why: Azure ends an exemption at its expiry. Azure does not end other bypasses: after the end, an exception tag still
+lets its resource pass, and an excluded scope stays excluded.
 
 Example: the `exceptionExpiry` of a storage account was in June, and the account is still public in November.
 

@@ -48,12 +48,12 @@ async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_th
         "EXG201": 1,
     }
     keys = (
-        "A metadata key that is empty or has a value such as n/a. A metadata key that is only in an object inside the"
-        " metadata. Metadata that are a text instead of an object."
+        "A metadata key that is empty or has a value such as n/a. A metadata key inside an object of the metadata: the"
+        " policy accepts it, and the rule does not. Metadata that are a text instead of an object."
     )
     assert rules["EXG201"]["leaves"] == [
         keys,
-        "Updates by PATCH, if policies do not see them: nobody has tested this in Azure.",
+        "Perhaps updates by PATCH: nobody has tested in Azure whether policies see them.",
     ]
     assert (rules["EXG101"]["exemptions"], rules["EXG101"]["authors"]) == (1, 1)
 

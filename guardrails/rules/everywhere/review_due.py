@@ -76,7 +76,7 @@ def _time(text: str) -> datetime | None:
 def control(options: Options, given: Given) -> Form | str:
     """Refuse metadata without any key for a review, where one is required."""
     if not options.required:
-        return "The ruleset sets `required` to `false`, and a policy cannot read the review date."
+        return "The ruleset sets `required` to `false`: only a past date is a violation. A policy cannot read the date."
     none = lacks("review", given.names)
     return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else why_unmatched("review")
 

@@ -2,9 +2,9 @@
 
 What it does: finds the policies that the exemption switches off, by its reference ids and by resource selectors of kind
 policyDefinitionReferenceId. It is a violation to switch off every policy of the assigned initiative. An exemption
-without reference ids and selectors does so. An exemption from an assignment of a single policy passes. If an initiative
-has only one policy, an exemption that names it passes too. Selectors by location or type do not count, because they
-select resources.
+without reference ids and without such selectors does so. Selectors by location or type do not change this: they select
+resources, not policies. An exemption from an assignment of a single policy passes. If an initiative has only one
+policy, an exemption that names it passes too.
 
 Why: usually only one of dozens of controls causes a problem. The exemption switches the others off too, and every
 policy that the initiative gets later.

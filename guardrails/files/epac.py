@@ -89,8 +89,6 @@ def _table(text: str, path: str) -> EpacFile:
     except BrokenTable as error:
         why = f"{error}, on which PowerShell has an error; whether EPAC goes on without this table is not known"
         return EpacFile(path, is_table=True, uncertain=why, notes=(Fault(error.place, why),))
-    except Uncertain as doubt:
-        return EpacFile(path, is_table=True, uncertain=str(doubt))
     place = table.lines.place
     keys = [cell.text.lower() for cell in table.header]
     entries = tuple(_row(number, keys, record, place) for number, record in enumerate(table.records, FIRST_OF_TABLE))

@@ -120,11 +120,11 @@ class _Reader:
 
     def read(self, *, placeless: bool = False) -> Any:
         """Return the value of the whole text. `placeless`: nobody asks where what is in it is."""
-        if not self._text.strip():
-            if self._text:
-                raise Uncertain("what EPAC makes of a file of blanks is not known")
+        if not self._text:
             raise BrokenJson("it is empty", 0)
         self._skip()
+        if self._at == len(self._text):
+            return None  # blanks and comments alone
         quick = self._plain_entry() if placeless and self._text[self._at : self._at + 1] == "{" else None
         value = self._value(0) if quick is None else quick
         self._skip()
@@ -197,8 +197,10 @@ class _Reader:
             if mark == "]":
                 self._at += 1
                 return found
-            if mark == ",":
-                raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
+            if mark == ",":  # in place of an item, which is null then
+                found.append(None)
+                self._at += 1
+                continue
             plain = self._plain_entry() if mark == "{" and depth == self._level else None
             while plain is not None and (behind := _NEXT.match(self._text, self._at)):
                 found.append(plain)

@@ -41,7 +41,7 @@ def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
 def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> EpacFile:
     lines = Lines(text, path)
     try:
-        root = read_json(text, date_of)
+        root = read_json(text, date_of, gaps=True)
     except BrokenJson as error:
         return EpacFile(path, broken=Fault(lines.place(error.at), str(error)))
     except Uncertain as doubt:

@@ -65,6 +65,13 @@ class NetDate:
         return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
 
     @property
+    def as_words(self) -> str:
+        """The text that PowerShell turns it into: `11/28/2026 15:40:00`. Raises Uncertain like `ticks`."""
+        day, _, time = _text(self.ticks).partition("T")
+        year, month, of_month = day.split("-")
+        return f"{month}/{of_month}/{year} {time[:8]}"
+
+    @property
     def at_edge(self) -> bool:
         """Whether it is local, and so near to what .NET can count at all that its own ticks are not known."""
         return self.offset is None and not _DAY < self.utc < _LAST - _DAY

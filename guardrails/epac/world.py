@@ -1,5 +1,6 @@
 """What EPAC's planner looks at besides files: settings, the tree of scopes, policies, what is deployed. Pure."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -14,6 +15,8 @@ from guardrails.lazy_regex import lazy_regex
 
 _LITERAL: Final = lazy_regex(r"[ -~]*?(?=[*?`\[]|[^ -~]|\Z)")
 """The beginning of a pattern that stands for itself."""
+_PLAIN_NAME: Final = lazy_regex(r"(?:[\w .-][*?]?)+", re.ASCII)
+"""A regular expression that means the same to everybody."""
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""
 _INITIATIVE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
@@ -244,11 +247,22 @@ def _excluded_itself(scope: Scope, settings: Environment) -> bool:
         return False
     patterns = [*settings.not_scopes, *(() if scope.kind is ScopeKind.RESOURCE_GROUP else settings.excluded)]
     for pattern in patterns:
-        if "subscriptionspattern" in pattern.lower() and scope.kind is ScopeKind.SUBSCRIPTION:
-            raise Uncertain("which subscriptions EPAC leaves out by this pattern is not known")
-        if _kind_of(pattern) is scope.kind and like(pattern).fullmatch(scope.id):
+        if scope.kind is ScopeKind.SUBSCRIPTION and "/subscriptions/subscriptionspattern/" in pattern.lower():
+            if _names(pattern, scope):
+                return True
+        elif _kind_of(pattern) is scope.kind and like(pattern).fullmatch(scope.id):
             return True
     return False
+
+
+def _names(pattern: str, scope: Scope) -> bool:
+    """Whether the last part of a pattern of names is in a subscription's name, as a regular expression."""
+    part = pattern.rpartition("/")[2]
+    if part.startswith(("*", "?")):
+        return False  # .NET has an error on it, and EPAC goes on
+    if not scope.label or not _PLAIN_NAME.fullmatch(part):
+        raise Uncertain("which subscriptions EPAC leaves out by this pattern is not known")
+    return re.search(part, scope.label, re.IGNORECASE) is not None
 
 
 def _kind_of(pattern: str) -> ScopeKind:

@@ -16,7 +16,8 @@ from guardrails.lazy_regex import lazy_regex
 
 AT_EDGE: Final = "how EPAC reads a date at the end of what .NET can count is not known"
 _UNKNOWN: Final = "how EPAC reads this date is not known"
-_THIS_YEAR: Final = "a date without a year is read as one of the year that EPAC runs in"
+THIS_YEAR: Final = "a date without a year is read as one of the year that EPAC runs in"
+TODAY: Final = "a time without a day is read as one of the day that EPAC runs on"
 _MOST_DIGITS: Final = 8
 _FURTHEST: Final = 14 * 60
 """Minutes that a zone may be ahead or behind."""
@@ -91,12 +92,18 @@ def text_date(text: str, runner: Runner) -> TextDate:
     """Return the date that a text is for DateTime.Parse. Raises NoDate, Uncertain."""
     if runner.culture:
         return _read(text.strip(), runner.culture.lower())
-    found = [_outcome(text.strip(), culture.lower()) for culture in _USUAL]
-    if any(one != found[0] for one in found):
+    found = usual_dates(text)
+    if len(found) > 1:
         raise Uncertain("how EPAC reads this date depends on the culture of the runner; say it with --culture")
-    if found[0] is None:
-        raise NoDate
-    return found[0]
+    for one in found:
+        if one is not None:
+            return one
+    raise NoDate
+
+
+def usual_dates(text: str) -> frozenset[TextDate | None]:
+    """Return the dates that a text is in the usual cultures, None for none. Raises Uncertain."""
+    return frozenset(_outcome(text.strip(), culture.lower()) for culture in _USUAL)
 
 
 def _outcome(text: str, culture: str) -> TextDate | None:
@@ -117,7 +124,7 @@ def _read(text: str, name: str) -> TextDate:
     if not _DIGIT.search(text) or (text.isascii() and text.isdecimal()):
         raise NoDate  # a word alone and one number alone are no date
     if _TIME_ALONE.fullmatch(text):
-        raise Uncertain("a time without a day is read as one of the day that EPAC runs on")
+        raise Uncertain(TODAY)
     if _NUMBER_T.fullmatch(text) or _DAY_T.fullmatch(text) or (culture.well_known and _NO_MARK.search(text)):
         raise NoDate
     if culture.well_known and (found := _NAMED.fullmatch(text)):
@@ -143,7 +150,7 @@ def _of_numbers(found: re.Match[str], culture: _Culture) -> tuple[int, int, int]
     numbers = [int(one) for one in parts]
     if len(parts) == 2:
         if not years:
-            raise Uncertain(_THIS_YEAR)
+            raise Uncertain(THIS_YEAR)
         _refuse_time(found)
         return numbers[years[0]], numbers[1 - years[0]], 1
     year = numbers.pop(years[0]) if years else _century(numbers.pop(0 if culture.order == _FIRST_YEAR else 2))
@@ -166,7 +173,7 @@ def _of_name(found: re.Match[str], culture: _Culture) -> tuple[int, int, int]:
     numbers = [int(one) for one in parts]
     if len(parts) == 1:
         if not years:
-            raise Uncertain(_THIS_YEAR)
+            raise Uncertain(THIS_YEAR)
         _refuse_time(found)
         return numbers[0], month, 1
     if len(parts) > 2:

@@ -476,6 +476,12 @@ def found(tmp_path: Path, files: Sequence[tuple[str, str]], case: Mapping[str, A
         (file({"expireson": "2099-01-01"}), {"end-not-as-written"}),
         (file({"expiresOn": "1/2/99"}), {"end-not-as-written", "depends-on-runner"}),
         (file({"expiresOn": "12/3/2099"}), {"depends-on-runner"}),
+        (file({"expiresOn": "12 3 2099"}), {"depends-on-runner"}),
+        (file({"expiresOn": "31.12.2099"}), {"depends-on-runner"}),
+        (file({"expiresOn": "31/31/2099"}), set()),  # refused in every culture
+        (file({"expiresOn": "12/31"}), {"depends-on-runner"}),
+        (file({"expiresOn": "10:00"}), {"depends-on-runner"}),
+        (file({"expiresOn": "2 Jan 2099"}), set()),
         (file({"scope": f"{WEB}*"}), {"scope-wider-than-written"}),
         (file({"scope": "/subscriptions/subscriptionsPattern/prod*/resourceGroups/*"}), {"scope-wider-than-written"}),
         ([("a.csv", f"{HEADER}\n{ROW},{{}},")], {"value-ignored"}),

@@ -237,13 +237,15 @@ class EpacRun:
         calling = self._calling(options, first)
         environment, settings = self._environment(folder, calling)
         now = options.now or job.present
+        unread: list[str] = []
+        data = [*self._read(folder, unread)]
         given = World(
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
             plans_assignments=self._plans(folder, calling, _ASSIGNMENTS),
             plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
             doubt=_UNREAD if folder.unread else "" if calling.selector else _other_casing(folder, environment),
+            unread=f"{unread[0]} is one of EPAC's files and is not read here" if unread else "",
         )  # fmt: skip
-        data = [*self._read(folder)]
         setting = Setting(
             world_of(azure.objects, azure.bodies, given, environment), azure, job.ruleset, now, options.next_run,
             job.makes_assignments, folder.hidden,
@@ -264,7 +266,8 @@ class EpacRun:
     def _come(self, data: Files, setting: Setting) -> Come:
         """Return what the files of a folder come to: by this process, or by several that take some each."""
         world = setting.world
-        certain = world.complete and world.environment is not None and not world.doubt and setting.trace is None
+        known = world.complete and world.environment is not None and not (world.doubt or world.unread)
+        certain = known and setting.trace is None
         large = certain and sum(len(text) for _, text in data) >= _WORTH_SHARING
         parts = parts_of(data, self._workers) if large and self._workers > 1 else []
         if len(parts) > 1:
@@ -296,7 +299,8 @@ class EpacRun:
 
         return trace
 
-    def _read(self, folder: _Folder) -> Iterator[tuple[str, bytes]]:
+    def _read(self, folder: _Folder, unread: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the files that EPAC reads with their bytes; put those that cannot be read here into `unread`."""
         for ending in ENDINGS:
             for path in folder.files:
                 if path.lower().endswith(ending):
@@ -304,6 +308,7 @@ class EpacRun:
                         data = self._repository.read(path)
                     except Unreadable as error:
                         self._made.errors.append(Problem(path, 0, 0, str(error)))
+                        unread.append(path)
                         continue
                     if folder.own or kind_of(ending, data) is None:
                         yield path, data

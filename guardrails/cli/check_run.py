@@ -338,5 +338,5 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Ite
     run.azure = [azure for _, azure in judged]
     run.borrowed = tuple(inputs.borrowed)
     add_duplicates(judged, job.ruleset, job.args.now or job.present, makes_assignments=job.makes_assignments)
-    answer.errors += inputs.errors
+    answer.errors[:] = dict.fromkeys((*answer.errors, *inputs.errors))  # some files are looked at twice
     answer.skipped = skipped_rules(job.ruleset)

@@ -136,6 +136,7 @@ class World:
         plans_assignments, plans_definitions: the repository has assignments, or policies or initiatives, that EPAC
             plans in the same run.
         doubt: why it is not known whether EPAC looks at the files at all; "" where it does.
+        unread: why not all files of the environment are known; "" where they are.
         looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
     """
@@ -155,6 +156,7 @@ class World:
     plans_definitions: bool = False
     looped: bool = False
     doubt: str = ""
+    unread: str = ""
 
     @property
     def settings(self) -> Environment:

@@ -525,6 +525,18 @@ def test_without_settings_nothing_wrong_is_said(tmp_path: Path) -> None:
     assert any("--epac-settings" in note for note in said["notes"])
 
 
+def test_a_file_that_cannot_be_read_here_leaves_the_plan_unknown(tmp_path: Path) -> None:
+    there = {"deployed": [deployed(run(file({}), {}))]}
+    arguments = written_out(tmp_path, [("a.json", file({"name": "b"})[0][1].encode())], there)
+    (tmp_path / "Definitions" / "policyExemptions" / "corp" / "link.json").symlink_to("/etc/hostname")
+    said = printed(arguments)
+    (run_,) = said["deployments"]
+    assert (run_["outcome"], run_["deletes"], run_["second_run"]) == ("unknown", None, None)
+    assert [one["path"].rpartition("/")[2] for one in said["errors"]] == ["link.json"]
+    assert {one["action"] for one in said["exemptions"]} == {None}
+    assert not any("deleted-silently" in str(one["findings"]) for one in said["exemptions"])
+
+
 def test_settings_that_lack_the_environment_are_one_line(tmp_path: Path) -> None:
     arguments = written_out(tmp_path, [("a.json", file({})[0][1].encode())], {})
     said = printed([*arguments, "--pac-selector", "prod"])

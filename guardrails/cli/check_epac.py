@@ -39,6 +39,9 @@ _SWITCHES: Final[Mapping[str, str]] = {
     "erroraction": "stop",
 }
 _SKIP_RESOURCES: Final = ("skipresourcevalidationforexemptions", "skipresourcevalidation")
+_NO_EXEMPTIONS: Final = "skipexemptions"
+_ON: Final = ("true", "1", "stop")
+_OFF: Final = ("false", "0", "continue", "silentlycontinue", "ignore", "inquire", "break", "suspend")
 
 
 @dataclass(slots=True)
@@ -107,11 +110,18 @@ def calling_of(options: Options) -> Calling:
     for text in options.epac_switch:
         name, given, value = text.partition("=")
         key = name.lstrip("-").lower()
-        on = not given or value.strip().lstrip("$").lower() in ("true", "1", "stop")
+        word = value.strip().lstrip("$").lower()
+        on = not given or word in _ON
+        if given and word not in (*_ON, *_OFF):
+            raise WrongCall("epac_switch", f"'{text[:60]}' says neither true nor false", "Give NAME or NAME=false.")
+        if key == _NO_EXEMPTIONS and on:
+            raise WrongCall("epac_switch", f"with '{name[:60]}' EPAC plans no exemptions", "Leave it out.")
+        if key == _NO_EXEMPTIONS:
+            continue
         if key in _SKIP_RESOURCES:
             skip = on
         elif key in _SWITCHES:
-            said[_SWITCHES[key]] = on and (key[:5] != "error" or value.lower() == "stop")
+            said[_SWITCHES[key]] = on and (key[:5] != "error" or word == "stop")
         else:
             known = nearest(key, [*_SWITCHES, *_SKIP_RESOURCES])
             raise WrongCall(

@@ -8,7 +8,9 @@ from typing import Any, Final
 import pytest
 
 from guardrails.check.azure_objects import key_of
+from guardrails.check.config import Options
 from guardrails.check.epac_world import world_of
+from guardrails.cli.check_epac import WrongCall, calling_of
 from guardrails.dataclass import replace
 from guardrails.epac.instants import Runner, ticks_of
 from guardrails.epac.lifecycle import plan as planned
@@ -523,6 +525,35 @@ def test_without_settings_nothing_wrong_is_said(tmp_path: Path) -> None:
     assert (one["action"], one["deployed"], run_["outcome"], run_["deletes"]) == (None, None, "unknown", None)
     assert one["properties"]["displayName"] == "Partner drop"
     assert any("--epac-settings" in note for note in said["notes"])
+
+
+@pytest.mark.parametrize(
+    ("switch", "why"),
+    [
+        ("SkipExemptions", "with 'SkipExemptions' EPAC plans no exemptions"),
+        ("FailOnExemptionError=yes", "says neither true nor false"),
+        ("ErrorActionPreference=halt", "says neither true nor false"),
+        ("FailOnExemptionErorr", "none that matters to exemptions"),
+    ],
+)
+def test_a_switch_that_makes_no_sense_is_refused(switch: str, why: str) -> None:
+    with pytest.raises(WrongCall, match=why):
+        calling_of(Options(epac_switch=(switch,)))
+
+
+@pytest.mark.parametrize(
+    ("switch", "switches"),
+    [
+        ("FailOnExemptionError", Switches(fail=True)),
+        ("-FailOnExemptionError=$TRUE", Switches(fail=True)),
+        ("FailOnExemptionError=0", Switches()),
+        ("ErrorActionPreference= Stop", Switches(stop=True)),
+        ("ErrorActionPreference=SilentlyContinue", Switches()),
+        ("SkipExemptions=false", Switches()),
+    ],
+)
+def test_a_switch_is_on_or_off(switch: str, switches: Switches) -> None:
+    assert calling_of(Options(epac_switch=(switch,))).switches == switches
 
 
 def test_a_file_that_cannot_be_read_here_leaves_the_plan_unknown(tmp_path: Path) -> None:

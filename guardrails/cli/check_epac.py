@@ -29,6 +29,7 @@ _WORTH_SHARING: Final = 500_000
 """So many bytes of a folder's files are worth a second process."""
 _ASSIGNMENTS: Final = "policyAssignments"
 _UNREAD: Final = "EPAC reads no file of this folder itself, only of folders in it that are called as an environment"
+_EMPTY: Final = "git keeps no empty folder; in a clone without this folder, EPAC deletes nothing"
 _DEFINITIONS: Final = ("policyDefinitions", "policySetDefinitions")
 _SWITCHES: Final[Mapping[str, str]] = {
     "failonexemptionerror": "fail",
@@ -268,10 +269,15 @@ class EpacRun:
         deployment.run = _run_of(folder)
         made.deployments.append(deployment)
         made.notes.append(note_of(folder.path or ".", come.plan, come.judged))
+        if folder.own and not self._has_files(folder):
+            made.notes.append(f"{folder.path}: {_EMPTY}")
         if folder.is_above and not folder.unread:
             made.notes.append(f"{folder.path}: {_UNREAD}")
         made.judged += [(one, azure) for some in (come.judged, come.more) for one in some]
         made.errors += come.problems
+
+    def _has_files(self, folder: _Folder) -> bool:
+        return any(files for _, _, files in self._repository.below(str(self._repository.root / folder.path)))
 
     def _come(self, data: Files, setting: Setting) -> Come:
         """Return what the files of a folder come to: by this process, or by several that take some each."""

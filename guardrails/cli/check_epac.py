@@ -246,7 +246,7 @@ class EpacRun:
         options = job.inputs.options(first)
         azure = job.inputs.azure(options)
         calling = self._calling(options, first)
-        environment, settings = self._environment(folder, calling)
+        environment, settings, unsettled = self._environment(folder, calling)
         now = options.now or job.present
         unread: list[str] = []
         data = [*self._read(folder, unread)]
@@ -255,6 +255,7 @@ class EpacRun:
             plans_assignments=self._plans(folder, calling, _ASSIGNMENTS),
             plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
             doubt=_UNREAD if folder.unread else "" if calling.selector else _other_casing(folder, environment),
+            unsettled=unsettled,
             unread=f"{unread[0]} is one of EPAC's files and is not read here" if unread else "",
         )  # fmt: skip
         setting = Setting(
@@ -339,30 +340,30 @@ class EpacRun:
             without: dict[str, Any] = {error.option: getattr(Options(), error.option)}
             return self._calling(replace(options, **without), path)
 
-    def _environment(self, folder: _Folder, calling: Calling) -> tuple[Environment | None, str]:
-        """Return the environment, None where it is not known, and the path of the settings."""
+    def _environment(self, folder: _Folder, calling: Calling) -> tuple[Environment | None, str, str]:
+        """Return the environment, None where it is not known, the path of the settings, and what is wrong with them."""
         found = self._settings(folder, calling)
         if found is None:
             self._made.notes.append(
                 f"EPAC, {folder.path or '.'}: its global-settings.jsonc is not found, so most of its plan is unknown;"
                 " say where it is with --epac-settings"
             )
-            return None, ""
+            return None, "", ""
         path, data = found
         if folder.is_above and not calling.selector:
-            return None, path
+            return None, path, ""
         selector = calling.selector or folder.path.rpartition("/")[2]
         try:
             made = read_settings(data, path, selector)
         except BadSettings as error:
             self._made.errors.append(Problem(*error.place, str(error)))
-            return None, path
+            return None, path, f"{path}: {error}"
         if made.lacks:
             self._made.notes.append(
                 f"EPAC, {folder.path or '.'}: EPAC stops, because {path} lacks {', '.join(made.lacks)};"
                 " what is said here is what it would do with them"
             )
-        return replace(made, skip_resources=True) if calling.skip_resources else made, path
+        return replace(made, skip_resources=True) if calling.skip_resources else made, path, ""
 
     def _settings(self, folder: _Folder, calling: Calling) -> tuple[str, bytes] | None:
         """Return the file of settings: the one that is named, else the nearest above the folder."""

@@ -19,6 +19,7 @@ _PLAIN_NAME: Final = lazy_regex(r"(?:[\w .-][*?]?)+", re.ASCII)
 """A regular expression that means the same to everybody."""
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""
+_NO_SETTINGS: Final = "EPAC's global-settings.jsonc is not known; say where it is with --epac-settings"
 _INITIATIVE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 
 
@@ -136,6 +137,7 @@ class World:
         plans_assignments, plans_definitions: the repository has assignments, or policies or initiatives, that EPAC
             plans in the same run.
         doubt: why it is not known whether EPAC looks at the files at all; "" where it does.
+        unsettled: what is wrong with the settings, so that there is no environment; "" for nothing.
         unread: why not all files of the environment are known; "" where they are.
         looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
@@ -156,13 +158,14 @@ class World:
     plans_definitions: bool = False
     looped: bool = False
     doubt: str = ""
+    unsettled: str = ""
     unread: str = ""
 
     @property
     def settings(self) -> Environment:
         """The environment. Raises Uncertain where it is not known."""
         if self.environment is None:
-            raise Uncertain("EPAC's global-settings.jsonc is not known; say where it is with --epac-settings")
+            raise Uncertain(self.unsettled or _NO_SETTINGS)
         return self.environment
 
     def find_scope(self, scope: str) -> Scope | None:

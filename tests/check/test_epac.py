@@ -574,3 +574,5 @@ def test_settings_that_lack_the_environment_are_one_line(tmp_path: Path) -> None
     (error,) = said["errors"]
     assert error["path"].endswith("global-settings.jsonc")
     assert "corp" in error["message"]
+    assert any("the outcome is unknown" in one and "no environment is called 'prod'" in one for one in said["notes"])
+    assert "say where it is with" not in json.dumps(said)

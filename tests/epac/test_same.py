@@ -110,7 +110,7 @@ def test_a_date_and_a_number_are_compared_with_a_text(deployed: Any, wanted: Any
     assert same(deployed, wanted) is alike
 
 
-def test_a_date_beside_a_text_that_says_its_zone_is_not_known() -> None:
+def test_a_date_and_a_text_that_says_its_zone_are_not_compared() -> None:
     with pytest.raises(Uncertain):
         same(DATE, "2026-12-01 10:00Z")
 

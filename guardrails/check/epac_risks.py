@@ -260,11 +260,11 @@ def _ends(entry: Entry, item: Item | None) -> Iterator[Found]:
         return
     if not isinstance(said, str):
         return
-    place = entry.place_of("expiresOn")
     if text := _by_runner(said, item):
+        place = entry.place_of("expiresOn")
         yield Found(_risk(_RUNNER, text, "YYYY-MM-DDTHH:MM:SSZ", {"expiresOn": said}), place, item, entry.number, at=at)
-    if (found := _NUMBERS.fullmatch(said)) and len(found[4]) == 2 and item and item.end:
-        text = f"EPAC reads this end as {item.end}"
+    if item and item.end and (found := _NUMBERS.fullmatch(said)) and len(found[4]) == 2:
+        text, place = f"EPAC reads this end as {item.end}", entry.place_of("expiresOn")
         yield Found(_risk(_END, text, "a year of four digits", {"expiresOn": said}), place, item, entry.number, at=at)
 
 

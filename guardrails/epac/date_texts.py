@@ -101,6 +101,7 @@ def text_date(text: str, runner: Runner) -> TextDate:
     raise NoDate
 
 
+@lru_cache(maxsize=1024)  # as `_read`
 def usual_dates(text: str) -> frozenset[TextDate | None]:
     """Return the dates that a text is in the usual cultures, None for none. Raises Uncertain."""
     return frozenset(_outcome(text.strip(), culture.lower()) for culture in _USUAL)

@@ -78,7 +78,7 @@ def read_table(text: str, path: str) -> Table:
         if key and key in seen:
             raise BrokenTable(f"two columns are called {cell.text[:60]!r}", lines.place(cell.at))
         seen[key] = cell
-    found = [record for record in records if [one for one in record.texts if one is not None] not in ([], [""])]
+    found = (one for one in records if len(one.texts) - (one.texts[-1] is None) > 1 or one.texts[0])
     return Table(tuple(header), tuple(found), lines)
 
 

@@ -39,9 +39,9 @@ def build_of(file: ConfigFile, runner: Runner, now: datetime) -> Build | None:
     if file.doubt or (isinstance(file.value, list) and file.value):
         return None
     end = member(file.exemption, "expiresOn")
-    if end is None or end in ("", 0, []):  # False is 0
+    if end is None or end is True or end in ("", 0, []):  # False is 0; true is not before a time
         return Build.KEPT
-    if isinstance(end, bool | list | dict):
+    if isinstance(end, list | dict):
         return None
     if not isinstance(end, str):
         return Build.STOPS  # a number cannot be compared with a time
@@ -84,11 +84,11 @@ def _sorts_before(text: str, present: str) -> bool | None:
             left, right = _rank(one), _rank(other)
             if left is None or right is None or left == right == 0:
                 return None
-            return (left, one) < (right, other)
-    return None
+            return (left, one) < (right, other) if one.isascii() or left != right else None
+    return True if len(text) < len(present) else None  # the seconds of the present are not certain
 
 
 def _rank(one: str) -> int | None:
-    if not one.isascii():
-        return None
-    return 1 if one.isdigit() else 2 if one.isalpha() else 0 if one in "-/.:" else None
+    if one.isalpha():
+        return 2
+    return None if not (one.isascii() and one.isprintable()) else 1 if one.isdigit() else 0

@@ -56,7 +56,7 @@ def _by_members(value: Value) -> bool:
 def _filled(value: Value) -> bool | None:
     if value is None or isinstance(value, str):
         return bool(value)
-    return True if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return True if isinstance(value, int | float) else None  # also false and 0: a text of them is not empty
 
 
 def _before(value: Value, now: datetime) -> bool | None:

@@ -36,6 +36,8 @@ from guardrails.evaluation.values import Unknown, Value, escaped
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import parse_time, read_time
 
+_OF_ENTRY: Final = "epacMetadata"
+"""What EPAC repeats of an entry: whatever differs in it differs elsewhere, too, or has no effect."""
 _FOLDED: Final = {name.lower(): name for name in PROPERTIES}
 
 
@@ -220,6 +222,8 @@ def _metadata(
         one, other = old.get(name), new.get(name)
         at = f"/properties/metadata/{escaped(str(name))}"
         if is_equal(one, other) and (is_known(one) or same(at)):
+            continue
+        if name == _OF_ENTRY and isinstance(one, Mapping) and isinstance(other, Mapping):
             continue
         if is_known(one) and is_known(other):
             yield Detail(Effect.CHANGED, at, instead(str(name), one, other), one, other)

@@ -12,6 +12,7 @@ from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.changes import details
 from guardrails.check.effects import IMPROVES, ORDER, Detail, Effect
 from guardrails.check.epac import FORMAT as EPAC
+from guardrails.check.epac import deletes_of, has_no_folder
 from guardrails.check.pairs import findings_only, pairs_of
 from guardrails.check.states import State, repeated, states_of
 from guardrails.check.trace import WHOLE, Trace
@@ -228,13 +229,15 @@ class _Comparison:
     def _afterwards(self, one: Judged) -> str:
         """Return what becomes in Azure of an exemption that is no longer in the code."""
         if one.format == EPAC:
-            deletes = self._deletes(self._after.answer, one.trace)
+            runs, run = self._after.answer.deployments, one.trace.run if one.trace else ""
+            deletes = deletes_of(runs, run)
             if deletes is None:
                 return "EPAC deletes it, if it is deployed and EPAC owns it"
-            is_deleted = isinstance(one.id, str) and one.id.lower() in deletes
-            return (
-                "EPAC deletes it" if is_deleted else "EPAC deletes nothing of this id: Azure does not have it as EPAC's"
-            )
+            if isinstance(one.id, str) and one.id.lower() in deletes:
+                return "EPAC deletes it"
+            if has_no_folder(runs, run):
+                return "EPAC leaves it in Azure, for its environment has no folder now"
+            return "EPAC deletes nothing of this id: Azure does not have it as EPAC's"
         if one.format == "azpolicyfactory":
             return "AzPolicyFactory does not delete it in Azure"
         return "an incremental deployment does not delete it in Azure"
@@ -352,13 +355,6 @@ class _Comparison:
             elif Outcome.UNKNOWN in (one.outcome, old.outcome):
                 when = "now" if one.outcome is Outcome.UNKNOWN else "before"
                 yield f"{one.run}: whether it is deployed is not known {when}"
-
-    def _deletes(self, answer: Answer, trace: Trace | None) -> frozenset[str] | None:
-        """Return the ids, in lower case, that the run of an exemption deletes; None where they are not known."""
-        run = next((one for one in answer.deployments if trace and one.run == trace.run), None)
-        if run is None or run.planning is None or run.planning.deletes is None:
-            return None
-        return frozenset(map(str.lower, run.planning.deletes))
 
     def _deletions(self, changes: Sequence[Change]) -> Iterator[Change]:
         """Yield what a deployer deletes now and did not before, or the other way round, and no entry is of."""

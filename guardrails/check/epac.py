@@ -15,8 +15,11 @@ from guardrails.epac.world import Environment
 from guardrails.evaluation.plan import Outcome, PlannedExemption
 from guardrails.evaluation.template import Diagnostic, Level, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Unknown, Value
+from guardrails.lazy_regex import lazy_regex
 
 FORMAT: Final = "epac"
+_OWN_RUN: Final = lazy_regex(r"EPAC, (?:.*/)?policyExemptions/[^/]+")
+"""A run on a folder that EPAC finds by itself."""
 _VERSIONS: Final = {"AzureUSGovernment": "2024-12-01-preview"}
 _NO_RISKS: Final[Mapping[str, Place]] = {}
 _VERSION: Final = "2022-07-01-preview"
@@ -179,3 +182,26 @@ def note_of(name: str, plan: EpacPlan, judged: Sequence[Judged]) -> str:
     if plan.outcome is Outcome.UNKNOWN:
         return f"{text}; the outcome is unknown: {plan.uncertain}"
     return text if plan.second is None or plan.second.settles else f"{text}; a second run would not find all unchanged"
+
+
+def has_no_folder(deployments: Sequence[Deployment], run: str) -> bool:
+    """Whether a run is of a folder that EPAC finds by itself, and that is not there: then EPAC looks at nothing."""
+    return _OWN_RUN.fullmatch(run) is not None and all(one.run != run for one in deployments)
+
+
+def deletes_of(deployments: Sequence[Deployment], run: str) -> frozenset[str] | None:
+    """Return the ids, in lower case, that a run deletes; None where they are not known.
+
+    Of a run whose folder is not there, those that the runs of other environments delete.
+    """
+    some = [one for one in deployments if one.run == run]
+    if has_no_folder(deployments, run):
+        some = [one for one in deployments if one.planning is not None]
+    elif not some:
+        return None
+    found: set[str] = set()
+    for one in some:
+        if one.planning is None or one.planning.deletes is None:
+            return None
+        found.update(map(str.lower, one.planning.deletes))
+    return frozenset(found)

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from guardrails.dataclass import dataclass
+from guardrails.epac.date_texts import THIS_YEAR, TODAY, usual_dates
 from guardrails.epac.entries import Entry, EpacFile
 from guardrails.epac.instants import Kind, NetDate
 from guardrails.epac.plan import WRITTEN, Action, EpacPlan, Item, Owner, Said
 from guardrails.epac.powershell import blank
 from guardrails.epac.rows import COLUMNS, FIELDS
+from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.plan import Outcome
-from guardrails.evaluation.values import Place
+from guardrails.evaluation.values import Place, Unknown
 from guardrails.exemption.facts import Risk
 from guardrails.lazy_regex import lazy_regex
 from guardrails.nearest import nearest
@@ -256,19 +258,32 @@ def _ends(entry: Entry, item: Item | None) -> Iterator[Found]:
             text = "EPAC compares an end with an offset in the time zone of its runner: it is off by that offset"
             yield Found(_risk(_RUNNER, text, _in_utc(said)), place, item, entry.number, at=at)
         return
-    found = _NUMBERS.fullmatch(said) if isinstance(said, str) else None
-    if found is None:
+    if not isinstance(said, str):
         return
-    place = entry.place_of("expiresOn")
-    if found[1] != found[3] and int(found[1]) <= 12 and int(found[3]) <= 12:
-        text = "the culture of EPAC's runner says which number of this end is the month"
+    if text := _by_runner(said, item):
+        place = entry.place_of("expiresOn")
         yield Found(_risk(_RUNNER, text, "YYYY-MM-DDTHH:MM:SSZ", {"expiresOn": said}), place, item, entry.number, at=at)
-    elif item and item.action is Action.REFUSED and item.reason == str(Said.DATE):
-        text = "the culture of EPAC's runner says whether this end is a date"
-        yield Found(_risk(_RUNNER, text, "YYYY-MM-DDTHH:MM:SSZ", {"expiresOn": said}), place, item, entry.number, at=at)
-    if len(found[4]) == 2 and item and item.end:
-        text = f"EPAC reads this end as {item.end}"
+    if item and item.end and (found := _NUMBERS.fullmatch(said)) and len(found[4]) == 2:
+        text, place = f"EPAC reads this end as {item.end}", entry.place_of("expiresOn")
         yield Found(_risk(_END, text, "a year of four digits", {"expiresOn": said}), place, item, entry.number, at=at)
+
+
+def _by_runner(said: str, item: Item | None) -> str:
+    """Return how the meaning of an end depends on the machine that runs EPAC, or on when it runs; "" if it does not."""
+    try:
+        dates = usual_dates(said)
+    except Uncertain:
+        dates = frozenset()
+    found = _NUMBERS.fullmatch(said)
+    is_open = found is not None and found[1] != found[3] and int(found[1]) <= 12 and int(found[3]) <= 12
+    if is_open or len(dates - {None}) > 1:
+        return "the culture of EPAC's runner says which number of this end is the month"
+    if item is None:
+        return ""
+    why = item.expires_on.reason if isinstance(item.expires_on, Unknown) else ""
+    if len(dates) > 1 and (why or (item.action is Action.REFUSED and item.reason == str(Said.DATE))):
+        return "the culture of EPAC's runner says whether this end is a date"
+    return why if why in (THIS_YEAR, TODAY) else ""
 
 
 def _in_utc(date: NetDate) -> str:

@@ -35,7 +35,8 @@ def world_of(
         deployed=tuple(as_read(body, given.runner) for body in exemptions),
         resources=frozenset(key for key in objects if _is_resource(key)),
         complete=given.complete, plans_assignments=given.plans_assignments,
-        plans_definitions=given.plans_definitions, doubt=given.doubt,
+        plans_definitions=given.plans_definitions, doubt=given.doubt, unsettled=given.unsettled,
+        unread=given.unread,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ _WORTH_SHARING: Final = 500_000
 """So many bytes of a folder's files are worth a second process."""
 _ASSIGNMENTS: Final = "policyAssignments"
 _UNREAD: Final = "EPAC reads no file of this folder itself, only of folders in it that are called as an environment"
+_EMPTY: Final = "git keeps no empty folder; in a clone without this folder, EPAC deletes nothing"
 _DEFINITIONS: Final = ("policyDefinitions", "policySetDefinitions")
 _SWITCHES: Final[Mapping[str, str]] = {
     "failonexemptionerror": "fail",
@@ -39,6 +40,9 @@ _SWITCHES: Final[Mapping[str, str]] = {
     "erroraction": "stop",
 }
 _SKIP_RESOURCES: Final = ("skipresourcevalidationforexemptions", "skipresourcevalidation")
+_NO_EXEMPTIONS: Final = "skipexemptions"
+_ON: Final = ("true", "1", "stop")
+_OFF: Final = ("false", "0", "continue", "silentlycontinue", "ignore", "inquire", "break", "suspend")
 
 
 @dataclass(slots=True)
@@ -107,11 +111,18 @@ def calling_of(options: Options) -> Calling:
     for text in options.epac_switch:
         name, given, value = text.partition("=")
         key = name.lstrip("-").lower()
-        on = not given or value.strip().lstrip("$").lower() in ("true", "1", "stop")
+        word = value.strip().lstrip("$").lower()
+        on = not given or word in _ON
+        if given and word not in (*_ON, *_OFF):
+            raise WrongCall("epac_switch", f"'{text[:60]}' says neither true nor false", "Give NAME or NAME=false.")
+        if key == _NO_EXEMPTIONS and on:
+            raise WrongCall("epac_switch", f"with '{name[:60]}' EPAC plans no exemptions", "Leave it out.")
+        if key == _NO_EXEMPTIONS:
+            continue
         if key in _SKIP_RESOURCES:
             skip = on
         elif key in _SWITCHES:
-            said[_SWITCHES[key]] = on and (key[:5] != "error" or value.lower() == "stop")
+            said[_SWITCHES[key]] = on and (key[:5] != "error" or word == "stop")
         else:
             known = nearest(key, [*_SWITCHES, *_SKIP_RESOURCES])
             raise WrongCall(
@@ -235,15 +246,18 @@ class EpacRun:
         options = job.inputs.options(first)
         azure = job.inputs.azure(options)
         calling = self._calling(options, first)
-        environment, settings = self._environment(folder, calling)
+        environment, settings, unsettled = self._environment(folder, calling)
         now = options.now or job.present
+        unread: list[str] = []
+        data = [*self._read(folder, unread)]
         given = World(
             calling.runner, ticks_of(now), switches=calling.switches, complete=azure.complete,
             plans_assignments=self._plans(folder, calling, _ASSIGNMENTS),
             plans_definitions=self._plans(folder, calling, *_DEFINITIONS),
             doubt=_UNREAD if folder.unread else "" if calling.selector else _other_casing(folder, environment),
+            unsettled=unsettled,
+            unread=f"{unread[0]} is one of EPAC's files and is not read here" if unread else "",
         )  # fmt: skip
-        data = [*self._read(folder)]
         setting = Setting(
             world_of(azure.objects, azure.bodies, given, environment), azure, job.ruleset, now, options.next_run,
             job.makes_assignments, folder.hidden,
@@ -256,15 +270,21 @@ class EpacRun:
         deployment.run = _run_of(folder)
         made.deployments.append(deployment)
         made.notes.append(note_of(folder.path or ".", come.plan, come.judged))
+        if folder.own and not self._has_files(folder):
+            made.notes.append(f"{folder.path}: {_EMPTY}")
         if folder.is_above and not folder.unread:
             made.notes.append(f"{folder.path}: {_UNREAD}")
         made.judged += [(one, azure) for some in (come.judged, come.more) for one in some]
         made.errors += come.problems
 
+    def _has_files(self, folder: _Folder) -> bool:
+        return any(files for _, _, files in self._repository.below(str(self._repository.root / folder.path)))
+
     def _come(self, data: Files, setting: Setting) -> Come:
         """Return what the files of a folder come to: by this process, or by several that take some each."""
         world = setting.world
-        certain = world.complete and world.environment is not None and not world.doubt and setting.trace is None
+        known = world.complete and world.environment is not None and not (world.doubt or world.unread)
+        certain = known and setting.trace is None
         large = certain and sum(len(text) for _, text in data) >= _WORTH_SHARING
         parts = parts_of(data, self._workers) if large and self._workers > 1 else []
         if len(parts) > 1:
@@ -296,7 +316,8 @@ class EpacRun:
 
         return trace
 
-    def _read(self, folder: _Folder) -> Iterator[tuple[str, bytes]]:
+    def _read(self, folder: _Folder, unread: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the files that EPAC reads with their bytes; put those that cannot be read here into `unread`."""
         for ending in ENDINGS:
             for path in folder.files:
                 if path.lower().endswith(ending):
@@ -304,6 +325,7 @@ class EpacRun:
                         data = self._repository.read(path)
                     except Unreadable as error:
                         self._made.errors.append(Problem(path, 0, 0, str(error)))
+                        unread.append(path)
                         continue
                     if folder.own or kind_of(ending, data) is None:
                         yield path, data
@@ -318,30 +340,30 @@ class EpacRun:
             without: dict[str, Any] = {error.option: getattr(Options(), error.option)}
             return self._calling(replace(options, **without), path)
 
-    def _environment(self, folder: _Folder, calling: Calling) -> tuple[Environment | None, str]:
-        """Return the environment, None where it is not known, and the path of the settings."""
+    def _environment(self, folder: _Folder, calling: Calling) -> tuple[Environment | None, str, str]:
+        """Return the environment, None where it is not known, the path of the settings, and what is wrong with them."""
         found = self._settings(folder, calling)
         if found is None:
             self._made.notes.append(
                 f"EPAC, {folder.path or '.'}: its global-settings.jsonc is not found, so most of its plan is unknown;"
                 " say where it is with --epac-settings"
             )
-            return None, ""
+            return None, "", ""
         path, data = found
         if folder.is_above and not calling.selector:
-            return None, path
+            return None, path, ""
         selector = calling.selector or folder.path.rpartition("/")[2]
         try:
             made = read_settings(data, path, selector)
         except BadSettings as error:
             self._made.errors.append(Problem(*error.place, str(error)))
-            return None, path
+            return None, path, f"{path}: {error}"
         if made.lacks:
             self._made.notes.append(
                 f"EPAC, {folder.path or '.'}: EPAC stops, because {path} lacks {', '.join(made.lacks)};"
                 " what is said here is what it would do with them"
             )
-        return replace(made, skip_resources=True) if calling.skip_resources else made, path
+        return replace(made, skip_resources=True) if calling.skip_resources else made, path, ""
 
     def _settings(self, folder: _Folder, calling: Calling) -> tuple[str, bytes] | None:
         """Return the file of settings: the one that is named, else the nearest above the folder."""

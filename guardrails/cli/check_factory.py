@@ -18,7 +18,7 @@ from guardrails.epac.instants import NoZone, Runner
 from guardrails.errors import Misconfigured
 from guardrails.evaluation.template import ScopeKind
 from guardrails.evaluation.values import Unknown
-from guardrails.files.azpolicyfactory import read_config
+from guardrails.files.azpolicyfactory import read_config, unread
 from guardrails.files.walk import Repository, Unreadable
 
 
@@ -105,14 +105,16 @@ def _target(job: Job, path: str, made: Made) -> str:
 
 
 def _files(repository: Repository, environment: Environment, made: Made) -> Iterator[ConfigFile]:
-    """Yield the files of an environment, by their paths."""
-    data: dict[str, bytes] = {one.path: one.data for one in environment.files}
+    """Yield the files of an environment, by their paths. Of one that cannot be read here, nothing is certain."""
+    data: dict[str, bytes | Unreadable] = {one.path: one.data for one in environment.files}
     if environment.whole:
         for path, said in repository.json_below(environment.folder):
-            if isinstance(said, Unreadable):
-                made.errors.append(Problem(path, 0, 0, str(said)))
-            elif path.rpartition("/")[2] != SCHEMA:
+            if path.rpartition("/")[2] != SCHEMA:
                 data.setdefault(path, said)
     for path, content in sorted(data.items()):
         name = path[len(environment.folder) + 1 :] if environment.folder else path
-        yield read_config(content, path, name)
+        if isinstance(content, Unreadable):
+            made.errors.append(Problem(path, 0, 0, str(content)))
+            yield unread(path, name, f"{path} is not read here")
+        else:
+            yield read_config(content, path, name)

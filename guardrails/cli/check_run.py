@@ -175,7 +175,7 @@ class _Files:
         }  # fmt: skip
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
-        self._beside: dict[str, list[str]] = {}
+        self._parameter_files: dict[str, list[str]] = {}
         """The parameter files of Bicep in each folder."""
 
     def read(self, paths: Sequence[Path]) -> None:
@@ -220,10 +220,10 @@ class _Files:
         names = self._code.names_in(folder)
         some = [one for one in companions_of(path) if one.rpartition("/")[2] in names]
         if path.endswith(".bicep"):
-            if folder not in self._beside:
+            if folder not in self._parameter_files:
                 named = sorted(one for one in names if one.endswith(".bicepparam"))
-                self._beside[folder] = [f"{folder}/{name}".lstrip("/") for name in named]
-            some += self._beside[folder]
+                self._parameter_files[folder] = [f"{folder}/{name}".lstrip("/") for name in named]
+            some += self._parameter_files[folder]
         return some
 
     def _named(self) -> list[Path | str]:
@@ -341,5 +341,5 @@ def _put_together(run: Run, checked: Sequence[Checked], job: Job, deployers: Ite
     run.azure = [azure for _, azure in judged]
     run.borrowed = tuple(inputs.borrowed)
     add_duplicates(judged, job.ruleset, job.args.now or job.present, makes_assignments=job.makes_assignments)
-    answer.errors += inputs.errors
+    answer.errors[:] = dict.fromkeys((*answer.errors, *inputs.errors))  # some files are looked at twice
     answer.skipped = skipped_rules(job.ruleset)

@@ -175,7 +175,7 @@ def summary(answer: Answer, lacking: int | None = None) -> list[str]:
     if excluded:
         parts.append(f"{excluded} excluded by the ruleset")
     if answer.errors:
-        parts.append(f"{number_of(len(answer.errors), 'file')} not read")
+        parts.append(f"{number_of(len({one.path for one in answer.errors}), 'file')} not read")
     if lacking is None:
         lacking = sum(sum(map(lacks_assignment, one.findings)) for one in answer.exemptions)
     more = (

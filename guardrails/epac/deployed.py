@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.dataclass import dataclass
-from guardrails.epac.instants import Kind, NetDate, NoDate, Runner, says_zone, text_date
+from guardrails.epac.date_texts import NoDate, text_date
+from guardrails.epac.instants import Kind, NetDate, Runner
 from guardrails.epac.plan import Owner
 from guardrails.epac.powershell import blank, equal, same
 from guardrails.epac.uncertain import Uncertain
@@ -90,7 +91,7 @@ def deployed_end(said: Any, runner: Runner) -> int | None:
         made = text_date(said, runner)
     except NoDate:
         raise Uncertain("what EPAC makes of this deployed end is not known") from None
-    return made.utc if says_zone(said) else runner.from_local(made.utc)
+    return made.date.utc if made.zoned else runner.from_local(made.date.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Planner:
         self._above: frozenset[str] = frozenset()
         self._parents: frozenset[str] | None = None
         self._unchanged = self._orphans = self._expired = 0
-        self._doubts = [world.doubt] if world.doubt else []
+        self._doubts = [one for one in (world.doubt, world.unread) if one]
         self._count_doubt = False
         self._end = ""
         self._before = 0
@@ -71,7 +71,7 @@ class Planner:
     def plan(self) -> EpacPlan:
         """Plan all files, then what is left of the deployed."""
         self._look_at_deployed()
-        if not self._files:
+        if not (self._files or self._world.unread):
             self._plan.warnings.append(Message(Said.NO_FILES, NOWHERE))
         for file in self._files:
             if self._end:

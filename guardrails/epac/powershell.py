@@ -10,14 +10,21 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from guardrails.epac.instants import NetDate
+from guardrails.epac.date_texts import NoDate, text_date
+from guardrails.epac.instants import NetDate, Runner
 from guardrails.epac.uncertain import Uncertain
 
 type Value = Any
 
+_INVARIANT: Final = Runner(culture="invariant")
 SYSTEM_NAMES: Final = frozenset(("keys", "count"))
 """Keys in lower case that stand in for an object's own properties, where EPAC reads these."""
-
+_OWN_NAMES: Final = SYSTEM_NAMES.union((
+    "values", "length", "item", "isreadonly", "isfixedsize", "issynchronized", "syncroot", "add", "clear", "clone",
+    "contains", "containskey", "containsvalue", "copyto", "equals", "getenumerator", "gethashcode", "getobjectdata",
+    "gettype", "ondeserialization", "remove", "tostring",
+))  # fmt: skip
+"""Names in lower case by which an object of PowerShell answers also where it has no such key."""
 
 _BLANKS: Final = "".join(
     map(chr, (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288))
@@ -116,10 +123,23 @@ def equal(left: Value, right: Value) -> bool:
             return _is_number(right, left)
         return isinstance(right, int | float) and left == right
     if isinstance(left, NetDate):
-        if isinstance(right, NetDate):
-            return left.ticks == right.ticks
-        raise Uncertain("EPAC compares a date with what is none")
+        return _is_date(right, left)
     return False
+
+
+def _is_date(value: Value, date: NetDate) -> bool:
+    """Whether a value is a date, once it is turned into one. Raises Uncertain."""
+    if isinstance(value, NetDate):
+        return date.ticks == value.ticks
+    if not isinstance(value, str):
+        return False
+    try:
+        found = text_date(value, _INVARIANT)
+    except NoDate:
+        return False
+    if found.zoned:
+        raise Uncertain("EPAC compares a date with a text that says its zone")
+    return date.ticks == found.date.utc
 
 
 def _is_number(text: str, number: float) -> bool:
@@ -140,8 +160,10 @@ def as_text(value: Value) -> str:
         return str(value)
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
-        return str(int(value))
+    if isinstance(value, float) and (value == 0 or 1e-4 <= abs(value) < 1e15):
+        return str(int(value)) if value == int(value) else repr(value)
+    if isinstance(value, NetDate):
+        return value.as_words
     if isinstance(value, dict):
         return "System.Management.Automation.OrderedHashtable"
     raise Uncertain("EPAC compares values of different kinds")
@@ -158,8 +180,6 @@ def same(one: Value, other: Value) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return _same_objects(one, other)
     if isinstance(one, dict) or isinstance(other, dict):
-        if isinstance(one, NetDate) or isinstance(other, NetDate):
-            raise Uncertain("EPAC compares a date with what is none")
         if isinstance(one, bool):
             return one  # an object is true
         return isinstance(one, str) and equal(one, other)
@@ -175,8 +195,10 @@ def _surely_same(one: Value, other: Value) -> bool:
             return False
         for key, value in other.items():
             said = one.get(key)
-            if said is value and (value is None or type(value) is str):  # as most are
+            if said is value and (type(value) is str or (value is None and key in one)):  # as most are
                 continue
+            if key not in one and key.lower() in _OWN_NAMES:
+                return False
             if not _surely_same(said, value):
                 return False
         return True
@@ -234,6 +256,8 @@ def _as_list(value: Value) -> list[Value]:
 def _same_objects(one: dict[str, Value], other: dict[str, Value]) -> bool:
     if "Keys" in one or "Keys" in other:
         raise Uncertain("EPAC takes the value of a key called Keys for all keys")
+    if collides(tuple(one)) or collides(tuple(other)):
+        raise Uncertain("EPAC compares an object with keys that differ in letter case alone")
     for key in {name.lower(): name for name in (*other, *one)}.values():
         if not same(_member(one, key), _member(other, key)):
             return False
@@ -242,6 +266,8 @@ def _same_objects(one: dict[str, Value], other: dict[str, Value]) -> bool:
 
 def _member(value: dict[str, Value], key: str) -> Value:
     found = value.get(key)
+    if key not in value and key.lower() in _OWN_NAMES:
+        raise Uncertain(f"EPAC takes what an object itself says of `{key}` for a key of that name")
     if found is None:
         near = [name for name in value if name.lower() == key.lower()]
         found = value[near[0]] if near else None

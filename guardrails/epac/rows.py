@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field
+from guardrails.epac.date_texts import AT_EDGE, NoDate, text_date
 from guardrails.epac.entries import Entry
-from guardrails.epac.instants import AT_EDGE, NetDate, NoDate, Runner, text_date
+from guardrails.epac.instants import NetDate, Runner
 from guardrails.epac.plan import Said
 from guardrails.epac.powershell import blank, length, same_text, trim
 from guardrails.epac.uncertain import Uncertain
@@ -256,7 +257,7 @@ def _expires(row: Row, said: Any, runner: Runner) -> None:
         row.expires_doubt = "whether the reader of JSON takes this text for a date is not known"
     elif isinstance(said, str):
         try:
-            row.expires = text_date(said, runner)
+            row.expires = text_date(said, runner).date
         except NoDate:
             row.fault(Said.DATE, "expiresOn")
         except Uncertain as doubt:

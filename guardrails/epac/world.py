@@ -1,5 +1,6 @@
 """What EPAC's planner looks at besides files: settings, the tree of scopes, policies, what is deployed. Pure."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -14,8 +15,11 @@ from guardrails.lazy_regex import lazy_regex
 
 _LITERAL: Final = lazy_regex(r"[ -~]*?(?=[*?`\[]|[^ -~]|\Z)")
 """The beginning of a pattern that stands for itself."""
+_PLAIN_NAME: Final = lazy_regex(r"(?:[\w .-][*?]?)+", re.ASCII)
+"""A regular expression that means the same to everybody."""
 FULL: Final = "full"
 """The strategy by which EPAC deletes what has no owner."""
+_NO_SETTINGS: Final = "EPAC's global-settings.jsonc is not known; say where it is with --epac-settings"
 _INITIATIVE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 
 
@@ -133,6 +137,8 @@ class World:
         plans_assignments, plans_definitions: the repository has assignments, or policies or initiatives, that EPAC
             plans in the same run.
         doubt: why it is not known whether EPAC looks at the files at all; "" where it does.
+        unsettled: what is wrong with the settings, so that there is no environment; "" for nothing.
+        unread: why not all files of the environment are known; "" where they are.
         looped: what is known says that the root scope is below itself.
         now: ticks of UTC at which EPAC plans.
     """
@@ -152,12 +158,14 @@ class World:
     plans_definitions: bool = False
     looped: bool = False
     doubt: str = ""
+    unsettled: str = ""
+    unread: str = ""
 
     @property
     def settings(self) -> Environment:
         """The environment. Raises Uncertain where it is not known."""
         if self.environment is None:
-            raise Uncertain("EPAC's global-settings.jsonc is not known; say where it is with --epac-settings")
+            raise Uncertain(self.unsettled or _NO_SETTINGS)
         return self.environment
 
     def find_scope(self, scope: str) -> Scope | None:
@@ -244,11 +252,22 @@ def _excluded_itself(scope: Scope, settings: Environment) -> bool:
         return False
     patterns = [*settings.not_scopes, *(() if scope.kind is ScopeKind.RESOURCE_GROUP else settings.excluded)]
     for pattern in patterns:
-        if "subscriptionspattern" in pattern.lower() and scope.kind is ScopeKind.SUBSCRIPTION:
-            raise Uncertain("which subscriptions EPAC leaves out by this pattern is not known")
-        if _kind_of(pattern) is scope.kind and like(pattern).fullmatch(scope.id):
+        if scope.kind is ScopeKind.SUBSCRIPTION and "/subscriptions/subscriptionspattern/" in pattern.lower():
+            if _names(pattern, scope):
+                return True
+        elif _kind_of(pattern) is scope.kind and like(pattern).fullmatch(scope.id):
             return True
     return False
+
+
+def _names(pattern: str, scope: Scope) -> bool:
+    """Whether the last part of a pattern of names is in a subscription's name, as a regular expression."""
+    part = pattern.rpartition("/")[2]
+    if part.startswith(("*", "?")):
+        return False  # .NET has an error on it, and EPAC goes on
+    if not scope.label or not _PLAIN_NAME.fullmatch(part):
+        raise Uncertain("which subscriptions EPAC leaves out by this pattern is not known")
+    return re.search(part, scope.label, re.IGNORECASE) is not None
 
 
 def _kind_of(pattern: str) -> ScopeKind:

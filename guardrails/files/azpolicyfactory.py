@@ -33,21 +33,28 @@ def read_config(data: bytes, path: str, name: str) -> ConfigFile:
     text = _decoded(data)
     if text is None:
         doubt = f"{_RARE}it is neither UTF-8 nor UTF-16 with a byte order mark"
-        return ConfigFile(path, name, None, Reading(None), doubt=doubt)
+        return unread(path, name, doubt)
     lines = Lines(text, path)
     if not text:
         return ConfigFile(path, name, None, Reading(readable=False), place_of=lambda _: lines.place(0))
+    begin = lines.place(0)
     strict = _strict(text)
     try:
         value = read_json(text, lambda _: None)
     except BrokenJson as error:
         return ConfigFile(path, name, None, strict, stops=str(error), at=lines.place(error.at))
     except Uncertain as error:
-        return ConfigFile(path, name, None, strict, doubt=f"{_RARE}{error}")
+        return ConfigFile(path, name, None, strict, doubt=f"{_RARE}{error}", place_of=lambda _: begin)
     if found := next(_refused(value), None):
         return ConfigFile(path, name, None, strict, stops=found[0], at=lines.place(found[1]))
     doubt = f"{_RARE}it is nested deeply" if _depth(value) > DEEPEST else ""
     return ConfigFile(path, name, value, strict, doubt=doubt, place_of=_places(value, lines))
+
+
+def unread(path: str, name: str, why: str) -> ConfigFile:
+    """Return a file of which nothing is certain."""
+    begin = Place(path, 1, 1)
+    return ConfigFile(path, name, None, Reading(None), doubt=why, place_of=lambda _: begin)
 
 
 def _decoded(data: bytes) -> str | None:

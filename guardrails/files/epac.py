@@ -41,7 +41,7 @@ def read_epac(data: bytes, path: str, runner: Runner) -> EpacFile:
 def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> EpacFile:
     lines = Lines(text, path)
     try:
-        root = read_json(text, date_of)
+        root = read_json(text, date_of, gaps=True)
     except BrokenJson as error:
         return EpacFile(path, broken=Fault(lines.place(error.at), str(error)))
     except Uncertain as doubt:
@@ -90,8 +90,6 @@ def _table(text: str, path: str) -> EpacFile:
     except BrokenTable as error:
         why = f"{error}, on which PowerShell has an error; whether EPAC goes on without this table is not known"
         return EpacFile(path, is_table=True, uncertain=why, notes=(Fault(error.place, why),))
-    except Uncertain as doubt:
-        return EpacFile(path, is_table=True, uncertain=str(doubt))
     lines = table.lines
     place = lines.place
     keys = [cell.text.lower() for cell in table.header]

@@ -40,7 +40,7 @@ _ESCAPES: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
 _DIGITS: Final = 300
 """More digits of a number are not read here."""
-_NO_NUMBER: Final = "what EPAC makes of this number is not known"
+_NO_NUMBER: Final = "what PowerShell makes of this number is not known"
 _STRANGE: Final = lazy_regex(r"NaN|-?Infinity|undefined|new|-?0[xX0-9].*|-?[\d.][\d.eE+-]*")
 
 
@@ -96,35 +96,39 @@ _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
 ).scan_once  # type: ignore[attr-defined]  # what raw_decode calls; as old as the module
 
 
-def read_json(text: str, date_of: Callable[[str], NetDate | None], *, level: int = _ENTRIES) -> Any:
+def read_json(text: str, date_of: Callable[[str], NetDate | None], *, level: int = _ENTRIES, gaps: bool = False) -> Any:
     """Return the value of a text. Raises BrokenJson, and Uncertain for what PowerShell may read otherwise.
 
     Args:
         date_of: the date that a text is, None where it stays a text.
         level: nobody asks for places inside of what the objects of lists at this level hold.
+        gaps: a comma in place of a list's item stands for null, as for PowerShell, which others may not take.
     """
-    return _Reader(text, date_of, level).read()
+    return _Reader(text, date_of, level, gaps=gaps).read()
 
 
 def read_value(text: str, date_of: Callable[[str], NetDate | None]) -> Any:
     """Return the same for a text of which nobody asks for places."""
-    return _Reader(text, date_of).read(placeless=True)
+    return _Reader(text, date_of, gaps=True).read(placeless=True)
 
 
 class _Reader:
-    def __init__(self, text: str, date_of: Callable[[str], NetDate | None], level: int = _ENTRIES) -> None:
+    def __init__(
+        self, text: str, date_of: Callable[[str], NetDate | None], level: int = _ENTRIES, *, gaps: bool = False
+    ) -> None:
         self._text = text
+        self._gaps = gaps
         self._level = level
         self._at = 0
         self._date_of = date_of
 
     def read(self, *, placeless: bool = False) -> Any:
         """Return the value of the whole text. `placeless`: nobody asks where what is in it is."""
-        if not self._text.strip():
-            if self._text:
-                raise Uncertain("what EPAC makes of a file of blanks is not known")
+        if not self._text:
             raise BrokenJson("it is empty", 0)
         self._skip()
+        if self._at == len(self._text):
+            return None  # blanks and comments alone
         quick = self._plain_entry() if placeless and self._text[self._at : self._at + 1] == "{" else None
         value = self._value(0) if quick is None else quick
         self._skip()
@@ -198,7 +202,11 @@ class _Reader:
                 self._at += 1
                 return found
             if mark == ",":
-                raise Uncertain("what EPAC makes of a list with a comma in place of an item is not known")
+                if not self._gaps:
+                    raise Uncertain("a list has a comma in place of an item")
+                found.append(None)
+                self._at += 1
+                continue
             plain = self._plain_entry() if mark == "{" and depth == self._level else None
             while plain is not None and (behind := _NEXT.match(self._text, self._at)):
                 found.append(plain)
@@ -273,7 +281,7 @@ class _Reader:
             _, behind = _SCAN(self._text, member.end())
         if _END.match(self._text, behind):
             return found
-        again = _Reader(self._text, self._date_of)
+        again = _Reader(self._text, self._date_of, gaps=self._gaps)
         again._at = at
         return again._object(0).offsets
 

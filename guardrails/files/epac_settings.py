@@ -1,6 +1,7 @@
 """EPAC's global-settings.jsonc: one of its environments. Pure."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from guardrails.epac.uncertain import Uncertain
@@ -8,6 +9,7 @@ from guardrails.epac.world import FULL, Environment
 from guardrails.evaluation.values import Place
 from guardrails.files.epac_json import BrokenJson, Object, read_json
 from guardrails.files.json_places import Lines, decoded
+from guardrails.lazy_regex import lazy_regex
 
 NAMES: Final = ("global-settings.jsonc", "global-settings.json")
 """What the file of settings is called."""
@@ -23,6 +25,10 @@ _SUBSCRIPTION: Final = "/subscriptions/"
 _SCOPES: Final = (_GROUP, _SUBSCRIPTION)
 """What a scope begins with. Letter case counts."""
 _NEEDED: Final = ("cloud", "managedIdentityLocation")
+_NAMED: Final = ("pacSelector", "tenantId", "deploymentRootScope")
+"""Fields that each environment must have."""
+_LISTS: Final = ("excludedPolicyDefinitions", "excludedPolicySetDefinitions", "excludedPolicyAssignments")
+_GUID: Final = lazy_regex(r"\s*[({]?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}[)}]?\s*", re.IGNORECASE)
 _BOOLEANS: Final = (
     "keepDfcSecurityAssignments", "keepDfcPlanAssignments", "cleanupObsoleteExemptions",
     "doNotDisableDeprecatedPolicies", "manageChildScopeDefinitions",
@@ -75,10 +81,16 @@ class _Reader:
             raise self._bad(f"no environment is called {selector[:60]!r}; there is {names}; say it with --pac-selector")
         for one in some:
             self._check(one)
-        return self._made(found[0])
+        return self._made(found[0], some)
 
     def _check(self, said: Mapping[str, Any]) -> None:
         """Look for what EPAC stops at, in whichever environment it is. Raises BadSettings."""
+        for name in _NAMED:
+            if said.get(name) is None:
+                raise self._bad(f"an environment has no {name}", said)
+        tenant = said.get("managedTenantId")
+        if tenant is not None and not (isinstance(tenant, str) and _GUID.fullmatch(tenant)):
+            raise self._bad("EPAC stops at managedTenantId: it is no GUID", said, "managedTenantId")
         desired = said.get("desiredState")
         if not isinstance(desired, dict):
             raise self._bad("an environment has no desiredState", said)
@@ -86,17 +98,28 @@ class _Reader:
             for name in names:
                 if owner.get(name) is not None:
                     raise self._bad(f"EPAC has stopped reading {name}, and stops at it", owner, name)
+        self._check_desired(desired)
+        self._check_scopes(said, "globalNotScopes", at_nothing=True)
+        self._check_scopes(desired, "excludedScopes", at_nothing=False)
+
+    def _check_desired(self, desired: Mapping[str, Any]) -> None:
         if str(desired.get("strategy")).lower() not in _STRATEGIES:
             raise self._bad("desiredState.strategy is neither full nor ownedOnly", desired, "strategy")
         for name in _BOOLEANS:
             if not isinstance(desired.get(name), bool | None):
                 raise self._bad(f"EPAC stops at {name}: it is neither true nor false", desired, name)
-        for owner, name in ((said, "globalNotScopes"), (desired, "excludedScopes")):
-            for scope in self._texts(owner, name):
-                if not scope.startswith(_SCOPES) or "/resourcegrouppatterns/" in scope.lower():
-                    raise self._bad(f"EPAC stops at {name}: {scope[:60]!r} is no scope", owner, name)
+        for name in _LISTS:
+            self._texts(desired, name)
 
-    def _made(self, said: Mapping[str, Any]) -> Environment:
+    def _check_scopes(self, owner: Mapping[str, Any], name: str, *, at_nothing: bool) -> None:
+        """Look for what is no scope. `at_nothing`: EPAC stops at an empty text, too."""
+        scopes = self._texts(owner, name)
+        empty = ("",) if at_nothing and "" in (owner.get(name) or ()) else ()
+        for scope in (*scopes, *empty):
+            if not scope.startswith(_SCOPES) or "/resourcegrouppatterns/" in scope.lower():
+                raise self._bad(f"EPAC stops at {name}: {scope[:60]!r} is no scope", owner, name)
+
+    def _made(self, said: Mapping[str, Any], every: Sequence[Mapping[str, Any]]) -> Environment:
         desired = said["desiredState"]
         strategy = _STRATEGIES[str(desired["strategy"]).lower()]
         selector, owner = self._text(said, "pacSelector"), self._text(self._root, "pacOwnerId")
@@ -118,12 +141,13 @@ class _Reader:
             excluded_policies=self._texts(desired, "excludedPolicyDefinitions"),
             excluded_initiatives=self._texts(desired, "excludedPolicySetDefinitions"),
             cloud=str(said.get("cloud", "")),
-            lacks=tuple(
+            lacks=tuple(dict.fromkeys(
                 name
-                for owner, names in ((said, _NEEDED), (desired, _BOOLEANS[:1]))
+                for one in every
+                for owner, names in ((one, _NEEDED), (one["desiredState"], _BOOLEANS[:1]))
                 for name in names
                 if owner.get(name) is None
-            ),
+            )),
         )  # fmt: skip
 
     def _text(self, said: Any, name: str) -> str:

@@ -1,7 +1,7 @@
 """CSV as PowerShell's ConvertFrom-Csv reads it, with the line and column of every cell. Pure.
 
 A quote in the midst of a cell is plain text; text behind a closing quote belongs to the cell; blanks before a cell are
-dropped; a record of one empty cell, which a blank line is, is skipped.
+dropped; a record of one empty cell, which a blank line is, is skipped; remarks before the header begin with #.
 """
 
 import re
@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from guardrails.dataclass import dataclass
-from guardrails.epac.uncertain import Uncertain
 from guardrails.evaluation.values import Place
 from guardrails.files.json_places import Lines
 from guardrails.lazy_regex import lazy_regex
 
 _BLANKS: Final = " \t"
+_FIELDS: Final = "#Fields: "
+"""What PowerShell drops before the first name of a header."""
+_REMARK: Final = lazy_regex(r"#[^\r\n]*(?:\r\n|\r|\n|\Z)")
+"""A first line that PowerShell passes over as a whole, whatever quotes are in it."""
 _CELL: Final = lazy_regex(
     r"""([ \t]*+(?:"[^"]*+(?:""[^"]*+)*+"|(?:[^",\r\n \t]++|[ \t]++(?=[^",\r\n \t]))*+))(,|\r\n|\r|\n|\Z)|(.)""", re.S
 )
@@ -65,34 +68,37 @@ class Table:
 
 
 def read_table(text: str, path: str) -> Table:
-    """Return a table. Raises BrokenTable, and Uncertain for what PowerShell may read otherwise."""
-    if not text.strip():
-        raise Uncertain("what EPAC makes of an empty table is not known")
+    """Return a table, which has no columns where the text has none. Raises BrokenTable."""
     lines = Lines(text, path)
     records = _records(text)
-    header = list(next(records, ()))
-    if text.startswith("#") or (header and header[0].text.startswith("#")):
-        raise Uncertain("the table begins with #, which PowerShell takes for a kind of heading")
-    while len(header) > 1 and not header[-1].text:
-        header.pop()
+    header = _header(records)
     seen: dict[str, Cell] = {}
     for cell in header:
         key = cell.text.lower()
         if key and key in seen:
             raise BrokenTable(f"two columns are called {cell.text[:60]!r}", lines.place(cell.at))
         seen[key] = cell
-    found = []
-    for record in records:
-        if len(record.texts) > 1 or record.texts[0]:
-            found.append(record)
-        elif len(header) == 1:
-            raise Uncertain("whether PowerShell skips a blank line in a table of one column is not known")
+    found = (one for one in records if len(one.texts) - (one.texts[-1] is None) > 1 or one.texts[0])
     return Table(tuple(header), tuple(found), lines)
 
 
+def _header(records: Iterator[Record]) -> list[Cell]:
+    """Return the cells of the first record that is no remark: PowerShell passes over those that begin with #."""
+    for record in records:
+        header = list(record)
+        while len(header) > 1 and not header[-1].text:
+            header.pop()
+        if header[0].text.startswith(_FIELDS):
+            return [header[0]._replace(text=header[0].text[len(_FIELDS) :]), *header[1:]]
+        if not header[0].text.startswith("#"):
+            return header
+    return []
+
+
 def _records(text: str) -> Iterator[Record]:
-    at, end, ended = 0, len(text), text[-1] in "\r\n"
-    cells: list[tuple[str, str, str]] = _CELL.findall(text)
+    at = remark.end() if (remark := _REMARK.match(text)) else 0
+    end, ended = len(text), text[-1:] in ("\r", "\n")
+    cells: list[tuple[str, str, str]] = _CELL.findall(text, at)
     if any(mark for _, _, mark in cells):
         while at < end:
             start = at
@@ -101,7 +107,7 @@ def _records(text: str) -> Iterator[Record]:
                 return
             yield Record(text, start, [cell.text or (None if cell.open else "") for cell in record])
         return
-    start, texts = 0, list[str]()
+    start, texts = at, list[str]()
     for written, behind, _ in cells:
         if at >= end and not texts:
             return

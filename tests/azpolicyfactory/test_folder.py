@@ -15,6 +15,7 @@ from guardrails.epac.instants import Runner
 from guardrails.evaluation.plan import Outcome
 from guardrails.evaluation.template import Stage
 from guardrails.evaluation.values import Unknown
+from guardrails.files.azpolicyfactory import read_config
 
 from .samples import CORP, NOW, SUBSCRIPTION, config, file_of
 
@@ -92,11 +93,27 @@ def test_the_checks_on_people_and_days(people: dict[str, Any], approved: bool | 
         ("2026-03-31T22:00:00Z", Build.EXPIRED), ("2026-03-31", Build.KEPT), ("2026-02-30T00:00:00Z", Build.KEPT),
         ("2026-03-31T24:00:00Z", Build.EXPIRED), ("03/31/2027", Build.EXPIRED), ("12/31/2020", Build.KEPT),
         ("1/1/2027", Build.EXPIRED), ("never", Build.KEPT), ("", Build.KEPT), (0, Build.KEPT), (7, Build.STOPS),
-        (True, None), ({"a": 1}, None), ("\u0662027", None), (" 2027-03-31", None),
+        (True, Build.KEPT), (False, Build.KEPT), ({"a": 1}, None), ("\u0662027", None),
+        (" 2027-03-31", Build.EXPIRED), ("+2027-03-31", Build.EXPIRED), ("'2027'", Build.EXPIRED),
+        ("\u00e9", Build.KEPT), ("11/28/2026", Build.EXPIRED), ("11", Build.EXPIRED), ("11/29", Build.KEPT),
+        ("11/28/2026 15:40:00", None), ("\t2027", None),
     ],
 )  # fmt: skip
 def test_an_end_is_compared_as_a_date_or_as_a_text(end: Any, build: Build | None) -> None:
     assert build_of(file_of(config(expiresOn=end)), UTC, NOW) == build
+
+
+@pytest.mark.parametrize(
+    ("said", "named"), [("x", True), (" ", True), (0, True), (False, True), ("", False), (None, False), ([], None)]
+)
+def test_the_schema_is_named_by_all_that_is_not_empty(said: Any, named: bool | None) -> None:
+    file = file_of({**config(), "$schema": said})
+    assert checks_of(file, schema_verdict(file), NOW).schema_named is named
+
+
+@pytest.mark.parametrize("text", ["[1,,2]", "[,]"])
+def test_what_the_compiler_may_read_otherwise_than_powershell_is_not_known(text: str) -> None:
+    assert read_config(f'{{"a": {text}}}'.encode(), "a.json", "a.json").doubt
 
 
 def test_an_end_with_an_offset_depends_on_the_time_zone_of_the_runner() -> None:

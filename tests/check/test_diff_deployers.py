@@ -179,8 +179,25 @@ def test_an_entry_that_goes_to_another_file_or_a_table_is_the_same(write: Write,
         f'drop,Partner drop,Waiver,{SUB},{NET},2027-03-31T00:00:00Z,"{{""owner"":""web@contoso.com""}}"\n'
     ))  # fmt: skip
     ran = diff(check)
-    found = {each["at"] for one in ran.json["diff"]["changes"] for each in one["details"]}
-    assert found <= {"/properties/metadata/epacMetadata"}
+    assert (ran.json["diff"]["changes"], ran.json["diff"]["unchanged"]) == ([], 1)
+
+
+@pytest.mark.usefixtures("epac")
+def test_what_epac_repeats_of_an_entry_is_not_said_twice(write: Write, check: Check) -> None:
+    write(f"{FOLDER}/a.json", entries({"displayName": "Partner"}))
+    assert list(said(diff(check), "drop")) == ["/properties/displayName"]
+
+
+@pytest.mark.usefixtures("epac")
+def test_without_its_folder_epac_leaves_an_environment_alone(repo: Path, check: Check) -> None:
+    (repo / FOLDER / "a.json").unlink()
+    emptied = diff(check)
+    assert said(emptied, "drop") == {"": "it is no longer deployed; EPAC deletes it"}
+    assert any("git keeps no empty folder" in note for note in emptied.json["notes"])
+    (repo / FOLDER).rmdir()
+    gone = diff(check)
+    text = "it is no longer deployed; EPAC leaves it in Azure, for its environment has no folder now"
+    assert said(gone, "drop") == {"": text}
 
 
 @pytest.mark.usefixtures("epac")

@@ -8,7 +8,9 @@ from typing import Any, Final
 import pytest
 
 from guardrails.check.azure_objects import key_of
+from guardrails.check.config import Options
 from guardrails.check.epac_world import world_of
+from guardrails.cli.check_epac import WrongCall, calling_of
 from guardrails.dataclass import replace
 from guardrails.epac.instants import Runner, ticks_of
 from guardrails.epac.lifecycle import plan as planned
@@ -476,6 +478,12 @@ def found(tmp_path: Path, files: Sequence[tuple[str, str]], case: Mapping[str, A
         (file({"expireson": "2099-01-01"}), {"end-not-as-written"}),
         (file({"expiresOn": "1/2/99"}), {"end-not-as-written", "depends-on-runner"}),
         (file({"expiresOn": "12/3/2099"}), {"depends-on-runner"}),
+        (file({"expiresOn": "12 3 2099"}), {"depends-on-runner"}),
+        (file({"expiresOn": "31.12.2099"}), {"depends-on-runner"}),
+        (file({"expiresOn": "31/31/2099"}), set()),  # refused in every culture
+        (file({"expiresOn": "12/31"}), {"depends-on-runner"}),
+        (file({"expiresOn": "10:00"}), {"depends-on-runner"}),
+        (file({"expiresOn": "2 Jan 2099"}), set()),
         (file({"scope": f"{WEB}*"}), {"scope-wider-than-written"}),
         (file({"scope": "/subscriptions/subscriptionsPattern/prod*/resourceGroups/*"}), {"scope-wider-than-written"}),
         ([("a.csv", f"{HEADER}\n{ROW},{{}},")], {"value-ignored"}),
@@ -519,9 +527,52 @@ def test_without_settings_nothing_wrong_is_said(tmp_path: Path) -> None:
     assert any("--epac-settings" in note for note in said["notes"])
 
 
+@pytest.mark.parametrize(
+    ("switch", "why"),
+    [
+        ("SkipExemptions", "with 'SkipExemptions' EPAC plans no exemptions"),
+        ("FailOnExemptionError=yes", "says neither true nor false"),
+        ("ErrorActionPreference=halt", "says neither true nor false"),
+        ("FailOnExemptionErorr", "none that matters to exemptions"),
+    ],
+)
+def test_a_switch_that_makes_no_sense_is_refused(switch: str, why: str) -> None:
+    with pytest.raises(WrongCall, match=why):
+        calling_of(Options(epac_switch=(switch,)))
+
+
+@pytest.mark.parametrize(
+    ("switch", "switches"),
+    [
+        ("FailOnExemptionError", Switches(fail=True)),
+        ("-FailOnExemptionError=$TRUE", Switches(fail=True)),
+        ("FailOnExemptionError=0", Switches()),
+        ("ErrorActionPreference= Stop", Switches(stop=True)),
+        ("ErrorActionPreference=SilentlyContinue", Switches()),
+        ("SkipExemptions=false", Switches()),
+    ],
+)
+def test_a_switch_is_on_or_off(switch: str, switches: Switches) -> None:
+    assert calling_of(Options(epac_switch=(switch,))).switches == switches
+
+
+def test_a_file_that_cannot_be_read_here_leaves_the_plan_unknown(tmp_path: Path) -> None:
+    there = {"deployed": [deployed(run(file({}), {}))]}
+    arguments = written_out(tmp_path, [("a.json", file({"name": "b"})[0][1].encode())], there)
+    (tmp_path / "Definitions" / "policyExemptions" / "corp" / "link.json").symlink_to("/etc/hostname")
+    said = printed(arguments)
+    (run_,) = said["deployments"]
+    assert (run_["outcome"], run_["deletes"], run_["second_run"]) == ("unknown", None, None)
+    assert [one["path"].rpartition("/")[2] for one in said["errors"]] == ["link.json"]
+    assert {one["action"] for one in said["exemptions"]} == {None}
+    assert not any("deleted-silently" in str(one["findings"]) for one in said["exemptions"])
+
+
 def test_settings_that_lack_the_environment_are_one_line(tmp_path: Path) -> None:
     arguments = written_out(tmp_path, [("a.json", file({})[0][1].encode())], {})
     said = printed([*arguments, "--pac-selector", "prod"])
     (error,) = said["errors"]
     assert error["path"].endswith("global-settings.jsonc")
     assert "corp" in error["message"]
+    assert any("the outcome is unknown" in one and "no environment is called 'prod'" in one for one in said["notes"])
+    assert "say where it is with" not in json.dumps(said)

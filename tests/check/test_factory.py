@@ -1,6 +1,7 @@
 """`check` on files of AzPolicyFactory: which belong together, what is reported, and where."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +130,16 @@ def test_a_ruleset_switches_a_rule_off(write: Write, check: Check) -> None:
     write(f"{ABOVE}/dev/a.json", config(expireOn="x"))
     rules = write("rules.yaml", "version: 2\nmode: audit\nrules: {key-dropped: off, deploys-nothing: alert}\n")
     assert rules_of(said(check, "--ruleset", str(rules))) == {f"{ABOVE}/dev/a.json": []}
+
+
+def test_a_file_that_cannot_be_read_here_leaves_its_folder_unknown(write: Write, check: Check, repo: Path) -> None:
+    write(f"{ABOVE}/dev/a.json", json.dumps(config()))
+    (repo / ABOVE / "dev" / "link.json").symlink_to("/etc/hostname")
+    (repo / ABOVE / "dev" / "old.json").write_bytes(b'{"policyExemption": {"name": "caf\xe9"}}')
+    answer = said(check)
+    (run,) = answer["deployments"]
+    assert (run["outcome"], [one["build"] for one in run["files"]]) == ("unknown", ["kept", None, None])
+    assert [one["path"] for one in answer["errors"]] == [f"{ABOVE}/dev/link.json"]
+    assert {(one["path"].rpartition("/")[2], one["line"]) for one in answer["exemptions"]} == {
+        ("a.json", 1), ("link.json", 1), ("old.json", 1),
+    }  # fmt: skip

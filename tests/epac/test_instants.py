@@ -2,18 +2,10 @@
 
 import pytest
 
+from guardrails.epac.date_texts import text_date
 from guardrails.epac.deployed import deployed_end
-from guardrails.epac.instants import Kind, NetDate, Runner, json_date, text_date
+from guardrails.epac.instants import Kind, NetDate, Runner, json_date
 from guardrails.epac.uncertain import Uncertain
-
-
-def test_an_hour_of_one_digit_is_known_behind_a_blank_alone() -> None:
-    runner = Runner.of("UTC", "en-US")
-    assert str(text_date("2099-01-02 3:04:05", runner)) == "2099-01-02T03:04:05Z"
-    assert str(text_date("2099-01-02 3:04 PM", runner)) == "2099-01-02T15:04:00Z"
-    for said in ("2099-01-02T3:04:05Z", "2099-01-02T03:04 PM"):
-        with pytest.raises(Uncertain):
-            text_date(said, runner)
 
 
 @pytest.mark.parametrize("zone", ["", "UTC", "Asia/Tokyo", "America/New_York"])
@@ -36,24 +28,13 @@ def test_a_date_that_dotnet_can_count_is_read(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
-    [
-        "9999-12-31 23:59:59 -05:00", "0001-01-01 00:00:00 +05:00", "9999-12-31T24:00:00Z",
-        "2099-01-02 03:04:05 +15:00",
-    ],
-)  # fmt: skip
+    "said", ["9999-12-31 23:59:59 -05:00", "0001-01-01 00:00:00 +05:00", "9999-12-31 23:59:59.99999999"]
+)
 def test_what_dotnet_may_read_otherwise_or_refuse_is_not_known(said: str) -> None:
     runner = Runner.of("UTC", "en-US")
     assert json_date(said, runner) is None
     with pytest.raises(Uncertain):
         text_date(said, runner)
-
-
-def test_a_short_name_of_a_month_that_some_cultures_have_is_not_known() -> None:
-    assert str(text_date("1 Sep 2099", Runner.of("UTC", "en-US"))) == "2099-09-01T00:00:00Z"
-    for culture in ("en-US", "en-GB", ""):
-        with pytest.raises(Uncertain):
-            text_date("1 Sept 2099", Runner.of("UTC", culture))
 
 
 @pytest.mark.parametrize(
@@ -90,12 +71,6 @@ def test_a_deployed_end_that_is_a_text_is_read_as_one_of_the_runner(said: str, c
 def test_the_reader_of_json_passes_over_minutes_of_a_zone_without_hours(said: str, read: str | None) -> None:
     date = json_date(said, Runner.of("America/New_York", "en-US"))
     assert (date and (date.kind, str(date))) == (read and (Kind.UNSPECIFIED, read))
-
-
-def test_a_date_with_dots_is_known_where_the_mark_of_the_culture_is_a_dot_alone() -> None:
-    assert str(text_date("31.12.2099", Runner.of("UTC", "de-DE"))) == "2099-12-31T00:00:00Z"
-    with pytest.raises(Uncertain):
-        text_date("31.12.2099", Runner.of("UTC", "cs-CZ"))
 
 
 @pytest.mark.parametrize("said", ["2026-11-01 01:30", "2026-03-08 02:30"])

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from guardrails.epac.instants import Runner, json_date
 from guardrails.epac.powershell import same
 from guardrails.epac.uncertain import Uncertain
+
+DATE = json_date("2026-12-01T10:00:00Z", Runner())
 
 
 @pytest.mark.parametrize(
@@ -83,3 +86,45 @@ def test_texts_are_compared_as_the_invariant_culture_does(one: str, other: str, 
 def test_texts_of_rare_characters_are_not_known_to_be_alike(one: str, other: str) -> None:
     with pytest.raises(Uncertain):
         same(one, other)
+
+
+@pytest.mark.parametrize(
+    ("deployed", "wanted", "alike"),
+    [
+        ("12/01/2026 10:00:00", DATE, True),  # a date is turned into the text of the invariant culture
+        ("2026-12-01T10:00:00Z", DATE, False),
+        ("x", DATE, False),
+        (DATE, "2026-12-01 10:00", True),  # a text into a date
+        (DATE, "2026-12-01", False),
+        (DATE, "soon", False),
+        (DATE, 5, False),
+        (DATE, {}, False),
+        ({}, DATE, False),
+        (5, DATE, False),
+        (True, DATE, True),
+        ("1.5", 1.5, True),
+        ("1.50", 1.5, False),
+    ],
+)
+def test_a_date_and_a_number_are_compared_with_a_text(deployed: Any, wanted: Any, alike: bool) -> None:
+    assert same(deployed, wanted) is alike
+
+
+def test_a_date_and_a_text_that_says_its_zone_are_not_compared() -> None:
+    with pytest.raises(Uncertain):
+        same(DATE, "2026-12-01 10:00Z")
+
+
+@pytest.mark.parametrize("key", ["Count", "count", "values", "Length", "ContainsKey", "Item"])
+def test_a_key_that_one_object_lacks_and_is_one_of_its_own_names_is_not_known(key: str) -> None:
+    for one, other in (({key: "x"}, {}), ({key: None}, {}), ({key: "x"}, {key.swapcase(): "x"})):
+        for left, right in ((one, other), (other, one)):
+            with pytest.raises(Uncertain):
+                same({"a": left}, {"a": right})
+    assert same({key: "x"}, {key: "X"})
+
+
+def test_objects_with_keys_that_differ_in_letter_case_alone_are_not_known_to_differ() -> None:
+    assert same({"a": "x", "A": "y"}, {"a": "x", "A": "y"})
+    with pytest.raises(Uncertain):
+        same({"A": "x", "a": 2}, {"a": 2})

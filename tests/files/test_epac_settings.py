@@ -41,6 +41,11 @@ def test_an_environment_is_found_in_any_letter_case() -> None:
         (environment(globalNotScopes=["/Subscriptions/x"]), "is no scope"),
         (environment(globalNotScopes=["/subscriptions/x/resourceGroupPatterns/y*"]), "is no scope"),
         (environment(rootScope={"SubscriptionId": "x"}), "rootScope"),
+        (environment(globalNotScopes=[""]), "'' is no scope"),
+        (environment(managedTenantId="contoso"), "managedTenantId: it is no GUID"),
+        (environment(desired={"excludedPolicyAssignments": "x"}), "excludedPolicyAssignments is no list of texts"),
+        (environment(tenantId=None), "has no tenantId"),
+        (environment(deploymentRootScope=None), "has no deploymentRootScope"),
     ],
 )
 def test_epac_stops_at_a_mistake_of_any_environment(said: dict[str, Any], why: str) -> None:
@@ -72,4 +77,10 @@ def test_where_all_subscriptions_are_excluded_the_management_groups_that_are_sta
 def test_what_epac_stops_without_is_named() -> None:
     assert read(environment()).lacks == ()
     said = environment(cloud=None, managedIdentityLocation=None, desired={"keepDfcSecurityAssignments": None})
-    assert read(said).lacks == ("cloud", "managedIdentityLocation", "keepDfcSecurityAssignments")
+    for some in ([said], [{**said, "pacSelector": "other"}, environment()]):
+        assert read(*some).lacks == ("cloud", "managedIdentityLocation", "keepDfcSecurityAssignments")
+
+
+def test_an_environment_of_another_tenant_is_taken() -> None:
+    assert read(environment(managedTenantId="{99999999-8888-7777-6666-555555555555}")).other_tenant
+    assert not read(environment()).other_tenant

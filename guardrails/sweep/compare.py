@@ -26,7 +26,7 @@ from guardrails.reconcile.defer import log_breaker
 from guardrails.reconcile.inventory import NO_EXEMPTION, Rows
 from guardrails.reconcile.visit import Visit, World
 from guardrails.ruleset.model import Mode, Ruleset
-from guardrails.sweep.adopt import adopt
+from guardrails.sweep.adopt import Adoptions, adopt
 from guardrails.sweep.differences import difference, left_to_do
 from guardrails.sweep.hand_over import AT_ONCE, HandOver
 from guardrails.sweep.judging import Judging
@@ -63,6 +63,7 @@ class Pass:
 
     Attributes:
         heads: the heads of the histories that it has read.
+        adopted: what it has adopted, and not what others have of a sweep that is shared.
         lacking: the parts that were not compared.
         repeated: whether a part was done more than once, and what of it was done before is not counted.
         shared: whether several instances do its parts.
@@ -77,6 +78,7 @@ class Pass:
     mode: Mode
     report: Report
     heads: Scanned = field(default_factory=Scanned)
+    adopted: Adoptions = field(default_factory=Adoptions)
     lacking: list[Span] = field(default_factory=list)
     repeated: bool = False
     shared: bool = False
@@ -168,7 +170,8 @@ class Pass:
         `heads`: where the heads of their histories go.
         """
         report = Report(self.report.started)
-        one = Pass(self.world, self.inventory, self.sweeps, self.run, self.ruleset, self.mode, report, heads)
+        world, run = self.world, self.run
+        one = Pass(world, self.inventory, self.sweeps, run, self.ruleset, self.mode, report, heads, self.adopted)
         one._around, one._covered, one._closed = self._around, self._covered, self._closed
         one._mapped = self._mapped
         await one._begin(span, self._siblings)
@@ -418,9 +421,8 @@ class Pass:
             listed, together = (found[key].listed, found[key].together) if key in found else ("", {})
             hint = Hint("sweep", listed=listed, adopt=since, seen=self.run.started, together=together)
             visits.append((Visit(self.world, one.id, hint, self.ruleset, self.mode), one))
-        done = await adopt(visits)
-        self.report.adopted += done.count
-        return frozenset(exemptions).difference(done.refused)
+        self.report.adopted += await adopt(visits, self.adopted)
+        return frozenset(exemptions).difference(self.adopted.refused)
 
     async def _absent(self) -> None:
         """Hand over what the inventory does not show any more, unless it could not be seen; and all that is left to do.

@@ -192,8 +192,7 @@ class Sweeper:
         """
         spans = await one.open()
         if self._worker is None or not (one.shared or len(spans) > self._sizes.alone):
-            for span in spans:
-                one.take_over(await one.part(span, one.heads))
+            await one.parts(spans)
             one.complete = True
             return
         if not one.shared:

@@ -14,8 +14,8 @@ from guardrails.exemption.model import Exemption
 from guardrails.reconcile.visit import Visit
 from guardrails.sweep.patience import patiently
 
-_AT_ONCE: Final = 100
-"""Exemptions of one container that are committed together: those that wait for a partition share transactions."""
+_AT_ONCE: Final = 50
+"""Exemptions of one container that are committed together: a row and a history entry of each fill a transaction."""
 
 
 @dataclass(slots=True)

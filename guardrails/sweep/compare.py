@@ -185,6 +185,8 @@ class Pass:
         async with asyncio.TaskGroup() as crew:
             async for page in pages:
                 one._take(page)
+                del page  # it is large
+                pages.look_ahead()
                 await one._compare(crew)
             await one._end(crew)
         await one._ended()

@@ -12,14 +12,14 @@ from guardrails.ports import Inventory, Page
 class PartPages:
     """The pages of one part. Its first page may be read before they are asked for.
 
-    `pages`: not begun yet. `then`: the pages of the part that comes next. At the last page of this part their first one
-    is read, while this part is compared to its end.
+    `pages`: not begun yet. `then`: the pages of the part that comes next.
     """
 
     def __init__(self, pages: AsyncGenerator[Page], then: "PartPages | None" = None) -> None:
         self._pages = pages
         self._then = then
         self._first: asyncio.Task[Page | None] | None = None
+        self._last = False
 
     def begin(self) -> asyncio.Task[Page | None]:
         """Read the first page; once."""
@@ -29,12 +29,18 @@ class PartPages:
 
     async def __aiter__(self) -> AsyncIterator[Page]:
         page, count = await self.begin(), 0
+        self._first = None
         while page is not None:
             count += len(page.rows)
-            if self._then is not None and count >= page.total:
-                self._then.begin()
-            yield page
+            self._last = count >= page.total
+            one, page = [page], None
+            yield one.pop()  # pages are large: whoever is done with one holds it alone
             page = await self._next()
+
+    def look_ahead(self) -> None:
+        """Begin the next part, where the last page of this one was taken: it is read while this one is written."""
+        if self._last and self._then is not None:
+            self._then.begin()
 
     async def close(self) -> None:
         """Read no more."""

@@ -609,6 +609,7 @@ async def test_the_next_part_is_read_before_this_one_is_compared_to_its_end(larg
         async with pages_of(inventory, ["a", "b", "c"], spans) as parts:
             for span, pages in zip(spans, parts, strict=True):
                 async for _ in pages:
+                    pages.look_ahead()
                     await asyncio.sleep(0)
                     said.append(span.low)
                     if fails and said.count("a") == 2:

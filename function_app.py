@@ -5,7 +5,6 @@ Event Grid would then send them for a day.
 """
 
 import asyncio
-import gc
 import itertools
 import logging
 import os
@@ -13,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -31,8 +30,6 @@ app = func.FunctionApp()
 _intake: "Intake | None" = None
 _watch: "Watch | None" = None
 _dropped = itertools.count(1)
-_NEW_OBJECTS: Final = 50_000
-"""How many more objects than before let Python look for garbage. By its own 2,000 that takes a sixth of a burst."""
 
 HELD = 1200.0
 """Seconds that a message is held while the settings are broken: each failure counts, and the fifth makes it poison."""
@@ -42,13 +39,13 @@ def intake() -> "Intake":
     """Return the use cases, connected at the first call: indexing the app then costs no Azure SDK."""
     global _intake  # noqa: PLW0603
     if _intake is None:
+        from guardrails.runtime.garbage import look_seldom  # noqa: PLC0415
         from guardrails.wiring import connect  # noqa: PLC0415
 
         service = connect()
         service.log_problems()
         _intake = service.intake
-        gc.set_threshold(_NEW_OBJECTS)
-        gc.freeze()  # what is there now is not looked through
+        look_seldom()
     return _intake
 
 

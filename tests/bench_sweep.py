@@ -35,6 +35,7 @@ from guardrails.notices.notice import Notice
 from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
 from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset, parse_ruleset
+from guardrails.runtime.garbage import look_seldom
 from guardrails.sweep.report import Report
 from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import SystemClock
@@ -192,6 +193,7 @@ class Bench:
             record=register.record if recorded else Unrecorded(),
         )  # fmt: skip
         self._parts = (arm, graph, register, outward, identity)
+        look_seldom()  # as the app does
 
     async def _say(self, notice: Notice) -> None:
         self.notices.append(notice.id)

@@ -354,7 +354,8 @@ async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
     try:
         while page := await coming:
             coming = asyncio.ensure_future(following())
-            yield page
+            one, page = [page], None
+            yield one.pop()  # pages are large: whoever is done with one holds it alone
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)

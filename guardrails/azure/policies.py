@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from azure.core.rest import AsyncHttpResponse
@@ -352,6 +353,7 @@ def _lifetime(whole: timedelta) -> Callable[[object], timedelta]:
     return lifetime
 
 
+@lru_cache(maxsize=4096)  # many exemptions name the same assignment
 def _path_of(text: str, kind: str) -> str | Unread:
     """Return the id of an assignment or an initiative as it is asked for; Unread where it names none, or not one."""
     try:

@@ -80,9 +80,14 @@ class Adoption:
         insort(self._worst, (badness, one), key=itemgetter(0))
         del self._worst[WORST:]
 
+    @property
+    def count(self) -> int:
+        """How many were added."""
+        return self._verdicts.total()
+
     def notice(self, key: str, at: datetime) -> Notice:
         """Return the notice about all that were added. `key` makes its id."""
-        total, bad = self._verdicts.total(), self._verdicts["violation"]
+        total, bad = self.count, self._verdicts["violation"]
         counts = {"verdicts": self._verdicts, "severities": self._by_severity, "rules": self._by_rule}
         counts["expiry"] = self._expiry
         return Notice(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from guardrails.dataclass import dataclass, field
@@ -164,9 +165,14 @@ def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str
 def answers_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
     """Return the same keys, each with what follows: the response, the grace in seconds, and the severity."""
     return [
-        f"{_key(bound, outcome)} {bound.response} {bound.grace.total_seconds():.0f} {bound.severity}"
+        f"{_key(bound, outcome)} {_what_follows(bound.response, bound.grace, bound.severity)}"
         for bound, outcome in _outcomes(exemption, facts, ruleset)
     ]
+
+
+@lru_cache(maxsize=1024)
+def _what_follows(response: Response, grace: timedelta, severity: Severity) -> str:
+    return f"{response} {grace.total_seconds():.0f} {severity}"
 
 
 def changes_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[tuple[str, Change]]:

@@ -65,7 +65,7 @@ class Scanned:
     """
 
     def __init__(self) -> None:
-        self._buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+        self._buckets: list[bytearray | bytes] = [bytearray() for _ in range(BUCKETS)]
         self.unread: set[bytes] = set()
         self.whole = False
         self.since: int | None = None
@@ -73,7 +73,7 @@ class Scanned:
     def add(self, key: bytes, value: bytes) -> None:
         """Take the head of one exemption; b"" where it could not be read."""
         if value:
-            self._buckets[key[0]].append(key + value)
+            self._buckets[key[0]] += key + value
         else:
             self.unread.add(key)
 
@@ -81,11 +81,13 @@ class Scanned:
         """Take heads as `buckets` has them: SIZE bytes each."""
         for one in heads:
             if len(one) == SIZE:
-                self._buckets[one[0]].append(one)
+                self._buckets[one[0]] += one
 
     def buckets(self) -> Buckets:
         """Return them in their order."""
-        return tuple(b"".join(sorted(bucket)) for bucket in self._buckets)
+        for number, bucket in enumerate(self._buckets):
+            self._buckets[number] = b"".join(sorted(_cut(bytes(bucket))))  # in its place: there may be many
+        return tuple(map(bytes, self._buckets))
 
 
 @dataclass(frozen=True, slots=True)

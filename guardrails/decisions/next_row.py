@@ -241,8 +241,8 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
         review_ahead = None if is_expired(end, now) else review
         reviewed = _reminded(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
     over = _removable_from(at)
-    reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
-    ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
+    reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else ()
+    ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else ()
     looks = turns_of(hold_after(base, at.content, now), now)
     turns = [
         turn

@@ -7,6 +7,7 @@ An exemption ends at its `expiresOn`, to the second, UTC: from then on Azure kee
 from collections.abc import Mapping, Sequence
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from guardrails.dataclass import dataclass
@@ -149,7 +150,8 @@ def reminder(date: datetime | None, now: datetime, days: Sequence[int], reminded
     return None if announced.isdigit() and int(announced) <= sharpest else sharpest
 
 
-def reminder_turns(date: datetime, days: Sequence[int], at: timedelta) -> list[datetime]:
+@lru_cache(maxsize=1024)  # many exemptions end on the same day
+def reminder_turns(date: datetime, days: tuple[int, ...], at: timedelta) -> tuple[datetime, ...]:
     """Return when each of the reminders of a date is first due; see `reminder`."""
     turns = []
     for count in {*days}:
@@ -157,7 +159,7 @@ def reminder_turns(date: datetime, days: Sequence[int], at: timedelta) -> list[d
         goes = _end_of_day(passes, at)
         on_time = goes - passes == _DAY  # what passes just when reminders go, goes with them
         turns.append(later(passes if on_time else goes, -_DAY) if count else passes)
-    return turns
+    return tuple(turns)
 
 
 def _end_of_day(now: datetime, at: timedelta) -> datetime:

@@ -99,7 +99,7 @@ class Exemption:
         """Return what would be known of it, had this body come from another source."""
         if source is self.source:
             return self
-        missing = source.missing_from(canonical(self.body)["properties"], SYSTEM not in self.not_returned)
+        missing = source.missing_from(self._properties, SYSTEM not in self.not_returned)
         return replace(self, source=source, not_returned=missing)
 
     def as_written(self, by: str, by_type: str, at: datetime | None) -> "Exemption":

@@ -1,7 +1,7 @@
 """One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and notify."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ MAX_DELAY: Final = timedelta(days=7)
 
 NOTHING_DONE: Final = "Nothing was changed in Azure."
 ADOPTED: Final = "it was there before the guardrails"
+_NO_ROW: Final = Row("", Status.UNKNOWN, datetime.min.replace(tzinfo=UTC))
 _NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 
@@ -151,9 +152,8 @@ class Visit:
         content = fingerprint(exemption.body)
         same = row_of_same(row, exemption, content, now)
         if same is None and self._was_before(exemption):
-            same = Row(
-                self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
-            )
+            adopted = now.replace(microsecond=0)
+            same = replace(_NO_ROW, id=self.id.text, since=now, kept=content, kept_why=ADOPTED, adopted=adopted)
         read: dict[int, Kept] = {}
         before = await self._claimed_before(exemption, same, content, read)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this

@@ -11,7 +11,7 @@ from typing import Final
 
 from guardrails.dataclass import dataclass, field
 from guardrails.errors import GuardrailsError, Permanent
-from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Rejected, Table, Write, exceed
+from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Rejected, Table, Write, size_of
 
 _GROUP_BYTES: Final = MOST_BYTES // 4
 """A group is kept small; one large decision may still fill a transaction by itself."""
@@ -63,12 +63,12 @@ class GroupCommit:
         queue = self._waiting.get(partition, [])
         queue[:] = [one for one in queue if not one.done.done()]
         group: list[_Waiting] = []
-        writes: list[Write] = []
         rows: set[str] = set()
+        size = 0
         for one in queue:
             keys = {write.row for write in one.writes}
-            writes += one.writes
-            if group and (len(writes) > MOST_OPERATIONS or exceed(writes, _GROUP_BYTES) or keys & rows):
+            size += size_of(one.writes)
+            if group and (len(rows) + len(one.writes) > MOST_OPERATIONS or size > _GROUP_BYTES or keys & rows):
                 break
             group.append(one)
             rows |= keys

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from guardrails.dataclass import dataclass
+from guardrails.register import table_wire as wire
 from guardrails.register.account import STATES, code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
 from guardrails.runtime.transport import Foreign
@@ -71,9 +71,9 @@ class Write:
     columns: Mapping[str, Value]
     etag: str = ""
 
-    def operation(self, partition: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def operation(self, partition: str) -> tuple[str, wire.Row, dict[str, Any]]:
         """Return the operation as the SDK takes it."""
-        entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": self.row, **self.columns}
+        entity = wire.Row(partition, self.row, self.columns, self.content)
         guard = {"etag": self.etag, "match_condition": MatchConditions.IfNotModified} if self.etag else {}
         match self.how:
             case "create":
@@ -88,48 +88,28 @@ class Write:
                 return "delete", entity, guard
 
     @cached_property
-    def size(self) -> int:
-        """Bytes of the operation's content as it travels: JSON in ASCII, base64 for bytes, and what is around it."""
-        keys = 3 * len(quote(self.row)) + len(self.etag)
-        return _ENVELOPE + keys + sum(_travels(name, value) for name, value in self.columns.items())
+    def content(self) -> str | None:
+        """The row as it travels, without its partition: it is worked out once, to be counted and to be sent."""
+        return wire.content({"RowKey": self.row, **self.columns})
 
     @cached_property
-    def most(self) -> int:
-        """What `size` is at the most, at less cost: each character as the longest of its escapes."""
-        return _ENVELOPE + 36 * len(self.row) + len(self.etag) + sum(map(_travels_at_most, self.columns.items()))
+    def size(self) -> int:
+        """Bytes of the operation as it travels: its content, and what is around it."""
+        return _ENVELOPE + 3 * len(quote(self.row)) + len(self.etag) + len(self.content or "")
 
     def too_large(self) -> str:
         """Return why no row can be as this one, in one phrase; "" where it can."""
         if len(self.columns) > MOST_COLUMNS:
             return f"a row of {len(self.columns)} columns, and a row takes {MOST_COLUMNS}"
-        if not exceed([self], MOST_ROW_BYTES // 2):  # a row takes at most two bytes for each that travels
+        if self.size <= MOST_ROW_BYTES // 2:  # a row takes at most two bytes for each that travels
             return ""
         size = 2 * len(self.row) + sum(_is_kept_in(name, value) for name, value in self.columns.items())
         return f"a row of {size} bytes, and a row takes {MOST_ROW_BYTES}" if size > MOST_ROW_BYTES else ""
 
 
-def exceed(writes: Iterable[Write], limit: int) -> bool:
-    """Whether writes have more bytes together, as they travel, than a limit."""
-    return sum(write.most for write in writes) > limit and sum(write.size for write in writes) > limit
-
-
-def _travels_at_most(column: tuple[str, Value]) -> int:
-    name, value = column
-    if isinstance(value, str):
-        return 2 * len(name) + 38 + (6 if value.isascii() else 12) * len(value)
-    return _travels(name, value)
-
-
-def _travels(name: str, value: Value) -> int:
-    """Return the bytes of a column in the JSON that is sent: "name": value, "name@odata.type": "Edm.String"."""
-    match value:
-        case str():
-            size = len(encode_basestring_ascii(value))
-        case bytes():
-            size = 4 * (len(value) // 3 + 1)
-        case _:
-            size = len(str(value))
-    return 2 * len(name) + 36 + size
+def size_of(writes: Iterable[Write]) -> int:
+    """Return how many bytes writes have together, as they travel."""
+    return sum(write.size for write in writes)
 
 
 def _is_kept_in(name: str, value: Value) -> int:
@@ -196,8 +176,7 @@ class Table:
             return []
         if len(writes) > MOST_OPERATIONS:
             raise too_large(subject, f"{len(writes)} rows, and a transaction takes {MOST_OPERATIONS}")
-        if exceed(writes, MOST_BYTES):
-            size = sum(write.size for write in writes)
+        if (size := size_of(writes)) > MOST_BYTES:
             raise too_large(subject, f"{size} bytes, and a transaction takes {MOST_BYTES}")
         if wrong := next(filter(None, (write.too_large() for write in writes)), ""):
             raise too_large(subject, wrong)

@@ -42,7 +42,7 @@ from guardrails.register.record import Record
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.shared_parts import SharedParts
 from guardrails.register.sweeps import Sweeps
-from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write, exceed
+from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write, size_of
 from guardrails.register.unseen import Unseen
 from guardrails.register.verify import problems_of
 from guardrails.ruleset.budgets import Budget, Use
@@ -160,7 +160,7 @@ class TableRegister:
             *grace_use_writes(exemption, place, old, row, now),
             *(message_write(place, message, now) for message in outgoing),
         ]
-        if exceed(writes, MOST_BYTES):
+        if size_of(writes) > MOST_BYTES:
             ahead = [write for write in writes if write.row.startswith(_BODY)]  # named by its digest: always the same
             for write in ahead:
                 await self._commits.transact(place.partition, [write], exemption.text)

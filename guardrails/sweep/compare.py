@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from random import sample
 from typing import Any, Final
 
-from guardrails.dataclass import dataclass, field, replace
+from guardrails.dataclass import dataclass, field
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.heads import Scanned
 from guardrails.decisions.judged import Judgements
@@ -26,12 +26,13 @@ from guardrails.reconcile.defer import log_breaker
 from guardrails.reconcile.inventory import NO_EXEMPTION, Rows
 from guardrails.reconcile.visit import Visit, World
 from guardrails.ruleset.model import Mode, Ruleset
-from guardrails.sweep.adopt import adopt
+from guardrails.sweep.adopt import Adoptions, adopt
 from guardrails.sweep.differences import difference, left_to_do
 from guardrails.sweep.hand_over import AT_ONCE, HandOver
 from guardrails.sweep.judging import Judging
 from guardrails.sweep.matches import Counting
 from guardrails.sweep.outcome import Outcome
+from guardrails.sweep.pages import PartPages, at_groups, following, pages_of
 from guardrails.sweep.report import NAMED, Report
 from guardrails.sweep.shown import Shown
 from guardrails.sweep.siblings import Siblings
@@ -63,6 +64,7 @@ class Pass:
 
     Attributes:
         heads: the heads of the histories that it has read.
+        adopted: what it has adopted, and not what others have of a sweep that is shared.
         lacking: the parts that were not compared.
         repeated: whether a part was done more than once, and what of it was done before is not counted.
         shared: whether several instances do its parts.
@@ -77,6 +79,7 @@ class Pass:
     mode: Mode
     report: Report
     heads: Scanned = field(default_factory=Scanned)
+    adopted: Adoptions = field(default_factory=Adoptions)
     lacking: list[Span] = field(default_factory=list)
     repeated: bool = False
     shared: bool = False
@@ -110,8 +113,7 @@ class Pass:
 
         Many exemptions are compared in parts, one after the other: no more than one part is held in memory.
         """
-        for span in await self.open():
-            self.take_over(await self.part(span, self.heads))
+        await self.parts(await self.open())
         return await self.close()
 
     @property
@@ -132,10 +134,10 @@ class Pass:
             parts = self.shared or bool(spans)
             await self._begin(AT_GROUPS if parts else EVERYTHING)
             async with asyncio.TaskGroup() as crew:
-                async for page in _following(first, pages):
-                    at_groups = _at_groups(page) if parts else page
-                    self._take(at_groups)
-                    if at_groups is not page:  # what is at management groups comes first
+                async for page in following(first, pages):
+                    some = at_groups(page) if parts else page
+                    self._take(some)
+                    if some is not page:  # what is at management groups comes first
                         break
                     await self._compare(crew)
                 await self._end(crew)
@@ -162,20 +164,29 @@ class Pass:
             return []
         return cut(self._around.containers, total, self.sizes.part)
 
-    async def part(self, span: Span, heads: Scanned) -> Outcome:
-        """Compare what is in some subscriptions, once this pass is open; return what came of it.
+    async def parts(self, spans: Sequence[Span]) -> None:
+        """Compare what is in parts of the subscriptions, once this pass is open, and take over what came of it."""
+        async with pages_of(self.inventory, [*self._around.containers], spans) as found:
+            for span, pages in zip(spans, found, strict=True):
+                self.take_over(await self._part(span, self.heads, pages))
 
-        `heads`: where the heads of their histories go.
-        """
+    async def part(self, span: Span, heads: Scanned) -> Outcome:
+        """Compare what is in one part alone, and return what came of it. `heads`: where the heads of histories go."""
+        async with pages_of(self.inventory, [*self._around.containers], [span]) as found:
+            return await self._part(span, heads, *found)
+
+    async def _part(self, span: Span, heads: Scanned, pages: PartPages) -> Outcome:
         report = Report(self.report.started)
-        one = Pass(self.world, self.inventory, self.sweeps, self.run, self.ruleset, self.mode, report, heads)
+        world, run = self.world, self.run
+        one = Pass(world, self.inventory, self.sweeps, run, self.ruleset, self.mode, report, heads, self.adopted)
         one._around, one._covered, one._closed = self._around, self._covered, self._closed
         one._mapped = self._mapped
         await one._begin(span, self._siblings)
-        some = [container for container in self._around.containers if span.holds(container)]
-        async with asyncio.TaskGroup() as crew, aclosing(self.inventory.exemptions(some)) as pages:
+        async with asyncio.TaskGroup() as crew:
             async for page in pages:
                 one._take(page)
+                del page  # it is large
+                pages.look_ahead()
                 await one._compare(crew)
             await one._end(crew)
         await one._ended()
@@ -418,9 +429,9 @@ class Pass:
             listed, together = (found[key].listed, found[key].together) if key in found else ("", {})
             hint = Hint("sweep", listed=listed, adopt=since, seen=self.run.started, together=together)
             visits.append((Visit(self.world, one.id, hint, self.ruleset, self.mode), one))
-        done = await adopt(visits)
-        self.report.adopted += done.count
-        return frozenset(exemptions).difference(done.refused)
+        new = await adopt(visits, self.adopted)
+        self.report.adopted += new
+        return frozenset(exemptions).difference(self.adopted.refused)
 
     async def _absent(self) -> None:
         """Hand over what the inventory does not show any more, unless it could not be seen; and all that is left to do.
@@ -474,16 +485,3 @@ class Pass:
 
     def _not_compared(self) -> set[str]:
         return {name for name in self._visible if any(span.holds(name) for span in self.lacking)}
-
-
-async def _following(first: Page, pages: AsyncGenerator[Page]) -> AsyncIterator[Page]:
-    """Yield the first page, and those that follow it."""
-    yield first
-    async for page in pages:
-        yield page
-
-
-def _at_groups(page: Page) -> Page:
-    """Return a page of what is at management groups, which comes first; the page itself where all of it is."""
-    some = [row for row in page.rows if not str(row.get("id")).lower().lstrip("/").startswith("subscriptions/")]
-    return page if len(some) == len(page.rows) else replace(page, rows=some)

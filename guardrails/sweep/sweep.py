@@ -162,7 +162,7 @@ class Sweeper:
                     seen = frozenset(around.containers)
                     await recording.heads(one.heads, report)
                     found = await self._bypasses_in(around, ruleset, report)
-                    whole = await self._notify(run, report)
+                    whole = await self._notify(run, report, one)
                     await self._notify_of_bypasses(found, report)
                     broken = ""
             except* GuardrailsError as errors:
@@ -192,8 +192,7 @@ class Sweeper:
         """
         spans = await one.open()
         if self._worker is None or not (one.shared or len(spans) > self._sizes.alone):
-            for span in spans:
-                one.take_over(await one.part(span, one.heads))
+            await one.parts(spans)
             one.complete = True
             return
         if not one.shared:
@@ -284,7 +283,7 @@ class Sweeper:
             await self._say_once(found.notice, report)
         report.bypasses_notified = report.started
 
-    async def _notify(self, run: Run, report: Report) -> bool:
+    async def _notify(self, run: Run, report: Report, one: Pass) -> bool:
         """Announce what was adopted since the last such notice, and what could not be seen: each once.
 
         Return whether all that was adopted is announced: some may yet come off the queue, one by one.
@@ -301,11 +300,13 @@ class Sweeper:
         if report.queued["unlisted"] and run.started - since < _PATIENCE:
             return False
         if report.adopted or since < run.started:
-            adoption, count = Adoption(), 0
-            async for one in self._world.register.adopted(since):
-                adoption.add(one)
-                count += 1
-            if count:
+            if since == run.started and one.adopted.certain and not one.shared:
+                adoption = one.adopted.notice
+            else:
+                adoption = Adoption()
+                async for each in self._world.register.adopted(since):
+                    adoption.add(each)
+            if adoption.count:
                 key = "".join(c for c in spell_time(since) if c.isalnum())
                 await self._say_once(adoption.notice(key, now), report)
         return True

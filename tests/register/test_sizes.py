@@ -53,7 +53,7 @@ async def test_what_travels_is_never_more_than_was_counted(there: Store, how: st
         write = Write(how, ROW, {} if how == "delete" else columns, etag)  # type: ignore[arg-type]
         for writes in ([write], [Write(how, f"{ROW}{n}", write.columns, etag) for n in range(5)]):  # type: ignore[arg-type]
             counted, travelled = sum(one.size for one in writes), await sent(there, writes)
-            assert counted - 1500 * len(writes) < travelled <= counted <= sum(one.most for one in writes)
+            assert counted - 1500 * len(writes) < travelled <= counted
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ async def test_a_request_that_fails_for_a_moment_ends_no_sweep(
     report = await tenant.sweep()
     assert (report.adopted, report.missing) == (len(ids), [])
     assert [await world.events(one) for one in ids] == [["adopted"]] * len(ids)
+    assert (await world.notice())["digest"]["total"] == len(ids)
 
 
 async def test_a_page_that_keeps_failing_is_named_and_nothing_is_taken_for_gone(tenant: Tenant) -> None:

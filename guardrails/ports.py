@@ -165,7 +165,7 @@ class Inventory(Protocol):
     async def surroundings(self, *, policies: bool = False) -> Surroundings:
         """Return what is visible, and the assignments; `policies`: the policy definitions, too."""
 
-    def exemptions(self, subscriptions: Sequence[str] = ()) -> AsyncGenerator[Page]:
+    def exemptions(self, subscriptions: Sequence[str] | None = None) -> AsyncGenerator[Page]:
         """Yield all exemptions, or those in some subscriptions, page by page, in the order of their ids."""
 
     def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:

@@ -126,7 +126,7 @@ class Graph:
         """Close the connections."""
         await self._rest.close()
 
-    def exemptions(self, subscriptions: Sequence[str] = ()) -> AsyncGenerator[Page]:
+    def exemptions(self, subscriptions: Sequence[str] | None = None) -> AsyncGenerator[Page]:
         """Yield all exemptions in the order of their ids, the next page being read meanwhile. Raises Retryable.
 
         `subscriptions`: those in these alone, by subscription id, none at management groups.
@@ -134,7 +134,7 @@ class Graph:
         With several segments of scopes, the order is that of each, and scopes that overlap give rows twice. `total`
         grows from segment to segment. Close it (aclosing) where it is not read to its end.
         """
-        some = of_subscriptions(subscriptions) if subscriptions else self._segments
+        some = self._segments if subscriptions is None else of_subscriptions(subscriptions)
         return _ahead(chained(self._reader.pages(_EXEMPTIONS, segment) for segment in some))
 
     def ids(self) -> AsyncGenerator[Page]:

@@ -57,6 +57,13 @@ async def test_an_empty_tenant_is_one_empty_page(graph_of: inventory.MakeGraph) 
     assert [(page.rows, page.total, page.missing) for page in found] == [((), 0, "")]
 
 
+async def test_of_no_subscriptions_nothing_is_listed(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    """A part of a sweep all of whose subscriptions are gone is not the whole tenant."""
+    inventory.seed(cloud, 10)
+    assert [page async for page in graph_of().exemptions([])] == []
+    assert inventory.asked(cloud) == 0
+
+
 async def test_the_next_page_is_read_ahead_but_no_more(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     inventory.seed(cloud, 10)
     coming = graph_of(top=2).exemptions()

@@ -494,7 +494,7 @@ class Tenant:
         assert not policies
         return Surroundings({}, {})
 
-    async def exemptions(self, _: Sequence[str] = ()) -> AsyncGenerator[Page]:
+    async def exemptions(self, _: Sequence[str] | None = None) -> AsyncGenerator[Page]:
         for page in self.pages[:0]:
             yield page
 

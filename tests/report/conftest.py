@@ -88,7 +88,7 @@ class Shelf:
         self.with_policies.append(policies)
         return self.around
 
-    async def exemptions(self, _: Sequence[str] = ()) -> AsyncGenerator[Page]:
+    async def exemptions(self, _: Sequence[str] | None = None) -> AsyncGenerator[Page]:
         for start in range(0, len(self.rows), self.size):
             yield Page(self.rows[start : start + self.size], len(self.rows))
         for page in self.pages:

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import replace
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,7 +17,6 @@ from guardrails.decisions.record import UsedRuleset
 from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.ports import Page
 from guardrails.register import shared_parts
 from guardrails.register.keys import PART
 from guardrails.register.sweeps import Sweeps
@@ -28,7 +26,6 @@ from guardrails.sweep import shared
 from guardrails.sweep.compare import Pass
 from guardrails.sweep.matches import Matches
 from guardrails.sweep.outcome import Outcome
-from guardrails.sweep.pages import pages_of
 from guardrails.sweep.report import Report
 from guardrails.sweep.shared import Invitation, read_invitation
 from guardrails.sweep.sweep import LEASE, Sweeper
@@ -587,36 +584,6 @@ async def test_an_execution_that_does_all_parts_announces_what_it_adopted_withou
     report = await large.sweep()
     assert (report.seen, report.adopted) == (ALL, ALL)
     assert (await world.notice())["digest"]["total"] == ALL
-
-
-@pytest.mark.parametrize("fails", [False, True])
-async def test_the_next_part_is_read_before_this_one_is_compared_to_its_end(large: Tenant, *, fails: bool) -> None:
-    """`fails`: then what was read ahead is given up."""
-    said, closed = list[str](), list[str]()
-
-    async def exemptions(subscriptions: Sequence[str] = ()) -> AsyncGenerator[Page]:
-        (one,) = subscriptions
-        said.append(f"read {one}")
-        try:
-            yield Page([{}, {}], 3)
-            yield Page([{}], 3)
-        finally:
-            closed.append(one)
-
-    spans = [Span("a", "b"), Span("b", "c"), Span("c", "d")]
-    inventory = cast(Any, SimpleNamespace(exemptions=exemptions))
-    with pytest.raises(ValueError, match="x") if fails else nullcontext():
-        async with pages_of(inventory, ["a", "b", "c"], spans) as parts:
-            for span, pages in zip(spans, parts, strict=True):
-                async for _ in pages:
-                    pages.look_ahead()
-                    await asyncio.sleep(0)
-                    said.append(span.low)
-                    if fails and said.count("a") == 2:
-                        raise ValueError("x")
-    whole = ["read a", "a", "read b", "a", "b", "read c", "b", "c", "c"]
-    assert said == (whole[:4] if fails else whole)
-    assert closed == (["a", "b"] if fails else ["a", "b", "c"])
 
 
 def test_what_came_of_a_part_travels() -> None:

@@ -120,10 +120,10 @@ Only effects of the change count for the exit code:
 | 2 | a file cannot be read, or a deployment would be refused. An old problem does not count. A problem is old if the revision has it too, and the change does not edit the file with the problem |
 | 3 | with `--strict`: a finding is newly unknown, a change is unknown, or a file of the revision could not be read |
 
-A violation is worse if its evidence has changed (an expiry that was too late is now later), unless the change only
-narrows or shortens the exemption. A change that extends an exemption but breaks no rule does not fail the check. Old
-findings are counted, not shown. `--format json` adds `diff`. SARIF keeps all findings and marks them with
-`baselineState`.
+A violation counts as worse if its evidence has changed in any way. Example: an expiry that was too late is now later.
+But if the change only narrows or shortens the exemption, no violation counts as worse. A change that extends an
+exemption but breaks no rule does not fail the check. Old findings are counted, not shown. `--format json` adds `diff`.
+SARIF keeps all findings and marks them with `baselineState`.
 
 A shallow clone may lack the revision: use `fetch-depth: 0`. `check` reads no submodules of the revision, and takes no
 `--compiler` with `--diff`.

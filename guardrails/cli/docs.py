@@ -115,7 +115,7 @@ def pages() -> dict[str, str]:
     made["docs/scan.schema.json"] = _json(scan_schema())
     made["docs/check.schema.json"] = _json(check_schema())
     made["docs/check-config.schema.json"] = _json(CONFIG_SCHEMA)
-    made["docs/check.md"] = check_page(_made_from("guardrails/cli/check_page.py, and the readers and functions"))
+    made["docs/check.md"] = check_page(_made_from("guardrails/cli/check_page.py and the modules that it imports"))
     made["docs/settings.md"] = _settings(ruleset)
     made["docs/sources.md"] = _sources()
     made["docs/migration.md"] = _migration()

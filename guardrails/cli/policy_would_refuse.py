@@ -173,7 +173,7 @@ def _rule(code: str, policy: Refusal, found: Sequence[Item]) -> dict[str, Any]:
         "exemptions": len({one.id.lower() for one in refused}),
         "authors": len({one.write.author.lower() for one in refused}),
         "not_judged": sum(code in one.write.unclear for one in found),
-        "leaves": list(policy.leaves),
+        "leaves": list(policy.all_leaves),
     }
 
 

@@ -56,7 +56,7 @@ resource group or a resource: azure-cli 2.91.0 then looks for the resource group
 not list what is attached to the resource itself. Use `--subscription` and `--resource-group` instead.
 
 `az rest` saves one page of a list. If there are more, `judge` prints the command for the next page. Keep the file name
-in this command, because only this name says which page it is. The exit code is never 0 until you pass all pages.
+in this command, because only this name says which page it is. If a page is missing, the exit code is not 0.
 
 | content of a file | result |
 | --- | --- |

@@ -18,7 +18,7 @@ _NOT_SEEN: Final = "Everything: a policy does not see what the exemption exempts
 _ENDS: Final = "Everything: the override holds only until a date."
 _WHOLE: Final[Condition] = {"field": alias("policyAssignmentId"), "exists": True}
 """A PUT has it, a PATCH has not: should Azure show a policy the fields of a PATCH alone, it looks at none of them."""
-UNSEEN: Final = "Perhaps updates by PATCH: nobody has tested in Azure whether policies see them."
+PATCHES: Final = "updates by PATCH"
 _HELD_OFF: Final = "It may accept more, and a policy does not see where it holds."
 
 
@@ -29,6 +29,7 @@ class Refusal:
     Attributes:
         condition: the whole of `if`.
         leaves: violations that it leaves to the service, a sentence each.
+        untested: kinds of writes that it perhaps leaves to the service, as in Form.
         deny: whether a definition refuses by it.
         by_caller: whether it looks at who writes: then no definition reports by it.
     """
@@ -37,6 +38,7 @@ class Refusal:
     condition: Condition
     parameters: Mapping[str, Parameter]
     leaves: tuple[str, ...]
+    untested: tuple[str, ...]
     deny: bool
     by_caller: bool
 
@@ -51,9 +53,19 @@ class Refusal:
         return f"{self.name}-deny"
 
     @property
+    def all_leaves(self) -> tuple[str, ...]:
+        """What it leaves to the service, and what it perhaps does: a sentence each."""
+        return (*self.leaves, *map(perhaps, self.untested))
+
+    @property
     def reads_metadata(self) -> bool:
         """Whether it depends on the alias of the metadata."""
         return f"{TYPE}/metadata" in json.dumps(self.condition)
+
+
+def perhaps(writes: str) -> str:
+    """Return the sentence that says that policies perhaps do not see such writes."""
+    return f"Perhaps {writes}: nobody has tested in Azure whether policies see them."
 
 
 def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
@@ -64,6 +76,7 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     branches: list[Condition] = []
     forms: list[Form] = []
     leaves: list[str] = []
+    untested: list[str] = []
     reasons: list[str] = []
     parameters: Mapping[str, Parameter] = {}
     for number in (None, *by_scope):
@@ -77,6 +90,7 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
             forms.append(form)
             branches.append(every((*where, form.condition if number is None else _with_defaults(form))))
             leaves += [_at(limits, number, text) for text in form.leaves]
+            untested += form.untested
             parameters = form.parameters if number is None else parameters
     if not branches:
         return " ".join((*reasons, *leaves))
@@ -85,7 +99,9 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     leaves += [_at(limits, n, _ENDS if limits.overrides[n].by_scope_alone else _NOT_SEEN) for n in others]
     condition = every((IS_EXEMPTION, _WHOLE, *not_excluded(ruleset.exclusions), _any_of(branches)))
     deny, by_caller = all(form.deny for form in forms), any(form.by_caller for form in forms)
-    return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset), UNSEEN), deny, by_caller)
+    leaves += _blurred(by_scope, ruleset)
+    doubts = tuple(dict.fromkeys((*untested, PATCHES)))
+    return Refusal(rule, condition, parameters, tuple(leaves), doubts, deny, by_caller)
 
 
 def _is_place(override: Override) -> bool:

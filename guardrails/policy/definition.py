@@ -36,14 +36,14 @@ _OF_EACH: Final = ("effect", LET_PAST)
 
 def report(refusal: Refusal, source: str) -> dict[str, Any]:
     """Return the definition that reports; `source` is the ruleset's file name."""
-    return _of_rule(refusal, source, refusal.condition, {"effect": effect("Audit")}, refusal.leaves)
+    return _of_rule(refusal, source, refusal.condition, {"effect": effect("Audit")}, refusal.all_leaves)
 
 
 def denial(refusal: Refusal, source: str) -> dict[str, Any]:
     """Return the definition that refuses, but for whoever is let past."""
     parameters = {"effect": effect("Audit", "Deny"), LET_PAST: let_past()}
     condition = every((refusal.condition, not_let_past()))
-    return _of_rule(refusal, source, condition, parameters, (*refusal.leaves, *CALLERS))
+    return _of_rule(refusal, source, condition, parameters, (*refusal.all_leaves, *CALLERS))
 
 
 def _of_rule(

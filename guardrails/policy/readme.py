@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from guardrails.policy import deletion
-from guardrails.policy.condition import UNSEEN, Refusal
+from guardrails.policy.condition import Refusal
 from guardrails.policy.definition import CALLERS, DENIALS, INITIATIVE
 
 
@@ -30,10 +30,10 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         "# Azure Policy definitions from the ruleset",
         intro,
         "## Rules",
-        f"A policy does not find every violation of its rule. Every policy leaves this to the service:\n\n- {UNSEEN}",
+        *_untested(refusals),
         "The policies that refuse writes do not refuse these callers. The service judges their writes:",
         "\n".join(f"- {caller}" for caller in CALLERS),
-        "The last column of this table says what else a policy leaves to the service:",
+        "A policy does not find every violation of its rule. The last column says what else it leaves to the service:",
         _table(
             ("rule", "definition that reports", "definition that refuses", "also left to the service"),
             [_row(one) for one in refusals],
@@ -54,11 +54,17 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
     return "\n\n".join(parts) + "\n"
 
 
+def _untested(refusals: Sequence[Refusal]) -> list[str]:
+    """Return the part on writes that policies perhaps do not see; none where there is no policy."""
+    writes = dict.fromkeys(one for refusal in refusals for one in refusal.untested)
+    said = "Nobody has tested in Azure whether policies see these writes, so the service judges them too:"
+    return [said, "\n".join(f"- {one[0].upper()}{one[1:]}." for one in writes)] if writes else []
+
+
 def _row(one: Refusal) -> tuple[str, str, str, str]:
     reports = "none" if one.by_caller else _link(one.name)
-    leaves = " ".join(text for text in one.leaves if text != UNSEEN)
     name = f"{one.rule.code} `{one.rule.name}`"
-    return name, reports, _link(one.denial) if one.deny else "none", leaves or "nothing else"
+    return name, reports, _link(one.denial) if one.deny else "none", " ".join(one.leaves) or "nothing else"
 
 
 def _link(name: str) -> str:

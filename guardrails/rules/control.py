@@ -58,6 +58,7 @@ class Form:
         condition: without the check of the type, and without where the rule applies.
         parameters: name -> parameter, where whoever assigns the policy may choose.
         leaves: violations that it leaves to the service, a sentence each; () where it sees them all.
+        untested: kinds of writes, in the plural, of which nobody has tested in Azure whether policies see them.
         deny: whether refusing the write would help; else the policy only audits.
         by_caller: whether it looks at who writes, so that compliance scans say nothing of it and no policy audits.
     """
@@ -65,6 +66,7 @@ class Form:
     condition: Condition
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
     deny: bool = True
     by_caller: bool = False
 

@@ -24,7 +24,7 @@ from guardrails.exemption.facts import Assignment, Facts
 from guardrails.exemption.facts import Policy as PolicyFact
 from guardrails.exemption.model import Exemption
 from guardrails.policy.build import build
-from guardrails.policy.condition import UNSEEN
+from guardrails.policy.condition import PATCHES, perhaps
 from guardrails.rules import all_rules
 from guardrails.rules.base import Unknown, Violation
 from guardrails.ruleset.model import Ruleset
@@ -106,7 +106,7 @@ def compare(
             tally.wrong.append(f"{name} refuses, {fired}, and the rule says {why}: {shown(exemption, now)}")
         if violation and not all(fired.values() or [False]):
             tally.gaps[name] += 1
-            if name in policies and set(policies[name].metadata["leaves"]) <= {UNSEEN}:
+            if name in policies and set(policies[name].metadata["leaves"]) <= {perhaps(PATCHES)}:
                 tally.wrong.append(f"{name} says that it leaves nothing: {shown(exemption, now)}")
             elif name in policies and not explained(name, Judged(exemption, now, bound[name].options, ruleset)):
                 tally.wrong.append(f"{name} does not see, {fired}: {shown(exemption, now)}")

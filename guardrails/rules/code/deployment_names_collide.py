@@ -3,9 +3,9 @@
 What it does: compares the exemption names in all files of an environment (a folder that is deployed together), in any
 letter case. Equal names are a violation even if the scopes differ. Only `exg check` runs this rule.
 
-Why: AzPolicyFactory makes one deployment for each exemption, and takes its name from the exemption's name. Two
-exemptions with the same name pass all its checks. One template contains the deployments of all exemptions. Azure will
-probably refuse this template, and then nothing in the environment is deployed.
+Why: AzPolicyFactory makes one deployment for each exemption. The name of the deployment comes from the name of the
+exemption. Two exemptions with the same name pass all checks of AzPolicyFactory. One template contains the deployments
+of all exemptions. Azure will probably refuse this template, and then nothing in the environment is deployed.
 
 Example: the exemption `pex-web` for two subscriptions, in two files.
 

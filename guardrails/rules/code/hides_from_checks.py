@@ -4,7 +4,8 @@ What it does: a file must be complete JSON, with nothing after its last bracket.
 that differ only in letter case, such as `owner` and `Owner`. Only `exg check` runs this rule.
 
 Why: if PowerShell cannot read a file, AzPolicyFactory checks neither that file nor any later one. The report counts no
-failure, and the test script ends without an error. The build step then deploys nothing.
+failure, and the test script ends without an error. The build step cannot read the file either: it stops, and no file in
+the folder is deployed.
 
 Example: `a.json` is cut off, so nobody learns that the category in `c.json` is wrong.
 

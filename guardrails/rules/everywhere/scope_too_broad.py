@@ -69,9 +69,6 @@ _PARTS: Final[Mapping[str, tuple[str, str, int]]] = {
 """Level -> how an exemption's id there begins, and how many parts slashes make of it."""
 
 
-_PERHAPS: Final = "Perhaps exemptions at management groups: nobody has tested this in Azure."
-
-
 def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the levels by how many parts the id has."""
     levels = [parts for level, parts in _PARTS.items() if level in options.levels]
@@ -81,11 +78,9 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     if options.allowed:
         broad.append({"not": some(map(around_scope, options.allowed))})
     wild = any(sign in glob for glob in options.allowed for sign in "*?[")
-    leaves = {
-        "A scope that resembles an allowed one: a policy compares only the texts between the wildcards.": wild,
-        _PERHAPS: "management group" in options.levels,
-    }
-    return Form(every(broad), leaves=tuple(text for text, is_left in leaves.items() if is_left))
+    alike = "A scope that resembles an allowed one: a policy compares only the texts between the wildcards."
+    untested = ("exemptions at management groups",) if "management group" in options.levels else ()
+    return Form(every(broad), leaves=(alike,) if wild else (), untested=untested)
 
 
 def _at_level(parts: tuple[str, str, int]) -> Condition:

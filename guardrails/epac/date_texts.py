@@ -19,13 +19,22 @@ _UNKNOWN: Final = "how EPAC reads this date is not known"
 THIS_YEAR: Final = "a date without a year is read as one of the year that EPAC runs in"
 TODAY: Final = "a time without a day is read as one of the day that EPAC runs on"
 _MOST_DIGITS: Final = 8
+_BLANKS: Final = " \t\n\v\f\r"
+"""The blanks of ASCII that .NET passes over around a date; with others, little is known."""
+_MOST_OF_SECOND: Final = 300
+"""More digits of a part of a second are not read here."""
+_DOUBT: Final = 10**6
+"""What is so near to half a tick, as one in so many, is rounded as .NET's own count of it falls out."""
 _FURTHEST: Final = 14 * 60
 """Minutes that a zone may be ahead or behind."""
+
+_MIDNIGHT: Final = (24, 0, 0)
+"""The end of a day, which .NET reads from version 11 on."""
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BETWEEN: Final = r"(?:\s*[-/.,]\s*|\s+)"
 _CLOCK: Final = (
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:\.(?P<rest>\d{1,15}))?)?)?"
+    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:\.(?P<rest>\d+))?)?)?"
     r"(?:\s*(?P<half>[ap]m)(?![a-z]))?"
 )
 _ZONE: Final = r"(?:\s*(?P<zone>z|gmt|[+-](?:\d{3,4}|\d{1,2}(?::\d{1,2})?)))?"
@@ -36,12 +45,14 @@ _NUMBERS: Final = lazy_regex(
     re.ASCII | re.IGNORECASE,
 )
 _NAMED: Final = lazy_regex(
-    rf"{_WEEKDAY}(?:(?P<a>\d+){_BETWEEN})?(?P<name>[a-z]+)(?:{_BETWEEN}(?P<b>\d+))?(?:{_BETWEEN}(?P<c>\d+))?{_BEHIND}",
+    rf"{_WEEKDAY}(?:(?P<a>\d+){_BETWEEN})?(?P<name>[a-z]++)(?:{_BETWEEN}(?P<b>\d+))?(?:{_BETWEEN}(?P<c>\d+))?{_BEHIND}",
     re.ASCII | re.IGNORECASE,
 )
 _TIME_ALONE: Final = lazy_regex(_CLOCK + _ZONE, re.ASCII | re.IGNORECASE)
 _NUMBER_T: Final = lazy_regex(r"\d+t\d.*", re.ASCII | re.IGNORECASE)
-_DAY_T: Final = lazy_regex(r"\d{3,}[-/]\d+[-/]\d+t(?![a-z])[^\s#\0]*", re.ASCII | re.IGNORECASE)
+_DAY_T: Final = lazy_regex(r"\d{3,}[-/]\d+[-/]\d+t(?![a-z])[!\"$-~]*", re.ASCII | re.IGNORECASE)
+_ONE_MORE: Final = lazy_regex(r"[-+]\d[\d:]*[^\d\s]\Z", re.ASCII)
+"""One character too many behind a zone: where a T is before the time, .NET passes over it."""
 _NO_MARK: Final = lazy_regex(r"[!\"$%&()*;<=>?@\[\\\]^`{|}~]")
 """Marks that no date has in it."""
 _WORD: Final = lazy_regex(r"[a-z]+", re.IGNORECASE)
@@ -51,7 +62,7 @@ _MONTHS: Final = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-_OTHER_WORDS: Final = frozenset(("am", "pm", "a", "p", "z", "t", "gmt", "ad", "bc", "b", "c", "d", "e", "sept"))
+_OTHER_WORDS: Final = frozenset(("am", "pm", "a", "p", "m", "z", "t", "gmt", "ad", "bc", "b", "c", "d", "e", "sept"))
 _WORDS: Final = _OTHER_WORDS.union(_DAYS, _MONTHS, (one[:3] for one in (*_DAYS, *_MONTHS)))
 
 _MONTH_FIRST, _DAY_FIRST, _FIRST_YEAR = "month-first", "day-first", "year-first"
@@ -91,7 +102,7 @@ class _Culture(NamedTuple):
 def text_date(text: str, runner: Runner) -> TextDate:
     """Return the date that a text is for DateTime.Parse. Raises NoDate, Uncertain."""
     if runner.culture:
-        return _read(text.strip(), runner.culture.lower())
+        return _read(text.strip(_BLANKS), runner.culture.lower())
     found = usual_dates(text)
     if len(found) > 1:
         raise Uncertain("how EPAC reads this date depends on the culture of the runner; say it with --culture")
@@ -104,7 +115,7 @@ def text_date(text: str, runner: Runner) -> TextDate:
 @lru_cache(maxsize=1024)  # as `_read`
 def usual_dates(text: str) -> frozenset[TextDate | None]:
     """Return the dates that a text is in the usual cultures, None for none. Raises Uncertain."""
-    return frozenset(_outcome(text.strip(), culture.lower()) for culture in _USUAL)
+    return frozenset(_outcome(text.strip(_BLANKS), culture.lower()) for culture in _USUAL)
 
 
 def _outcome(text: str, culture: str) -> TextDate | None:
@@ -126,6 +137,8 @@ def _read(text: str, name: str) -> TextDate:
         raise NoDate  # a word alone and one number alone are no date
     if _TIME_ALONE.fullmatch(text):
         raise Uncertain(TODAY)
+    if "t" in text.lower() and _ONE_MORE.search(text):
+        raise Uncertain(_UNKNOWN)
     if _NUMBER_T.fullmatch(text) or _DAY_T.fullmatch(text) or (culture.well_known and _NO_MARK.search(text)):
         raise NoDate
     if culture.well_known and (found := _NAMED.fullmatch(text)):
@@ -168,6 +181,8 @@ def _of_name(found: re.Match[str], culture: _Culture) -> tuple[int, int, int]:
     if not month:
         _refuse_other_words(name, culture)
         raise Uncertain(_UNKNOWN)
+    if len(parts) not in (1, 2):
+        raise Uncertain(_UNKNOWN)
     years = [at for at, one in enumerate(parts) if len(one) > 2]
     if len(years) > 1 or any(len(one) > _MOST_DIGITS for one in parts):
         raise NoDate
@@ -177,8 +192,6 @@ def _of_name(found: re.Match[str], culture: _Culture) -> tuple[int, int, int]:
             raise Uncertain(THIS_YEAR)
         _refuse_time(found)
         return numbers[0], month, 1
-    if len(parts) > 2:
-        raise Uncertain(_UNKNOWN)
     if years:
         return numbers[years[0]], month, numbers[1 - years[0]]
     day, year = numbers
@@ -188,10 +201,10 @@ def _of_name(found: re.Match[str], culture: _Culture) -> tuple[int, int, int]:
 
 
 def _refuse_time(found: re.Match[str]) -> None:
-    """Raise NoDate for a time behind a month without a day, and Uncertain for a zone."""
-    if found["hour"]:
+    """Raise NoDate for a time behind a month without a day, and Uncertain for a zone, or an hour that may be a day."""
+    if found["hour"] and (found["minute"] or not found["half"]):
         raise NoDate
-    if found["zone"]:
+    if found["hour"] or found["zone"]:
         raise Uncertain(_UNKNOWN)
 
 
@@ -203,17 +216,31 @@ def _century(year: int) -> int:
 
 def _made(found: re.Match[str], year: int, month: int, day: int, culture: _Culture) -> TextDate:
     time = _time(found, culture)
+    if time == _MIDNIGHT and ticks_at((year, month, day), (0, 0, 0)) is not None:
+        raise Uncertain("whether EPAC reads 24:00 as the end of the day depends on its version")
     ticks = ticks_at((year, month, day), time)
     if ticks is None:
         raise NoDate
     if found["weekday"] and not _is_weekday(found["weekday"], NetDate(ticks, Kind.UTC), culture):
+        if found["t"]:
+            raise Uncertain(_UNKNOWN)  # it is not looked at there
         raise NoDate
-    rest = found["rest"] or ""
-    ticks += round(int(rest) * SECOND / 10 ** len(rest)) if rest else 0
+    ticks += _rest(found["rest"] or "0")
     ticks -= _ahead(found, culture) * MINUTE
     if not exists(ticks):
         raise Uncertain(AT_EDGE)
     return TextDate(NetDate(ticks, Kind.UTC), found["zone"] is not None)
+
+
+def _rest(digits: str) -> int:
+    """Return the ticks that the digits of a part of a second are."""
+    if len(digits) > _MOST_OF_SECOND:
+        raise Uncertain(_UNKNOWN)
+    unit: int = 10 ** len(digits)
+    twice, left = divmod(2 * int(digits) * SECOND, unit)
+    if len(digits) > 7 and min(left, unit - left) * _DOUBT < unit and not (left == 0 and twice % 2 == 0):
+        raise Uncertain(_UNKNOWN)
+    return (twice + 1) // 2
 
 
 def _time(found: re.Match[str], culture: _Culture) -> tuple[int, int, int]:

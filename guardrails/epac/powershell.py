@@ -22,7 +22,8 @@ SYSTEM_NAMES: Final = frozenset(("keys", "count"))
 _OWN_NAMES: Final = SYSTEM_NAMES.union((
     "values", "length", "item", "isreadonly", "isfixedsize", "issynchronized", "syncroot", "add", "clear", "clone",
     "contains", "containskey", "containsvalue", "copyto", "equals", "getenumerator", "gethashcode", "getobjectdata",
-    "gettype", "ondeserialization", "remove", "tostring",
+    "gettype", "ondeserialization", "remove", "tostring", "psbase", "psadapted", "psextended", "psobject",
+    "pstypenames",
 ))  # fmt: skip
 """Names in lower case by which an object of PowerShell answers also where it has no such key."""
 
@@ -131,6 +132,10 @@ def _is_date(value: Value, date: NetDate) -> bool:
     """Whether a value is a date, once it is turned into one. Raises Uncertain."""
     if isinstance(value, NetDate):
         return date.ticks == value.ticks
+    if isinstance(value, float) or (isinstance(value, dict) and date.ticks == 0):
+        raise Uncertain("EPAC compares a date with a value that may be turned into one")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return date.ticks == value
     if not isinstance(value, str):
         return False
     try:
@@ -182,7 +187,7 @@ def same(one: Value, other: Value) -> bool:
     if isinstance(one, dict) or isinstance(other, dict):
         if isinstance(one, bool):
             return one  # an object is true
-        return isinstance(one, str) and equal(one, other)
+        return isinstance(one, str | NetDate) and equal(one, other)
     return equal(one, other)
 
 

@@ -60,7 +60,10 @@ def read(text: str, culture: str = "en-US") -> str:
         ("2099-01-02T03:04:05 GMT", "refused"),
         ("2099-01-02T03:04:05,123Z", "refused"),
         ("2099-01-02T030405Z", "refused"),
-        ("2099-01-02T24:00Z", "refused"),
+        ("2099-01-02T24:01Z", "refused"),
+        ("2099-02-30T24:00Z", "refused"),
+        ("2099-01-02T24:00Z", "unknown"),  # the end of the day, from .NET 11 on
+        ("2099-01-02 24:00", "unknown"),
         ("2099-01-02 T 03:04", "2099-01-02T03:04:00Z"),
         ("1/2/2099T03:04", "refused"),
         ("20990102T030405Z", "refused"),
@@ -80,6 +83,29 @@ def read(text: str, culture: str = "en-US") -> str:
         ("1/2/30", "unknown"),
         ("1 Sept 2099", "unknown"),
         ("2099-01-02 10:00 2099-01-02", "unknown"),
+        ("Dec 22:10", "unknown"),  # a month without a number
+        ("Aug+2", "unknown"),
+        ("2099-06 10 AM", "unknown"),  # .NET takes the hour for the day
+        ("Dec 2099 10 PM", "unknown"),
+        ("2 Feb 2099-0500", "unknown"),  # a zone, not a second year
+        ("2-Feb, 2099-0500", "unknown"),
+        ("Fri, 2099-01-02T03:04", "2099-01-02T03:04:00Z"),
+        ("Sat, 2099-01-02T03:04", "unknown"),  # behind such a time the day of the week is not looked at
+        ("Sat, 2099-01-02 03:04", "refused"),
+        ("2099-01-02T03:04:05+02:00;", "unknown"),  # .NET passes over one character there
+        ("2099-01-02T03:04:05+02x", "unknown"),
+        ("2099-01-02T03:04:05Z;", "refused"),
+        ("2099-01-02T03:04:05.1234567890123456789", "2099-01-02T03:04:05.1234568Z"),
+        ("2099-01-02T03:04:05.12345674", "2099-01-02T03:04:05.1234567Z"),
+        ("2099-01-02T03:04:05.12345670", "2099-01-02T03:04:05.1234567Z"),
+        ("2099-01-02T03:04:05.12345675", "unknown"),  # half a tick
+        ("2099-01-02 03:04:05.99999995", "unknown"),
+        ("2099-01-02T03:04:05." + "1" * 5000, "unknown"),
+        ("2099-01-02\t03:04\v", "2099-01-02T03:04:00Z"),
+        ("2099-01-02\xa0", "unknown"),  # a blank for .NET, too
+        ("2099-01-02T03:04\xa0", "unknown"),
+        ("2099-01-02\x1f", "unknown"),
+        ("2099-01-02 3:04 p.m.", "unknown"),  # as English says it in some countries
     ],
 )
 def test_a_text_is_read_so_in_every_usual_culture(text: str, date: str, culture: str) -> None:
@@ -96,6 +122,8 @@ def test_a_text_is_read_so_in_every_usual_culture(text: str, date: str, culture:
         ("1/2/2099 3:04 PM", ("2099-01-02T15:04:00Z", "2099-02-01T15:04:00Z", "2099-02-01T15:04:00Z")),
         ("30. Juni 2099", ("refused", "refused", "unknown")),
         ("P1Y", ("refused", "refused", "unknown")),
+        ("13 Oct5", ("unknown", "unknown", "unknown")),
+        ("2099-Sept12", ("unknown", "unknown", "unknown")),
     ],
 )
 def test_a_text_is_read_by_the_culture_of_the_runner(text: str, dates: tuple[str, ...]) -> None:

@@ -101,6 +101,8 @@ def test_texts_of_rare_characters_are_not_known_to_be_alike(one: str, other: str
         (DATE, {}, False),
         ({}, DATE, False),
         (5, DATE, False),
+        (DATE, True, False),
+        (DATE, DATE.ticks if DATE else 0, True),  # a number into the date of so many ticks
         (True, DATE, True),
         ("1.5", 1.5, True),
         ("1.50", 1.5, False),
@@ -110,12 +112,16 @@ def test_a_date_and_a_number_are_compared_with_a_text(deployed: Any, wanted: Any
     assert same(deployed, wanted) is alike
 
 
-def test_a_date_and_a_text_that_says_its_zone_are_not_compared() -> None:
+@pytest.mark.parametrize(
+    ("deployed", "wanted"),
+    [(DATE, "2026-12-01 10:00Z"), (DATE, 2026.12), (json_date("0001-01-01T00:00:00Z", Runner()), {})],
+)
+def test_a_date_and_what_may_be_turned_into_the_same_one_are_not_compared(deployed: Any, wanted: Any) -> None:
     with pytest.raises(Uncertain):
-        same(DATE, "2026-12-01 10:00Z")
+        same(deployed, wanted)
 
 
-@pytest.mark.parametrize("key", ["Count", "count", "values", "Length", "ContainsKey", "Item"])
+@pytest.mark.parametrize("key", ["Count", "count", "values", "Length", "ContainsKey", "Item", "PSObject"])
 def test_a_key_that_one_object_lacks_and_is_one_of_its_own_names_is_not_known(key: str) -> None:
     for one, other in (({key: "x"}, {}), ({key: None}, {}), ({key: "x"}, {key.swapcase(): "x"})):
         for left, right in ((one, other), (other, one)):

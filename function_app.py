@@ -42,10 +42,14 @@ def intake() -> "Intake":
     """Return the use cases, connected at the first call: indexing the app then costs no Azure SDK."""
     global _intake  # noqa: PLW0603
     if _intake is None:
-        from guardrails.wiring import connect  # noqa: PLC0415
+        gc.disable()  # nearly all that is imported stays: to look for garbage takes a tenth of the time
+        try:
+            from guardrails.wiring import connect  # noqa: PLC0415
 
-        service = connect()
-        service.log_problems()
+            service = connect()
+            service.log_problems()
+        finally:
+            gc.enable()
         _intake = service.intake
         gc.set_threshold(_NEW_OBJECTS)
         gc.freeze()  # what is there now is not looked through

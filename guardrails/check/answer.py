@@ -3,7 +3,7 @@
 `to_json` is the documented form `check/1`; guardrails.cli.check_schema has its schema.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from guardrails.dataclass import dataclass, field
@@ -130,6 +130,10 @@ class Judged:
             self.properties, self.excluded, self.at_now, self.done, self.trace,
         )  # fmt: skip
         return _judged, (self.format, *own, findings, *rest)
+
+    def add(self, more: Iterable[Placed]) -> None:
+        """Put more findings among the others, by their codes."""
+        self.findings = tuple(sorted((*self.findings, *more), key=lambda one: one.finding.code))
 
     @property
     def unknown(self) -> Iterator[tuple[str, Unknown]]:

@@ -62,6 +62,8 @@ class AzureObjects:
 
         `makes_assignments`: whether the checked code deploys assignments itself; then one that is absent may be its.
         """
+        if known := self._found.get(assignment_id):
+            return known
         key = key_of(assignment_id)
         if key in self.asked:
             said = self.asked[key]
@@ -70,11 +72,10 @@ class AzureObjects:
             if not self.complete:
                 return NOT_GIVEN
             return _MADE_HERE if makes_assignments else Gone()
-        if assignment_id not in self._found:
-            found = self._assignments.find(assignment_id)
-            known = Unread(found.reason.replace("--assignments", "--azure")) if isinstance(found, Unread) else found
-            self._found[assignment_id] = known
-        return self._found[assignment_id]
+        found = self._assignments.find(assignment_id)
+        known = Unread(found.reason.replace("--assignments", "--azure")) if isinstance(found, Unread) else found
+        self._found[assignment_id] = known
+        return known
 
     def policies(self, ids: Iterable[str]) -> PoliciesById:
         """Return what is known of policies, for each of these ids in lower case."""

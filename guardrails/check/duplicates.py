@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from guardrails.check.answer import Judged, Placed
 from guardrails.check.azure_objects import AzureObjects, key_of
 from guardrails.check.partial import comparable, seen
 from guardrails.dataclass import dataclass, replace
-from guardrails.decisions.assess import assess
-from guardrails.decisions.overlap import sites
+from guardrails.decisions.assess import findings_of
 from guardrails.errors import Permanent
 from guardrails.evaluation.values import Place, Value
 from guardrails.exemption.applies import Chain
@@ -75,7 +75,7 @@ def _listed(some: Sequence[Judged], others: Iterable[Exemption], ruleset: Rulese
     counts = Counter([*filter(None, named), *(key for key, _ in there)])
     places = [_scope(one.id) if key and counts[key] > 1 else "" for one, key in zip(some, named, strict=True)]
     scopes: dict[str, list[str]] = {}
-    for assigned, scope in (*zip(named, places, strict=True), *((key, _scope(text)) for key, text in there)):
+    for assigned, scope in chain(zip(named, places, strict=True), ((key, _scope(text)) for key, text in there)):
         if assigned and counts[assigned] > 1:
             scopes.setdefault(assigned, []).append(scope)
     near = {assigned: _near(found) for assigned, found in scopes.items()}
@@ -98,17 +98,21 @@ def _scope(identity: str) -> str:
 def _near(scopes: Sequence[str]) -> Collection[str]:
     """Return those of the scopes of one assignment's exemptions at, above or below which another exemption is."""
     counts = Counter(scopes)
-    if not all(one.startswith("/subscriptions/") for one in counts):
+    if not all([one.startswith("/subscriptions/") for one in counts]):  # noqa: C419 - the quickest
         return counts  # only the tree says what is below a management group
     found = {one for one, count in counts.items() if count > 1}
-    for one, above in sites(counts):
-        found.update((one, *above) if above else ())
+    top = ""
+    for one in sorted(counts):  # what is below a scope follows it
+        if top and one.startswith(top):
+            found |= {top, one}
+        else:
+            top = one
     return found
 
 
 def _assignment(one: Judged) -> str | None:
     """Return the assignment's id in lower case; None where it, or what else is compared, may not be known."""
-    _, properties = one.at_now or (one.id, one.properties)
+    properties = one.at_now[1] if one.at_now else one.properties
     said = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
     return _key_of(said) if isinstance(said, str) and isinstance(one.id, str) and _is_text(properties) else None
 
@@ -138,9 +142,8 @@ def _add(one: _Listed, overlap: Overlap | Unread, azure: AzureObjects, ruleset: 
     except NotReturned as lacking:
         assignment = Unread(str(lacking))
     facts = Facts(now, now, assignment, together=Together(overlap), planned=Planned())
-    found = [each for each in assess(one.exemption, facts, ruleset).findings if each.rule == RULE]
-    placed = [Placed(each, "/id" if each.change else "", one.judged.place) for each in found]
-    one.judged.findings = tuple(sorted((*one.judged.findings, *placed), key=lambda each: each.finding.code))
+    found = findings_of(RULE, one.exemption, facts, ruleset)
+    one.judged.add(Placed(each, "/id" if each.change else "", one.judged.place) for each in found)
 
 
 def _looked(

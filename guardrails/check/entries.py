@@ -7,7 +7,7 @@ parameter file says so.
 from collections.abc import Iterable, Mapping
 
 from guardrails.dataclass import dataclass
-from guardrails.evaluation.template import Language, ParameterFile, Template
+from guardrails.evaluation.template import Language, ParameterFile, RecordedExemption, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,8 @@ def _makes(template: Template, seen: set[int]) -> bool:
         return False
     seen.add(id(template))
     for resource in template.resources:
+        if isinstance(resource, RecordedExemption):
+            continue
         said = getattr(resource.type, "value", None)
         if not resource.existing and (not isinstance(said, str) or "policyassignments" in said.lower()):
             return True

@@ -7,7 +7,7 @@ from guardrails.check.answer import Done, Judged, Placed
 from guardrails.check.epac import FORMAT
 from guardrails.check.epac_risks import Found
 from guardrails.check.partial import seen
-from guardrails.decisions.assess import assess
+from guardrails.decisions.assess import findings_of
 from guardrails.errors import Permanent
 from guardrails.evaluation.values import Unknown, Value
 from guardrails.exemption.facts import Facts, Planned, Unread
@@ -30,7 +30,7 @@ def add_findings(found: Sequence[Found], judged: dict[int, Judged], ruleset: Rul
         placed = _placed(one, about, ruleset, now)
         if placed is None:
             continue
-        about.findings = tuple(sorted((*about.findings, placed), key=lambda each: each.finding.code))
+        about.add((placed,))
         if not one.item:
             more.append(about)
     return more
@@ -55,6 +55,5 @@ def _placed(one: Found, about: Judged, ruleset: Ruleset, now: datetime) -> Place
     except Permanent:
         exemption = seen(nowhere, nowhere, ruleset.names).exemption
     facts = Facts(now, now, _NOT_ASKED, _NOT_ASKED, planned=Planned(risks=(one.risk,)))
-    some = (each for each in assess(exemption, facts, ruleset).findings if each.rule == one.risk.rule)
-    finding = next(some, None)
+    finding = next(iter(findings_of(one.risk.rule, exemption, facts, ruleset)), None)
     return None if finding is None else Placed(finding, one.at, one.place)

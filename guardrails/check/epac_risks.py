@@ -118,7 +118,7 @@ class _Risks:
     def _entry(self, entry: Entry, items: Sequence[Item]) -> Iterator[Found]:
         texts = _scopes(entry)
         patterns = [_last(one) for one in texts if "*" in one or "subscriptionspattern" in one.lower()]
-        narrows = _get(entry, "policyDefinitionReferenceIds") is not None
+        narrowed = _get(entry, "policyDefinitionReferenceIds")
         for item in items:
             if item.action is Action.LEFT_OUT and item.reason not in _EXPIRED:
                 fix = _CORRECTIONS.get(item.reason, "an entry that EPAC can plan")
@@ -132,7 +132,7 @@ class _Risks:
                 yield _about(entry, item, _risk(_END, text, "no entry: EPAC then deletes the exemption"), "expiresOn")
             if patterns:
                 yield from _wider(entry, item, texts, patterns)
-            if narrows:
+            if narrowed is not None and narrowed != item.references:  # of most, these are sent as they are written
                 yield from _narrowing(entry, item)
         if not items and not self._plan.errors and self._plan.outcome is Outcome.DEPLOYS:
             text = "the pattern of its scope matches nothing, and EPAC does not report this"

@@ -102,7 +102,7 @@ def seen(exemption_id: Value, properties: Value, names: Names, *, certain: bool 
     Raises Permanent (not-an-exemption) for an id that no exemption can have, or values of a wrong kind.
     """
     if isinstance(exemption_id, str) and isinstance(properties, dict) and _is_plain(properties, certain=certain):
-        return Seen(_read(ExemptionId.parse(exemption_id), properties, names), (), (), plain=True)
+        return Seen(_read(ExemptionId.parse_once(exemption_id), properties, names), (), (), plain=True)
     reasons: dict[str, str] = {}
     if isinstance(properties, Unknown):
         reasons.update({field: properties.reason for fields_of in _ASKED.values() for field in fields_of})

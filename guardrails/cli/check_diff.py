@@ -140,7 +140,7 @@ def sums(change: Change) -> Iterator[str]:
     found = [f"{count:,} {status}" for status in Verdict if (count := statuses.count(status))]
     as_before = change.count(State.UNCHANGED)
     better = sum(len(one.findings) for one in change.run.answer.exemptions) - len(statuses) - as_before
-    parts = [f"findings that it brings or makes worse: {', '.join(found) or 'none'}"]
+    parts = [f"findings that the change brings or makes worse: {', '.join(found) or 'none'}"]
     if better:
         parts.append(f"{better:,} that it makes no worse")
     if as_before:

@@ -68,9 +68,11 @@ exg check . --diff origin/main
 exg check . --diff "$(git merge-base origin/main HEAD)"    # only what this branch changed
 ```
 
+In this example, one of the two changed exemptions counts twice, as extended and as widened:
+
 ```text
 since origin/main (52ab4656db85): 2 exemptions change: 1 added, 1 extended, 1 widened; 14 do not change
-findings that it brings or makes worse: 1 violation; 20 that were there before (not shown)
+findings that the change brings or makes worse: 1 violation; 20 that were there before (not shown)
 
 extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Authorization/policyExemptions/legacy
   at infra/modules/exemption.bicep:3; deployed by infra/main.bicep:4; with the parameters of infra/prod.bicepparam
@@ -136,7 +138,7 @@ _WORLD: Final = f"""\
 | `--deploy-to ID`, once for each kind of scope that your templates deploy to. The id of a resource group also sets the subscription | ids, and names made of them |
 | `--tenant ID`, `--location REGION`, `--deployment-name NAME` | what depends on them |
 | `--now TIME`, the time of the deployment | `utcNow()`. Without this option, the rules judge as of the current time |
-| `--azure FILE` (also called `--assignments`): a file with objects that you saved from Azure, such as assignments, initiatives and exemptions. Repeat the option for more files. Add `--azure-complete` if an object that is in none of these files does not exist in Azure. Or use `--online`: `check` then reads the objects from Azure, with your own login | the results of rules that need the assignment |
+| `--azure FILE` (also called `--assignments`): a file with objects that you saved from Azure, such as assignments, initiatives and exemptions. Repeat the option for more files. If these files together contain all such objects that exist in Azure, add `--azure-complete`. Or use `--online`: `check` then reads the objects from Azure, with your own login | the results of rules that need the assignment |
 | `--time-zone NAME`, `--culture NAME` (.NET's language and region settings, such as `de-DE`) of the machine that runs EPAC or AzPolicyFactory | dates that the tool reads in this time zone or culture |
 
 - `--next-run 7d` says that the code is deployed again after 7 days. The rule

@@ -175,6 +175,8 @@ class _Files:
         }  # fmt: skip
         self.parameters: dict[str, ParameterFile] = {}
         self.given: tuple[str, ...] = ()
+        self._beside: dict[str, list[str]] = {}
+        """The parameter files of Bicep in each folder."""
 
     def read(self, paths: Sequence[Path]) -> None:
         """Find the templates and read the parameter files, at and below the paths and next to the templates."""
@@ -218,9 +220,10 @@ class _Files:
         names = self._code.names_in(folder)
         some = [one for one in companions_of(path) if one.rpartition("/")[2] in names]
         if path.endswith(".bicep"):
-            some += [
-                f"{folder}/{name}".lstrip("/") for name in sorted(one for one in names if one.endswith(".bicepparam"))
-            ]
+            if folder not in self._beside:
+                named = sorted(one for one in names if one.endswith(".bicepparam"))
+                self._beside[folder] = [f"{folder}/{name}".lstrip("/") for name in named]
+            some += self._beside[folder]
         return some
 
     def _named(self) -> list[Path | str]:

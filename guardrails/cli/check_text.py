@@ -209,8 +209,8 @@ def _code(path: str, line: int, column: int, lines: Lines, screen: Screen) -> No
         return
     gutter = f"{line} | "
     _say(screen, gutter + shown, indent=4)
-    before = code[: max(column - 1, 0)]
-    at = len(plain(before, _LONGEST)) + bool(before.strip() and before[-1:].isspace())
+    before = code[: max(column - 1, 0)].lstrip()
+    at = len(plain(before, _LONGEST)) + before[-1:].isspace() if before else 0
     if column and at < len(shown):
         screen.mark(" " * (len(gutter) + at) + "^", indent=4)
 

@@ -175,14 +175,14 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         f" `{ruleset.mode}` mode. In your [ruleset](../ruleset.md), you can switch each rule on or off, set its"
         " options, and override them for a scope. The SOC 2 criteria are the [Trust"
         f" Services Criteria]({_CRITERIA}) of 2017.",
-        "`exg rules CODE` shows a page in the terminal, with the values of your ruleset, and with the cases that pass,"
-        " break the rule or are unknown. All cases start from the same compliant exemption of a storage account:"
-        f" written at {spell_time(FACTS.written_at)}, with the expiry {BODY['properties']['expiresOn']}, and judged at"
-        f" {spell_time(FACTS.now)}.",
+        "`exg rules CODE` shows a page in the terminal, with the values of your ruleset. It also shows *cases*:"
+        " example exemptions that pass, break the rule or are unknown. All cases start from the same compliant"
+        f" exemption of a storage account: written at {spell_time(FACTS.written_at)}, with the expiry"
+        f" {BODY['properties']['expiresOn']}, and judged at {spell_time(FACTS.now)}.",
         "## Exemptions",
-        '<a id="where-each-rule-runs"></a>\nA sweep runs all of these rules, and an event all except'
-        f" {_swept()}. A scan runs all of them too, but does not read the register. So [some rules](../scan.md#gaps)"
-        " find nothing in a scan. Two columns show where else a rule runs:",
+        '<a id="where-each-rule-runs"></a>\nA sweep runs all of these rules. After an event, the service runs'
+        f" all except {_swept()}. A scan runs all of these rules, but does not read the register. So [some"
+        " rules](../scan.md#gaps) find nothing in a scan. Two columns show where else a rule runs:",
         "- *policy*: `in part` means that a [policy definition](../prevention.md) sees [some of the"
         " violations](../../infra/policies/README.md#rules) when the exemption is written.\n- *check*: `yes` means that"
         " [`exg check`](../check.md) judges code by the rule. `if known` means that the result is unknown without the"

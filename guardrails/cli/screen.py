@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -70,24 +70,27 @@ class Outlet:
 
     def write(self, text: str) -> int:
         """Write text, unless the stream has refused some before."""
-        self._do(self._stream.write, text)
+        if self.refused is None:
+            try:
+                self._stream.write(text)
+            except OSError as error:
+                self._refuse(error)
         return len(text)
 
     def flush(self) -> None:
         """Have the stream write what it holds back."""
-        self._do(self._stream.flush)
+        if self.refused is None:
+            try:
+                self._stream.flush()
+            except OSError as error:
+                self._refuse(error)
 
-    def _do(self, operation: Callable[..., object], *said: str) -> None:
-        if self.refused is not None:
-            return
-        try:
-            operation(*said)
-        except OSError as error:
-            self.refused = error
-            with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), self._stream.fileno())  # or Python fails with the rest of it when it ends
-            if self.left and self._stops:
-                raise
+    def _refuse(self, error: OSError) -> None:
+        self.refused = error
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self._stream.fileno())  # or Python fails with the rest of it when it ends
+        if self.left and self._stops:
+            raise error
 
 
 def complain(text: str, more: Sequence[str] = ()) -> None:

@@ -107,6 +107,11 @@ def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
     return Assessment(tuple(findings)) if findings else _CLEAN
 
 
+def findings_of(rule: str, exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[Finding]:
+    """Run one rule alone, by its name; return what it finds, which may be two things where overrides may hold."""
+    return [_finding(*one) for one in _outcomes(exemption, facts, ruleset, only=rule)]
+
+
 def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -> list[Assessment]:
     """Do the same for many, in their order: rule by rule, which takes two thirds of the time."""
     found: list[list[Finding]] = []
@@ -199,10 +204,12 @@ def _key(bound: BoundRule, outcome: object) -> str:
     return bound.rule.code + ("" if isinstance(outcome, Violation) else "?")
 
 
-def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[tuple[BoundRule, object]]:
-    """Return what is no pass, ordered by code."""
+def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset, only: str = "") -> list[tuple[BoundRule, object]]:
+    """Return what is no pass, ordered by code. `only`: the name of the one rule that is run; "" for all."""
     found: list[tuple[BoundRule, object]] = []
     applied = ruleset.limits.rules_for(exemption, facts)
+    if only:
+        applied = applied.only(only)
     for bound in applied.rules:
         try:
             outcome: object = bound.rule.check(exemption, facts, bound.options)

@@ -169,15 +169,15 @@ RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "p
 
 def unreadable(values: Iterable[Any]) -> bool:
     """Whether EPAC's deploy step cannot read back a plan with these values: a key in them is empty or reserved."""
-    for value in values:
+    left = [*values]
+    while left:
+        value = left.pop()
         members: Iterable[Any] = value if type(value) is list else ()
         if isinstance(value, dict):
             if _unreadable(tuple(value)):
                 return True
             members = value.values()
-        some = [one for one in members if type(one) is not str]  # as most are
-        if some and unreadable(some):
-            return True
+        left += [one for one in members if type(one) is not str]  # as most are
     return False
 
 

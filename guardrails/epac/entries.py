@@ -14,6 +14,11 @@ class Offsets(Protocol):
     """What may look for the offsets of its fields where somebody asks."""
 
     @property
+    def at(self) -> int:
+        """Its own offset, before all of these."""
+        ...
+
+    @property
     def offsets(self) -> Mapping[str, int]:
         """Name of a field -> its offset in the file."""
         ...
@@ -24,19 +29,20 @@ class Places(Mapping[str, Place]):
 
     Args:
         fields: has name of a field -> its offset in the file.
-        place: gives the place of an offset.
+        start: where they begin.
+        behind: gives the place of an offset, by a place before it and that one's offset.
     """
 
-    __slots__ = ("_fields", "_place")
+    __slots__ = ("_behind", "_fields", "_start")
 
-    def __init__(self, fields: Offsets, place: Callable[[int], Place]) -> None:
-        self._fields, self._place = fields, place
+    def __init__(self, fields: Offsets, start: Place, behind: Callable[[Place, int, int], Place]) -> None:
+        self._fields, self._start, self._behind = fields, start, behind
 
     def __contains__(self, name: object) -> bool:
         return name in self._fields.offsets
 
     def __getitem__(self, name: str) -> Place:
-        return self._place(self._fields.offsets[name])
+        return self._behind(self._start, self._fields.at, self._fields.offsets[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields.offsets)

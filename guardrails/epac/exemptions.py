@@ -68,7 +68,8 @@ def references_of(row: Row, target: Target, meant: Meant) -> tuple[list[Any], st
     said = row.references
     if said is None or said == []:
         return [], None, []
-    if not isinstance(said, str | list) or (isinstance(said, list) and not all(isinstance(one, str) for one in said)):
+    listed = isinstance(said, list) and all([isinstance(one, str) for one in said])  # noqa: C419 - the quickest
+    if not listed and not isinstance(said, str):
         raise Uncertain("what EPAC makes of reference ids that are no texts is not known")
     if target.unchecked:
         return ([] if isinstance(said, str) else [*said]), None, []

@@ -284,13 +284,14 @@ class Planner:
         return [one.id for one in world.scopes_like(scope)]
 
     def _scope(self, row: Row, scope: str, postfix: str, target: Target) -> None:
-        missing = self._resource_missing(row, scope)
+        is_resource = scope.startswith("/subscriptions/") and "/providers/" in scope
+        missing = is_resource and self._resource_missing(row, scope)
         if missing:
             self._orphans += 1
             self._warn(Said.NO_RESOURCE, row)
             if self._world.switches.fail:
                 self._plan.errors.append(Message(Said.NO_RESOURCE, row.entry.place))
-        container = _container(scope)
+        container = "/".join(scope.split("/")[:5]) if is_resource else scope  # that EPAC looks up in its tree
         valid = self._look_at_scope(row, container)
         failed = self._world.switches.fail and (missing or not valid)
         if target.doubt:
@@ -312,8 +313,6 @@ class Planner:
 
     def _resource_missing(self, row: Row, scope: str) -> bool:
         world = self._world
-        if not (scope.startswith("/subscriptions/") and "/providers/" in scope):
-            return False
         if not row.validated:
             return False
         if world.settings.skip_resources:
@@ -485,10 +484,3 @@ def _is_compared(assignment: str, world: World) -> bool:
         return is_managed(assignment, world)
     except Uncertain:
         return False
-
-
-def _container(scope: str) -> str:
-    """Return what EPAC looks up in its tree for a scope: of a resource, its group."""
-    if scope.startswith("/subscriptions/") and "/providers/" in scope:
-        return "/".join(scope.split("/")[:5])
-    return scope

@@ -197,7 +197,7 @@ def _cells(row: Row, get: Any, cells: Cells) -> None:
         return
     if not (metadata.startswith("{") and metadata.endswith("}")):
         row.fault(Said.METADATA_CELL, "metadata")
-    elif trim(metadata.translate({ord("{"): None, ord("}"): None})):
+    elif trim(metadata.replace("{", "").replace("}", "")):
         try:
             row.metadata = cells.read(metadata)
         except ValueError:
@@ -238,7 +238,7 @@ def _texts(row: Row, get: Any) -> None:
         if not (same_text(row.category, "Waiver") or same_text(row.category, "Mitigated")):
             row.fault(Said.CATEGORY, "exemptionCategory")
     row.description = _text(get("description"), "description")
-    if not blank(row.description) and length(row.description or "") > 512:
+    if length(row.description or "") > 512 and not blank(row.description):
         row.fault(Said.DESCRIPTION_LONG, "description")
 
 

@@ -9,11 +9,20 @@ from guardrails.evaluation.evaluate import TOO_MUCH, Evaluator
 from guardrails.evaluation.frames import NO_SCOPE, Env, Frame, known
 from guardrails.evaluation.functions.base import kind
 from guardrails.evaluation.functions.ids import canonical
-from guardrails.evaluation.identity import Identity, is_exemption, scope_of
+from guardrails.evaluation.identity import Identity, identify, is_exemption, scope_of
 from guardrails.evaluation.plan import Outcome, Plan, PlannedExemption
 from guardrails.evaluation.records import certain
 from guardrails.evaluation.resources import Table, Turn
-from guardrails.evaluation.template import Diagnostic, Level, ParameterFile, Resource, Stage, Template, is_secure
+from guardrails.evaluation.template import (
+    Diagnostic,
+    Level,
+    ParameterFile,
+    RecordedExemption,
+    Resource,
+    Stage,
+    Template,
+    is_secure,
+)
 from guardrails.evaluation.values import EngineError, Place, TooMuch, Unknown, Value
 from guardrails.evaluation.world import World
 
@@ -213,6 +222,8 @@ class _Deployment:
 
     def _body(self, table: Table, turn: Turn, deployed: bool | None, around: _Around) -> None:  # noqa: FBT001  three-valued
         resource, counts = turn.resource, deployed
+        if isinstance(resource, RecordedExemption) and self._recorded(table, turn, resource, around):
+            return
         try:
             identity = table.identity(turn)
         except (EngineError, TooMuch, RecursionError) as error:
@@ -257,15 +268,37 @@ class _Deployment:
                 self._refuse(EngineError(f"a condition is {kind(value)}, not true or false"), condition.place)
         return None
 
+    def _recorded(self, table: Table, turn: Turn, resource: RecordedExemption, around: _Around) -> bool:
+        """Deploy an exemption of which all values are certain; False for one that is to be computed part by part."""
+        left = self.evaluator.left
+        values = None if turn.env.outside else certain(self.evaluator, resource.values, turn.env, 0)
+        if values is None:
+            return False
+        name = values["name"]
+        if type(name) is not str or not name or "/" in name:
+            self.evaluator.left = left
+            return False
+        identity = identify(resource, table.target, values["type"], name)
+        self._planned(turn, identity, around, values["apiVersion"], values["properties"], known=True)
+        return True
+
     def _exemption(self, turn: Turn, identity: Identity, around: _Around) -> None:
         resource = turn.resource
         counts = around.deployed
         version = None if resource.api_version is None else self._value(resource.api_version, turn.env, counts=counts)
         body = resource.properties
-        properties = certain(self.evaluator, body, turn.env, 0) if type(body) is ex.Record else None
+        properties = certain(self.evaluator, body.values, turn.env, 0) if type(body) is ex.Record else None
         known_all = properties is not None and not turn.env.outside
         if properties is None:
             properties = {} if body is None else self._tolerant(body, turn.env, counts=counts)
+        version = version if version is not None else Unknown("it has no API version", resource.place)
+        properties = _again(properties, resource.place) if turn.env.outside else properties
+        self._planned(turn, identity, around, version, properties, known=known_all)
+
+    def _planned(
+        self, turn: Turn, identity: Identity, around: _Around, version: Value, properties: Value, *, known: bool
+    ) -> None:
+        resource = turn.resource
         self.plan.exemptions.append(
             PlannedExemption(
                 place=resource.place,
@@ -274,11 +307,11 @@ class _Deployment:
                 id=identity.id,
                 scope=scope_of(identity.id),
                 name=identity.name,
-                api_version=version if version is not None else Unknown("it has no API version", resource.place),
-                properties=_again(properties, resource.place) if turn.env.outside else properties,
-                body=body,
+                api_version=version,
+                properties=properties,
+                resource=resource,
                 entry=turn.number,
-                known=known_all,
+                known=known,
             )
         )
 
@@ -286,7 +319,7 @@ class _Deployment:
         """Return an object with each member computed by itself, so that one that is refused hides no other."""
         if not isinstance(node, ex.Object):
             return known(self._value(node, env, counts=counts), node.place)
-        if isinstance(node, ex.Record) and (values := certain(self.evaluator, node, env, 0)) is not None:
+        if isinstance(node, ex.Record) and (values := certain(self.evaluator, node.values, env, 0)) is not None:
             return values
         found: dict[str, Value] = {}
         for one in node.members:

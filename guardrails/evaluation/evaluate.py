@@ -225,7 +225,7 @@ class Evaluator:
         return value
 
     def _record(self, node: ex.Record, env: Env) -> Value:
-        found = certain(self, node, env, 1)
+        found = certain(self, node.values, env, 1)
         return self._object(node, env) if found is None else found
 
     def _object(self, node: ex.Object, env: Env) -> Value:

@@ -1,11 +1,9 @@
 """Ids and names of the resources of a template: at which scope, on which resource. Pure."""
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 from guardrails.dataclass import dataclass
-from guardrails.evaluation.expressions import Node
 from guardrails.evaluation.frames import Handle, TenantScope
 from guardrails.evaluation.functions.base import kind, unsure
 from guardrails.evaluation.functions.ids import id_at, is_guid, management_group_of, typed_path
@@ -68,8 +66,9 @@ def scope_of(id_: Value) -> Value:
 def identify(
     resource: Resource,
     scope: Value,
-    compute: Callable[[Node], Value],
-    parent: Identity | None,
+    type_: Value,
+    last: Value,
+    parent: Identity | None = None,
     *,
     outside: bool = False,
     deployed: bool = True,
@@ -79,12 +78,11 @@ def identify(
     Args:
         resource: the resource.
         scope: the id of what it is on, Unknown where that is not known.
-        compute: gives the value of an expression at the place of the resource.
+        type_, last: the values of its type and its name; None where it has no name.
         parent: of the resource that it is a child of, if any.
         outside: it is written in a nested template, and is computed outside of it.
         deployed: it is asked for its deployment; otherwise for what an expression says of it, deployed or not.
     """
-    type_, last = compute(resource.type), compute(resource.name) if resource.name is not None else None
     if last is None:
         last = Unknown("it has no name", resource.place)
     if outside and isinstance(last, str) and last[:1] == "[" and last[-1:] == "]":

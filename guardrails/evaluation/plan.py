@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Array, Literal, Member, Node, Object
-from guardrails.evaluation.template import Diagnostic, Stage
+from guardrails.evaluation.template import Diagnostic, Resource, Stage
 from guardrails.evaluation.values import NOWHERE, Place, Value
 
 
@@ -26,7 +26,7 @@ class PlannedExemption:
         deployed: False: its condition is false. None: its condition, or how many there are, is unknown.
         id, scope, name, api_version: texts or Unknown.
         properties: as they would be sent; an object with Unknown in it, or Unknown.
-        body: the properties' expression, for places. None where there are none.
+        resource: what it is in its template, for places. None where there is none.
         known: all of the properties are known; False where nobody has looked.
         entry: its number where it is one of several of a loop, from 0; None where it is not, or unknown.
     """
@@ -39,9 +39,14 @@ class PlannedExemption:
     name: Value
     api_version: Value
     properties: Value
-    body: Node | None = None
+    resource: Resource | None = None
     entry: int | None = None
     known: bool = False
+
+    @property
+    def body(self) -> Node | None:
+        """The properties' expression. None where there are none."""
+        return None if self.resource is None else self.resource.properties
 
     def place_of(self, pointer: str) -> Place:
         """Return the place of a part of the properties: of the deepest part above it that a file holds.

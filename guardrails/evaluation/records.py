@@ -3,7 +3,7 @@
 from operator import is_not
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.evaluation.expressions import DEEPEST_RECORD, Interpolation, Parameter, Record, Variable
+from guardrails.evaluation.expressions import DEEPEST_RECORD, Interpolation, Parameter, Variable
 from guardrails.evaluation.frames import Env
 from guardrails.evaluation.functions.base import LONGEST_TEXT
 from guardrails.evaluation.values import EngineError, TooMuch, Value
@@ -16,16 +16,20 @@ DEPTH: Final = 120
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 
 
-def certain(evaluator: "Evaluator", node: Record, env: Env, step: int) -> dict[str, Value] | None:
+def certain(evaluator: "Evaluator", values: dict[str, Any], env: Env, step: int) -> dict[str, Value] | None:
     """Return a record's values where all are certain; None where its members are to be computed one by one.
 
-    `step`: the work that an object in it costs.
+    Args:
+        evaluator: computes them.
+        values: as guardrails.evaluation.expressions.Record has them.
+        env: where the record is computed.
+        step: the work that an object in it costs.
     """
     if evaluator.depth + DEEPEST_RECORD >= DEPTH:
         return None
     before = evaluator.left, evaluator.doubtful, evaluator.depth
     try:
-        found = _certain(evaluator, node.values, env, step)
+        found = _certain(evaluator, values, env, step)
         if found is not None and evaluator.left >= 0:
             return found
     except (EngineError, TooMuch, RecursionError):

@@ -1,6 +1,5 @@
 """The resources and modules of a template that is deployed, as other expressions see them. Pure."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from guardrails.dataclass import dataclass, field
@@ -140,8 +139,9 @@ class Table(Resources):
         resource, env = turn.resource, turn.env
         own = self.scope_of(turn) if id_scope is None else id_scope
         parent = self._parent(turn)
-        compute = partial(self.evaluator.value, env=env)
-        return identify(resource, own, compute, parent, outside=env.outside, deployed=deployed)
+        type_ = self.evaluator.value(resource.type, env)
+        last = None if resource.name is None else self.evaluator.value(resource.name, env)
+        return identify(resource, own, type_, last, parent, outside=env.outside, deployed=deployed)
 
     def _parent(self, turn: Turn) -> Identity | None:
         resource = turn.resource

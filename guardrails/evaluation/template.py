@@ -1,10 +1,14 @@
 """A template as a reader gives it: parameters, variables, resources and outputs, not yet computed. Pure."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.dataclass import dataclass, field
 from guardrails.evaluation.expressions import Loop, Node
 from guardrails.evaluation.values import NOWHERE, Place, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ScopeKind(StrEnum):
@@ -232,6 +236,35 @@ class Resource:
     others: list[Node] = field(default_factory=list)
     deployment: Deployment | None = None
     place: Place = NOWHERE
+
+
+class RecordedExemption(Resource):
+    """An exemption of which the values are read, and its parts only when somebody asks for them: see Record.
+
+    Its type, its name, its API version and its properties are all that it has.
+
+    Attributes:
+        values: of its body; see Record. Its type and API version are texts, and its properties are an object.
+        read: reads the resource.
+    """
+
+    __slots__ = ("read", "values")
+
+    def __init__(self, symbol: str, place: Place, values: dict[str, Any], read: "Callable[[], Resource]") -> None:
+        self.symbol, self.place, self.values, self.read = symbol, place, values, read
+        self.condition = self.loop = self.scope = self.parent_index = self.enclosing = self.deployment = None
+        self.parent, self.existing, self.others = "", False, []
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _PARTS:
+            raise AttributeError(name)
+        whole = self.read()
+        for part in _PARTS:
+            setattr(self, part, getattr(whole, part))
+        return getattr(self, name)
+
+
+_PARTS: Final = ("type", "name", "api_version", "properties", "body")
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -56,7 +56,12 @@ class ExemptionId:
 
         Raises Permanent (not-an-exemption) where it names no exemption, or not one alone.
         """
-        return _parsed(text if isinstance(text, str) else "")
+        return _kept(text if isinstance(text, str) else "")
+
+    @classmethod
+    def parse_once(cls, text: str) -> "ExemptionId":
+        """Do the same for one of thousands, none of which is soon read again: it is not kept."""
+        return _parsed(text)
 
     @property
     def hash(self) -> bytes:
@@ -84,7 +89,6 @@ class ExemptionId:
         return self.text
 
 
-@lru_cache(maxsize=2048)  # an exemption that is looked at is named by events, Azure, its row and its history
 def _parsed(text: str) -> ExemptionId:
     if not text.strip("/ "):
         raise refuse("the exemption has no id")
@@ -101,6 +105,10 @@ def _parsed(text: str) -> ExemptionId:
         raise refuse("the id does not end in one exemption name", spelled)
     kind, container = _scope_of(key[:at], spelled)
     return ExemptionId(spelled, key, scope, name, kind, container)
+
+
+_kept: Final = lru_cache(maxsize=2048)(_parsed)
+"""An exemption that is looked at is named by events, Azure, its row and its history."""
 
 
 @lru_cache(maxsize=2048)

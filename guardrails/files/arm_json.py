@@ -177,12 +177,12 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
         yield NoObject(place, f"this must be a JSON object, not {_kind_of(node)}", remedy=_AGAIN)
     elif isinstance(node, _Repeated):
         yield Problem(place, f"the key '{node.key[:60]}' occurs twice; keep one")
-    elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
+    elif (nameless := _get(node, "id") is None) and (inner := _wrapped(node)) is not None:
         name, value = inner
         yield from _unwrapped(value, f"{place}.{name}", RESOURCE_GRAPH if name.lower().startswith("data") else source)
-    elif _get(node, "id") is None and isinstance(node.get("responses"), dict):
+    elif nameless and isinstance(node.get("responses"), dict):
         yield from _responses(node["responses"], f"{place}.responses", _version_of(node.get("parameters")))
-    elif _get(node, "id") is None and isinstance(node.get("error"), dict):
+    elif nameless and isinstance(node.get("error"), dict):
         error = node["error"]
         said = f"{str(error.get('code'))[:60]}: {str(error.get('message'))[:200]}"
         answered = f"this is an error from Azure, not the requested data ({said})"

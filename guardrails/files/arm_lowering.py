@@ -61,7 +61,7 @@ class Lowering:
         """Return a record with its expressions; an object with all its members where there is more than expressions."""
         try:
             if not node.is_read:
-                return node.changed(_values(node.values), _lowered)
+                return node.changed(lowered(node.values), _lowered)
         except NotAnExpression:
             pass
         made = node.whole()
@@ -119,7 +119,7 @@ def _lowered(node: Node) -> Node:
     return Lowering().value(node)
 
 
-def _values(values: dict[str, Any]) -> dict[str, Any]:
+def lowered(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a record with their expressions. Raises NotAnExpression where it can be no record."""
     found: dict[str, Any] = {}
     for key, one in values.items():
@@ -130,7 +130,7 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
         if kind is str:
             found[key] = one if one[:1] != "[" else _expression(one)
         elif kind is dict:
-            found[key] = _values(one)
+            found[key] = lowered(one)
         elif kind is list and any(type(item) is str and item[:1] == "[" for item in one):
             raise NotAnExpression(key, 0)
         else:

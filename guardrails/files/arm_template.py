@@ -14,9 +14,11 @@ from guardrails.evaluation.expressions import (
     Object,
     Opaque,
     Parameter,
+    Record,
     Variable,
 )
 from guardrails.evaluation.functions.base import unsure
+from guardrails.evaluation.identity import is_exemption
 from guardrails.evaluation.template import (
     Deployment,
     Diagnostic,
@@ -27,6 +29,7 @@ from guardrails.evaluation.template import (
     Output,
     ParameterDeclaration,
     ParameterFile,
+    RecordedExemption,
     Resource,
     ScopeKind,
     Stage,
@@ -34,7 +37,8 @@ from guardrails.evaluation.template import (
     VariableDeclaration,
 )
 from guardrails.evaluation.values import Place, Unknown
-from guardrails.files.arm_lowering import Lowering
+from guardrails.files.arm_expressions import NotAnExpression
+from guardrails.files.arm_lowering import Lowering, lowered
 from guardrails.files.arm_types import read_type
 from guardrails.files.bicep_checks import parts
 from guardrails.files.json_places import Fault, JsonText, fields, member, members, read, text_of
@@ -68,6 +72,11 @@ _OF_TEMPLATES: Final = frozenset({
     "$schema", "contentversion", "apiprofile", "languageversion", "parameters", "variables", "functions", "resources",
     "outputs", "metadata", "definitions", "imports", "extensions", "asserts", "rules",
 })  # fmt: skip
+_TEXTS: Final = ("type", "apiVersion", "name")
+_OF_EXEMPTION: Final = frozenset({*_TEXTS, "properties"})
+"""What most exemptions have, as most people spell it."""
+_ASKING: Final = lazy_regex(r"reference|list", re.I)
+"""What is in the names of all functions that ask Azure."""
 _TYPES: Final = frozenset({"string", "securestring", "int", "bool", "array", "object", "secureobject"})
 _LEAVES: Final = frozenset({Literal, Parameter, Variable})
 _NESTED: Final = "microsoft.resources/deployments"
@@ -206,6 +215,8 @@ class _Reader:
         """Report functions that ask Azure where the engine may not take them."""
         early = [one.default for one in found.parameters.values()] + [one.value for one in found.variables.values()]
         for one in found.resources:
+            if type(one) is RecordedExemption:
+                continue  # it has none
             early += [one.type, one.name, one.api_version, one.condition, one.loop.count if one.loop else None]
         stack = [node for node in early if node is not None]
         while stack:
@@ -279,6 +290,9 @@ class _Reader:
             if not isinstance(node, Opaque):
                 self._lower.wrong(node.place, "a resource is a JSON object", "shape")
             return
+        if type(node) is Record and enclosing is None and (recorded := self._recorded(node, symbol)) is not None:
+            found.resources.append(recorded)
+            return
         found_fields = fields(node)
         type_ = found_fields.get("type")
         for one in () if found_fields.keys() <= _OF_RESOURCES else members(node):
@@ -295,6 +309,29 @@ class _Reader:
             resource.properties = self._lower.value(properties)
         for name, child in _each(found_fields.get("resources")):
             self._resource(found, child, name, resource, depth)
+
+    def _recorded(self, node: Record, symbol: str) -> RecordedExemption | None:
+        """Return an exemption of which the values are enough; None for a resource that is to be read part by part."""
+        given = node.values
+        texts = [one for key in _TEXTS if type(one := given.get(key)) is str]
+        if given.keys() != _OF_EXEMPTION or len(texts) < len(_TEXTS) or type(given["properties"]) is not dict:
+            return None
+        type_, version, name = texts
+        if not is_exemption(type_, "") or version[:1] == "[" or _ASKING.search(name):
+            return None
+        try:
+            values = lowered(given)
+        except NotAnExpression:
+            return None
+        return RecordedExemption(symbol, node.place, values, lambda: self._anew(node, symbol))
+
+    def _anew(self, node: Object, symbol: str) -> Resource:
+        """Return a resource, part by part, of which was found before that nothing is wrong with it."""
+        reader = _Reader(Lowering(), self._path, self._linked)
+        given = fields(node)
+        made = reader._plain(node, given, symbol, None)
+        made.properties = reader._lower.value(given["properties"])
+        return made
 
     def _plain(self, node: Object, given: dict[str, Node], symbol: str, enclosing: Resource | None) -> Resource:
         existing = given.get("existing")

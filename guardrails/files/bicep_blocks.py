@@ -8,15 +8,20 @@ from guardrails.evaluation.expressions import (
     Access,
     Call,
     Conditional,
+    Interpolation,
     Literal,
     Member,
     Node,
     Object,
     Opaque,
+    Parameter,
+    Record,
     Spread,
     Symbol,
+    Variable,
 )
-from guardrails.evaluation.template import Deployment, Given, Level, Resource, Template, takes_null
+from guardrails.evaluation.identity import is_exemption
+from guardrails.evaluation.template import Deployment, Given, Level, RecordedExemption, Resource, Template, takes_null
 from guardrails.evaluation.values import Place, Unknown
 from guardrails.files.bicep_azure import spelled
 from guardrails.files.bicep_checks import Checks, Placed
@@ -35,6 +40,9 @@ if TYPE_CHECKING:
 
 _TYPE: Final = lazy_regex(r"([a-z0-9][a-z0-9.-]*(?:/[a-z0-9][a-z0-9.-]*)*)(?:@([a-z0-9][a-z0-9.-]+))?", re.IGNORECASE)
 _DEPLOYMENTS: Final = "Microsoft.Resources/deployments"
+_OF_EXEMPTION: Final = frozenset({"name", "properties"})
+_NAMES: Final = frozenset({str, Interpolation, Parameter, Variable})
+"""What the name of most is."""
 _MODULE: Final = frozenset({"name", "scope", "params", "dependsOn", "identity", "extensionConfigs"})
 
 
@@ -95,7 +103,12 @@ class Blocks:
         if loop is not None:
             names = binder.loop(loop, names)
         condition = None if block.condition is None else binder.bind(block.condition, names)
-        binder.bind(block.body, names)
+        block.body = binder.body(block.body, names)
+        recorded = self._recorded(block, symbol, block.body) if type(block.body) is Record else None
+        if recorded is not None:
+            self._template.resources.append(recorded)
+            self._placed[symbol] = Placed.of(block, recorded)
+            return
         members = {one.key: one for one in block.body.members if isinstance(one, Member) and isinstance(one.key, str)}
         for one in block.body.members:
             if isinstance(one, Spread) and not isinstance(one.value, Opaque):
@@ -111,6 +124,29 @@ class Blocks:
         resource.place, resource.body = block.place, block.body
         self._template.resources.append(resource)
         self._placed[symbol] = Placed.of(block, resource)
+
+    def _recorded(self, block: Block, symbol: str, body: Record) -> RecordedExemption | None:
+        """Return an exemption of which the values are enough; None for one that is to be read part by part."""
+        given, (type_, version) = body.values, self._type_of(block, symbol)
+        known, name = spelled(type_, version), given.get("name")
+        texts = name.parts if type(name) is Interpolation else [name]
+        if given.keys() != _OF_EXEMPTION or type(given["properties"]) is not dict or type(name) not in _NAMES:
+            return None
+        if (
+            not version
+            or known is None
+            or not is_exemption(known, "")
+            or any("/" in one for one in texts if type(one) is str)
+        ):
+            return None
+
+        def read() -> Resource:
+            members = {one.key: one for one in body.members if isinstance(one, Member) and isinstance(one.key, str)}
+            made = self._resource(block, None, symbol, members)
+            made.body = body
+            return made
+
+        return RecordedExemption(symbol, block.place, {"type": known, "apiVersion": version, **given}, read)
 
     def check(self) -> None:
         """Note what the compiler refuses of all resources and modules together."""
@@ -140,7 +176,7 @@ class Blocks:
                     self._binder.fault(one.resource.name.place, "the name of a module is a text", "BCP036")
             if deployment is not None and deployment.template is not None:
                 self._params_kinds(kinds, deployment, deployment.template, names)
-            else:
+            elif type(block.body) is not Record:  # in one there is nothing but names and texts
                 kinds.check(block.body, names)
 
     def _params_kinds(self, kinds: Kinds, deployment: Deployment, template: Template, names: Shapes) -> None:

@@ -25,7 +25,7 @@ from guardrails.evaluation.expressions import (
     Spread,
     Symbol,
 )
-from guardrails.evaluation.template import Resource, ScopeKind, Template
+from guardrails.evaluation.template import RecordedExemption, Resource, ScopeKind, Template
 from guardrails.evaluation.values import Place
 from guardrails.files.bicep_azure import scopes_of
 from guardrails.files.bicep_syntax import GROUP, METHOD, Block
@@ -79,6 +79,8 @@ class Placed:
     @classmethod
     def of(cls, block: Block, resource: Resource) -> "Placed":
         """Return a resource or module with its type."""
+        if isinstance(resource, RecordedExemption):
+            return cls(block, resource, resource.values["type"].lower())
         type_ = resource.type
         return cls(block, resource, str(type_.value).lower() if isinstance(type_, Literal) else "")
 
@@ -127,10 +129,11 @@ class Checks:
 
     def _resource(self, one: Placed) -> None:
         resource, block = one.resource, one.block
-        name = next((member.value for member in block.body.members if _key(member) == "name"), resource.name)
-        if name is not None:
-            self._name(one, name)
-        self._properties(one)
+        if not isinstance(resource, RecordedExemption):  # of one, nothing that is looked at here is wrong
+            name = next((member.value for member in block.body.members if _key(member) == "name"), resource.name)
+            if name is not None:
+                self._name(one, name)
+            self._properties(one)
         if resource.parent:
             self._child(one)
             return
@@ -264,7 +267,7 @@ class Checks:
 
     def _id_of(self, one: Placed) -> tuple[object, ...] | None:
         """Return what makes two declarations the same resource for the compiler; None where it does not compare."""
-        name = self._constant(one.resource.name)
+        name = self._constant(name_of(one.resource))
         if name is None or (one.block.condition is not None and not _is_true(one.block.condition)):
             return None
         if one.block.keyword == "module":
@@ -283,7 +286,7 @@ class Checks:
                 break
             index = above.resource.parent_index
             above = self._placed[above.resource.parent]
-            part = self._constant(above.resource.name)
+            part = self._constant(name_of(above.resource))
             if part is None or not (index is None or isinstance(index, Literal)):
                 return None
             names.append(part if index is None else f"{part}[{index.value}]")
@@ -314,6 +317,14 @@ def resource_name(one: Placed) -> str:
     """Return a resource's type for a message."""
     type_ = one.resource.type
     return str(type_.value) if isinstance(type_, Literal) else one.block.name
+
+
+def name_of(resource: Resource) -> Node | None:
+    """Return the name of a resource, of which the place may not be known."""
+    if isinstance(resource, RecordedExemption):
+        name: Node | str = resource.values["name"]
+        return Literal(name) if isinstance(name, str) else name
+    return resource.name
 
 
 def _is_text(node: Node) -> bool:

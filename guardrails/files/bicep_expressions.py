@@ -396,7 +396,7 @@ class ExpressionParser(TextParser):
         place = new_place(Place, (self.path, self.line, line.start() - self._line_start + 1))
         value: Node
         if bracket is not None:
-            value = (bracket == "{" and self._record(line, place)) or self._opened(line, bracket, place)
+            value = (bracket == "{" and self.record(line, place, self.depth + 1)) or self._opened(line, bracket, place)
             members.append(Member(key, value, place))
             return True
         if text is not None:
@@ -442,23 +442,26 @@ class ExpressionParser(TextParser):
             return None
         return Interpolation(parts, place) if at else Literal(text, place)
 
-    def _record(self, line: re.Match[str], place: Place) -> Record | None:
-        """Read an object of plain lines; None for another. `line`: the one that its opening brace ends."""
-        if not self.records or self.depth + DEEPEST_RECORD > DEEPEST:
+    def record(self, line: re.Match[str], place: Place, depth: int) -> Record | None:
+        """Read an object of plain lines; None for another. Of one at depth 0, the closing brace is left.
+
+        `line`: the one that its opening brace ends. Its last group is in the next one.
+        """
+        if not self.records or depth + DEEPEST_RECORD > DEEPEST:
             return None
-        start, at, depth = line.start(7), self.line, self.depth + 1
-        found = read_lines(self.source, start, self.source[self._line_start : line.start()])
+        start, at = line.start(line.re.groups), self.line
+        found = read_lines(self.source, start, self.source[self._line_start : line.start()], closed=depth > 0)
         if found is None:
             return None
         source, path = self.source, self.path
 
         def members() -> list[Member | Spread]:
             parser = type(self)(source, path)
-            parser.depth, parser.line = depth, at
+            parser.depth, parser.line, parser.records = depth, at, depth == 0
             parser.jump(line.end(), start)
             return parser.rest_of_object(place).members
 
-        self.line += found.lines + 1
+        self.line += found.lines
         self.jump(found.end, found.line_start)
         return Record(found.values, place, members)
 

@@ -5,6 +5,7 @@ bracket. So most lines of most files are. All else is read token by token. Of an
 the values are read, and its members only when they are asked for; see guardrails.evaluation.expressions.Record.
 """
 
+import re
 from functools import lru_cache
 from sys import intern
 from typing import Any, Final, NamedTuple
@@ -27,9 +28,11 @@ ITEM_LINE: Final = lazy_regex(rf"(?:'([^'\\$\r\n]*+)'|(\])){NEXT}").match
 TEXTS: Final = lazy_regex(r"'([^'\\$\r\n]*+)'").findall
 HOLES: Final = lazy_regex(rf"\$\{{({_NAME})\}}").finditer
 _LINES: Final = lazy_regex(
-    rf"([ \t]*+(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|({_NAME})|([{{\[])|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])"
-    rf"|({_ITEM})|([}}\]]))\r?\n)"
+    rf"^[ \t]*+(?:({_NAME}):[ ]?+(?:'([^'\\\r\n]*+)'|({_NAME})|([{{\[])|\[[ ]?+((?:{_ITEM}(?:,[ ]?+)?)++)[ ]?+\])"
+    rf"|({_ITEM})|([}}\]]))\r?\n",
+    re.M,
 ).findall
+"""Each line that is plain: key, text, name, bracket, texts, item, closing bracket."""
 _END: Final = lazy_regex(rf"[ \t]*+\}}{NEXT}").match
 _PIECES: Final = lazy_regex(rf"\$\{{({_NAME})\}}").split
 
@@ -44,8 +47,8 @@ class Lines(NamedTuple):
 
     Attributes:
         values: as guardrails.evaluation.expressions.Record has them; nodes are not bound.
-        lines: how many there are, without the one of the closing brace.
-        end, line_start: the offsets behind the blanks of the line below the object, and of that line.
+        lines: how many were gone over, without the one of the opening brace.
+        end, line_start: the offsets behind the blanks of the line below these, and of that line.
     """
 
     values: dict[str, Any]
@@ -54,36 +57,41 @@ class Lines(NamedTuple):
     line_start: int
 
 
-def read_lines(source: str, start: int, indent: str) -> Lines | None:
+def read_lines(source: str, start: int, indent: str, *, closed: bool = True) -> Lines | None:
     """Return the object whose first line ends before an offset; None where it is to be read otherwise.
 
     Args:
         source: the text.
         start: the offset of the line below the opening brace.
         indent: the blanks before the key of the object: its closing brace is below it.
+        closed: the line of that brace is gone over, too; it is plain then.
     """
     close = source.find(f"\n{indent}}}", start - 1) + 1
-    behind = _END(source, close) if close else None
-    if behind is None:
+    behind = _END(source, close) if close and closed else None
+    if not close or (closed and behind is None):
         return None
     lines = _LINES(source, start, close)
+    if len(lines) < source.count("\n", start, close):
+        return None
     try:
-        return Lines(_values(lines, close - start), len(lines), behind.end(), behind.start(1))
+        values = _values(lines)
     except _NotPlain:
         return None
+    if behind is None:
+        return Lines(values, len(lines), close, close)
+    return Lines(values, len(lines) + 1, behind.end(), behind.start(1))
 
 
 class _NotPlain(Exception):
     """There is something else in an object."""
 
 
-def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
-    """Return what lines say that are all of so many characters. Raises _NotPlain."""
+def _values(lines: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Return what lines say. Raises _NotPlain."""
     values: dict[str, Any] = {}
     here: Any = values
     around: list[Any] = []
-    for whole, key, text, name, bracket, texts, item, close in lines:
-        length -= len(whole)
+    for key, text, name, bracket, texts, item, close in lines:
         if key:
             if type(here) is not dict or key in here or len(around) >= DEEPEST_RECORD:
                 raise _NotPlain
@@ -103,7 +111,7 @@ def _values(lines: list[tuple[str, ...]], length: int) -> dict[str, Any]:
             here = around.pop()
         else:
             raise _NotPlain
-    if length or around:
+    if around:
         raise _NotPlain
     return values
 

@@ -110,7 +110,11 @@ class Binder:
         ]
         return node
 
-    def _object(self, node: Object, names: Locals) -> Node:
+    def body(self, node: Object, names: Locals) -> Object:
+        """Return the body of a resource or module with its names looked up."""
+        return self._record(node, names) if isinstance(node, Record) else self._object(node, names)
+
+    def _object(self, node: Object, names: Locals) -> Object:
         seen: set[str] = set()
         for member in node.members:
             if type(member) is Member:
@@ -125,7 +129,7 @@ class Binder:
                 member.value = self.bind(member.value, names)
         return node
 
-    def _record(self, node: Record, names: Locals) -> Node:
+    def _record(self, node: Record, names: Locals) -> Object:
         """Look up the names in a record; in an object with all its members where one is no parameter or variable."""
         where = self._where
         if where is Where.ANYWHERE and not node.is_read and self._values(node.values, names):

@@ -46,6 +46,8 @@ _BLOCK_LINE: Final = lazy_regex(
     rf"(resource|module) ([A-Za-z_][A-Za-z0-9_]{{0,200}}) '([^'\\$\r\n]*+)' = \{{{NEXT}"
 ).match
 
+_EXEMPTION: Final = "microsoft.authorization/policyexemptions@"  # of other resources the members are asked for
+
 
 class TypeParser(ExpressionParser):
     """Reads types at the current token."""
@@ -254,9 +256,15 @@ class Parser(TypeParser):
         column = line.start() - self._line_start + 1
         place = new_place(Place, (self.path, self.line, column))
         at = new_place(Place, (self.path, self.line, column + line.start(3) - line.start() - 1))
-        self.jump(line.end(), line.start(4))
         made = Block(name, [], place, keyword, Literal(target, at), existing=False)
-        made.body = self.rest_of_object(place, lambda: self._nested(made) if keyword == "resource" else False)
+        recorded = self.record(line, place, 0) if target.lower().startswith(_EXEMPTION) else None
+        if recorded is not None:
+            made.body = recorded
+            self.advance()
+            self.expect("}")
+        else:
+            self.jump(line.end(), line.start(4))
+            made.body = self.rest_of_object(place, lambda: self._nested(made) if keyword == "resource" else False)
         if self.lexeme not in {LINE, END} and not self.at_declaration():
             self._end_of_line(-1)
         return made

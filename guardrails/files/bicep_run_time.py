@@ -23,7 +23,7 @@ from guardrails.evaluation.expressions import (
 )
 from guardrails.evaluation.template import Resource, Template
 from guardrails.evaluation.values import Place
-from guardrails.files.bicep_checks import Placed, parts
+from guardrails.files.bicep_checks import Placed, name_of, parts
 
 type Fault = Callable[[Place, str, str], Impossible]
 
@@ -101,7 +101,8 @@ class RunTime:
     def _resource(self, one: Placed) -> None:
         resource, block = one.resource, one.block
         items = resource.loop.items if resource.loop is not None else None
-        self._needed(resource.name, "a name", "BCP120")
+        if (name := name_of(resource)) is not None and self._late(name):
+            self._needed(resource.name, "a name", "BCP120")
         self._needed(resource.condition, "a condition", "BCP177")
         self._needed(items, "what a loop runs over", "BCP178")
         scope = resource.scope if resource.deployment is None else resource.deployment.scope
@@ -110,10 +111,10 @@ class RunTime:
         if resource.parent and block.name != resource.parent and self._identity(resource.parent):
             said = f"{resource.parent} is not known before the deployment starts, so it is no parent"
             self._fault(block.place, said, "BCP120")
-        for member in block.body.members:
-            name = member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
-            if name in _GIVEN_AT_START and one.type in _WITH_LOCATION:
-                self._needed(member.value, f"the property {name}", "BCP120")
+        for member in block.body.members if one.type in _WITH_LOCATION else ():
+            key = member.key if isinstance(member, Member) and isinstance(member.key, str) else ""
+            if key in _GIVEN_AT_START:
+                self._needed(member.value, f"the property {key}", "BCP120")
         self._inside(block.body)
 
     def _needed(self, node: Node | None, what: str, rule: str) -> None:

@@ -66,10 +66,11 @@ def _json(text: str, path: str, date_of: Callable[[str], NetDate | None]) -> Epa
 
 
 def _entries(listed: Sequence[Any], lines: Lines) -> Iterator[Entry]:
-    place_of = lines.place
+    place_of, behind = lines.place, lines.behind
     for number, one in enumerate(listed):
         if isinstance(one, Object):
-            yield Entry(number, place_of(one.at), one, Places(one, place_of))
+            place = place_of(one.at)
+            yield Entry(number, place, one, Places(one, place, behind))
         else:
             yield Entry(number, place_of(0), None)
 
@@ -91,9 +92,10 @@ def _table(text: str, path: str) -> EpacFile:
         return EpacFile(path, is_table=True, uncertain=why, notes=(Fault(error.place, why),))
     except Uncertain as doubt:
         return EpacFile(path, is_table=True, uncertain=str(doubt))
-    place = table.lines.place
+    lines = table.lines
+    place = lines.place
     keys = [cell.text.lower() for cell in table.header]
-    entries = tuple(_row(number, keys, record, place) for number, record in enumerate(table.records, FIRST_OF_TABLE))
+    entries = tuple(_row(number, keys, record, lines) for number, record in enumerate(table.records, FIRST_OF_TABLE))
     last = table.records[-1] if table.records else table.header
     open_ = (cell for cell in last if cell.open)  # it goes to the end of the file
     notes = tuple(Fault(place(cell.at), "a quote is never closed") for cell in open_)
@@ -108,14 +110,20 @@ class _Cells(NamedTuple):
     record: Record
 
     @property
+    def at(self) -> int:
+        """The offset of the record."""
+        return self.record.at
+
+    @property
     def offsets(self) -> dict[str, int]:
         """The offset of each cell, by the name of its column in lower case."""
         return {key: cell.at for key, cell in zip(self.keys, self.record, strict=False)}
 
 
-def _row(number: int, keys: list[str], record: Record, place: Callable[[int], Place]) -> Entry:
-    line, texts = place(record.at)._replace(column=1), record.texts
+def _row(number: int, keys: list[str], record: Record, lines: Lines) -> Entry:
+    start, texts = lines.place(record.at), record.texts
     fields: dict[str, str | None] = dict.fromkeys(keys) if len(texts) < len(keys) else {}
     fields.update(zip(keys, texts, strict=False))
-    extra = place([*record][len(keys)].at) if len(texts) > len(keys) else None
-    return Entry(number, line, fields, Places(_Cells(keys, record), place), is_table=True, extra=extra)
+    extra = lines.place([*record][len(keys)].at) if len(texts) > len(keys) else None
+    places = Places(_Cells(keys, record), start, lines.behind)
+    return Entry(number, start._replace(column=1), fields, places, is_table=True, extra=extra)

@@ -50,8 +50,10 @@ _ITEM: Final = lazy_regex(r"[ \t\r\n]*+" + _SCALAR)
 """One item of a list, with its comma: the usual case, at once."""
 _MEMBER: Final = lazy_regex(r'[ \t\r\n]*+"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:[ \t\r\n]*+' + _SCALAR)
 """One member of an object, with its comma: the usual case, at once."""
-_RECORDS: Final = 3
-"""The levels of nesting at which the content of resources begins: from there on objects may be records."""
+_RESOURCES: Final = 2
+"""The level of nesting of the resources of a template: an item of a list from there on may be a record."""
+_RECORDS: Final = _RESOURCES + 1
+"""The level at which their content begins: from there on any object may be one."""
 _UNEXPECTED: Final = ("", None, None, None, "")
 _BEHIND: Final = lazy_regex(r"[ \t\r\n]*+([,}\]])")
 _JUNK: Final = lazy_regex(r'[ \t\r\n]*(?:"(?:[^"\\\n]|\\.)*|/\*.*|[^\s{}\[\],:"]+|.)', re.S)
@@ -99,6 +101,12 @@ class Lines:
             self._starts = [0, *accumulate([len(line) + 1 for line in self._text.split("\n")])]
         line = bisect_right(self._starts, offset)
         return _new(Place, (self.path, line, offset - self._starts[line - 1] + 1))
+
+    def behind(self, start: Place, at: int, offset: int) -> Place:
+        """Return the place of an offset, by a place before it and that one's offset: quick where they are near."""
+        if more := self._text.count("\n", at, offset):
+            return Place(self.path, start.line + more, offset - self._text.rfind("\n", at, offset))
+        return start._replace(column=start.column + offset - at)
 
 
 def decoded(data: bytes, path: str) -> str | Fault:
@@ -216,7 +224,8 @@ class _Reader:
             elif constant is not None:
                 value = Literal(_CONSTANTS[constant] if constant in _CONSTANTS else int(constant), at)
             elif bracket == "{":
-                value = self._record(at, one.start(4), depth + 1) or self._object(at, depth + 1)
+                quick = self._record(at, one.start(4), depth + 1) if depth + 1 >= _RECORDS else None
+                value = quick or self._object(at, depth + 1)
             else:
                 value = self._array(at, depth + 1)
             members.append(added := Member(key, value, at))
@@ -231,7 +240,7 @@ class _Reader:
 
         `start`: the offset of its brace.
         """
-        if not self._records or not _RECORDS <= depth < DEEPEST - DEEPEST_RECORD:
+        if not self._records or depth >= DEEPEST - DEEPEST_RECORD:
             return None
         try:
             values, end = values_at(self._text, start)
@@ -241,8 +250,8 @@ class _Reader:
         if values is None:
             return None
         self._at = end
-        text, lines = self._text, self._lines
-        return Record(values, place, lambda: _Reader(text, lines, start + 1, records=False).members(place, depth))
+        text, lines, records = self._text, self._lines, depth < _RECORDS
+        return Record(values, place, lambda: _Reader(text, lines, start + 1, records=records).members(place, depth))
 
     def members(self, place: Place, depth: int) -> list[Member | Spread]:
         """Read the members of an object behind its brace."""
@@ -268,8 +277,12 @@ class _Reader:
             elif constant is not None:
                 value = _CONSTANTS[constant] if constant in _CONSTANTS else int(constant)
                 items.append(Literal(value, place_of(one.start(2))))
+            elif bracket == "{":
+                at = place_of(one.start(3))
+                quick = self._record(at, one.start(3), depth + 1) if depth + 1 >= _RESOURCES else None
+                items.append(quick or self._object(at, depth + 1))
             else:
-                items.append((self._object if bracket == "{" else self._array)(place_of(one.start(3)), depth + 1))
+                items.append(self._array(place_of(one.start(3)), depth + 1))
             if comma:
                 continue
             if self._ended("]"):

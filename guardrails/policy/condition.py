@@ -18,7 +18,7 @@ _NOT_SEEN: Final = "Everything: a policy does not see what the exemption exempts
 _ENDS: Final = "Everything: the override holds only until a date."
 _WHOLE: Final[Condition] = {"field": alias("policyAssignmentId"), "exists": True}
 """A PUT has it, a PATCH has not: should Azure show a policy the fields of a PATCH alone, it looks at none of them."""
-UNSEEN: Final = "Perhaps every update by PATCH: nobody has tested in Azure whether a policy sees such an update."
+UNSEEN: Final = "Updates by PATCH, if policies do not see them: nobody has tested this in Azure."
 _HELD_OFF: Final = "It may accept more, and a policy does not see where it holds."
 
 

@@ -107,6 +107,13 @@ class Applied:
     rules: tuple[BoundRule, ...]
     alternatives: tuple[Alternatives, ...]
 
+    def only(self, name: str) -> "Applied":
+        """Return no other rule than the one of this name."""
+        return Applied(
+            tuple([one for one in self.rules if one.rule.name == name]),
+            tuple([one for one in self.alternatives if one.rule.name == name]),
+        )
+
     def __iter__(self) -> Iterator[BoundRule | Alternatives]:
         yield from self.rules
         yield from self.alternatives
@@ -180,11 +187,15 @@ class Limits:
         rules: settings of rules everywhere.
         overrides: other settings, in the order of the file.
         graded: the severities of policies, for overrides by severity.
+
+    Attributes:
+        asks_policies: whether an override asks for the category or the severity of policies.
     """
 
     def __init__(self, rules: Settings, overrides: Sequence[Override] = (), graded: Sequence[Graded] = ()) -> None:
         self.rules = rules
         self.overrides = tuple(overrides)
+        self.asks_policies = any(one.asks_policies for one in overrides)
         self._graded = tuple(graded)
         self._scoped = [number for number, one in enumerate(overrides) if one.scope]
         self._others = [number for number, one in enumerate(overrides) if not one.scope]
@@ -199,11 +210,6 @@ class Limits:
         self._applied_to = _Kinds[Applied]()
         self._applied_to_code = _Kinds[Applied]()
         self._holding = _Kinds[Holding]()
-
-    @property
-    def asks_policies(self) -> bool:
-        """Whether an override asks for the category or the severity of policies."""
-        return any(one.asks_policies for one in self.overrides)
 
     def judges(self, rule: str) -> bool:
         """Whether a rule is on anywhere."""

@@ -158,7 +158,7 @@ class Counted(NamedTuple):
         """Say that it matches none; "" where it does, or that is not known."""
         if self.exemptions != 0:
             return ""
-        return "matches none" + (" for sure" if self.unclear else "" if self.whole else " that was seen")
+        return "no certain match" if self.unclear else "matches none" + ("" if self.whole else " that was seen")
 
     def flags(self, now: datetime) -> tuple[str, ...]:
         """Return what is to be looked at: that it matches none, that it is unknown, that it has ended."""

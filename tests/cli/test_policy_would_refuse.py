@@ -53,7 +53,7 @@ async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_th
     )
     assert rules["EXG201"]["leaves"] == [
         keys,
-        "Perhaps every update by PATCH: nobody has tested in Azure whether a policy sees such an update.",
+        "Updates by PATCH, if policies do not see them: nobody has tested this in Azure.",
     ]
     assert (rules["EXG101"]["exemptions"], rules["EXG101"]["authors"]) == (1, 1)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.evaluation.expressions import Array, Literal, Node, Object, Opaque
-from guardrails.files.json_places import Fault, decoded, member, members, read
+from guardrails.files.json_places import Fault, Lines, decoded, member, members, read
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
@@ -119,3 +119,11 @@ def test_what_is_no_text_has_a_place_too(data: bytes, line: int, column: int) ->
     found = decoded(data, "a.json")
     assert isinstance(found, Fault)
     assert found.place == ("a.json", line, column)
+
+
+@given(st.text(st.sampled_from("a \r\n{"), max_size=30), st.data())
+def test_the_place_of_an_offset_is_the_same_by_a_place_before_it(text: str, data: st.DataObject) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    at = data.draw(st.integers(0, offset))
+    lines = Lines(text, "a.json")
+    assert lines.behind(lines.place(at), at, offset) == Lines(text, "a.json").place(offset)

@@ -335,7 +335,7 @@ def test_the_fields_of_a_patch_alone_are_refused_by_no_policy() -> None:
 
 
 def test_what_was_not_seen_in_azure_is_said() -> None:
-    patches = "Perhaps every update by PATCH: nobody has tested in Azure whether a policy sees such an update."
+    patches = "Updates by PATCH, if policies do not see them: nobody has tested this in Azure."
     for properties in definitions(SHIPPED).values():
         assert patches in properties["metadata"]["leaves"]
     wanted = "Perhaps exemptions at management groups: nobody has tested this in Azure."

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from guardrails.decisions.assess import Verdict, assess, assess_all
+from guardrails.decisions.assess import Verdict, assess, assess_all, findings_of
 from guardrails.exemption.sources import RESOURCE_GRAPH
 from guardrails.rules import all_rules
 from guardrails.rules.base import PASS, Rule
@@ -34,9 +34,20 @@ notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
 """Each of the two overrides holds for some controls of an exemption, or it is unknown whether it does."""
 
 
-@pytest.mark.parametrize(
+BY_RULESET = pytest.mark.parametrize(
     "rules", [load_ruleset(), OVERRIDES, ALTERNATIVES], ids=["shipped", "overrides", "alternatives"]
 )
+
+
+@BY_RULESET
+def test_one_rule_alone_finds_what_it_finds_among_all(rules: Ruleset) -> None:
+    for exemption, facts in map(read, CASES):
+        found = assess(exemption, facts, rules).findings
+        for rule in all_rules():
+            assert findings_of(rule, exemption, facts, rules) == [one for one in found if one.rule == rule]
+
+
+@BY_RULESET
 def test_together_as_one_by_one(rules: Ruleset) -> None:
     looked_at = [read(case) for case in CASES]
     looked_at += [(exemption.as_of(RESOURCE_GRAPH), facts) for exemption, facts in looked_at]

@@ -127,7 +127,7 @@ def test_an_override_that_may_or_may_not_hold_is_not_said_to_match_none() -> Non
     ruleset = parse_ruleset(RULES + overrides.replace('assignment: "*"', "assignment: audit-*"))
     found = counted(ruleset, count(ruleset, exemption("web"), exemption("web", "f")))
     assert [(one.about, one.exemptions, one.flags(AT)) for one in found] == [
-        ("policy_category Storage", 0, ("matches none for sure", "2 unknown")),
+        ("policy_category Storage", 0, ("no certain match", "2 unknown")),
         ("scope /subscriptions/none; severity high", 0, ("matches none",)),
         ("assignment audit-*; exemption_category waiver", 0, ("matches none",)),
     ]

@@ -2,10 +2,10 @@
 
 What it does: compares the deployed exemptions with what EPAC would do. `exg check` reads the deployed exemptions from
 the files that you name with `--azure`. It is a violation if EPAC would delete an exemption and one of these is true.
-(1) An entry has the exemption's name, but EPAC deploys nothing with the exemption's id. (2) EPAC finds no entries in
-any file. (3) EPAC ignores all entries of one file: for example, their key is `exemption` instead of `exemptions`. (4)
-The exemption has no `pacOwnerId` in its metadata, the mark that EPAC puts on exemptions that it owns. Only `exg check`
-runs this rule.
+(1) An entry has the exemption's name, but EPAC skips the entry, or uses the entry only for other scopes.
+(2) EPAC finds no entries in any file. (3) EPAC ignores all entries of one file: for example, their key is `exemption`
+instead of `exemptions`. (4) The exemption has no `pacOwnerId` in its metadata, the mark that EPAC puts on exemptions
+that it owns. Only `exg check` runs this rule.
 
 Why: if EPAC finds no entry for an exemption that it owns, it deletes the exemption without asking. With the strategy
 `full`, it also deletes exemptions without a `pacOwnerId`.

@@ -4,8 +4,8 @@ What it does: compares the exemption names in all files of an environment (a fol
 letter case. Equal names are a violation even if the scopes differ. Only `exg check` runs this rule.
 
 Why: AzPolicyFactory makes one deployment for each exemption, and takes its name from the exemption's name. Two
-exemptions with the same name pass all its checks. Azure will probably refuse the template, and then nothing in the
-environment is deployed.
+exemptions with the same name pass all its checks. One template contains the deployments of all exemptions. Azure will
+probably refuse this template, and then nothing in the environment is deployed.
 
 Example: the exemption `pex-web` for two subscriptions, in two files.
 

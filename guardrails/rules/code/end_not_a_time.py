@@ -8,7 +8,8 @@ the schema then does not check it. Only `exg check` runs this rule.
 Why: AzPolicyFactory compares such a text with the current time character by character. So it deploys the exemption in
 each run, even after the day that was meant.
 
-Example: `2026-02-30T00:00:00Z` passes all checks of AzPolicyFactory, and never counts as past.
+Example: `2026-02-30T00:00:00Z` passes all checks of AzPolicyFactory. It never counts as past, because AzPolicyFactory
+writes the current time with the month first, such as `11/21/2026 12:00:00`: `2` sorts after `0` and `1`.
 
 Instead: spell the key `expiresOn`, so that the schema checks it.
 

@@ -17,8 +17,6 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
-from collections.abc import Iterator
-
 from guardrails.exemption.facts import Facts, Planned
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
@@ -34,26 +32,29 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     """Violation with the first value that Azure does not take. Raises NotReturned where a value is not known."""
     if facts.planned is None:
         return PASS
-    return next(_wrong(exemption, facts.planned), PASS)
+    return _wrong(exemption, facts.planned) or PASS
 
 
-def _wrong(exemption: Exemption, planned: Planned) -> Iterator[Violation]:
-    for name in planned.absent:
-        yield _violation(f"{name} is missing", name, "", "a value")
-    for name, meant in planned.strange.items():
+def _wrong(exemption: Exemption, planned: Planned) -> Violation | None:
+    if planned.absent:
+        name = planned.absent[0]
+        return _violation(f"{name} is missing", name, "", "a value")
+    if planned.strange:
+        name, meant = next(iter(planned.strange.items()))
         allowed = f"{meant}, or no such property" if meant else "no such property"
-        yield _violation("an exemption has no such property", clip(name), clip(name), allowed)
+        return _violation("an exemption has no such property", clip(name), clip(name), allowed)
     category = exemption.category
     if category not in _CATEGORIES and category.lower() not in map(str.lower, _CATEGORIES):
         allowed = " or ".join(_CATEGORIES)
         change = Change(CATEGORY, clip(category) or None, allowed, "<category>")
-        yield Violation(f"exemptionCategory must be {allowed}", {"exemptionCategory": clip(category)}, change)
+        return Violation(f"exemptionCategory must be {allowed}", {"exemptionCategory": clip(category)}, change)
     if exemption.expiry_problem:
         said = clip(exemption.expiry_problem)
-        yield Violation("expiresOn is not a date", {"problem": said}, Change(EXPIRES, None, "a date in UTC", END))
+        return Violation("expiresOn is not a date", {"problem": said}, Change(EXPIRES, None, "a date in UTC", END))
     mode = exemption.scope_validation
     if mode and mode.lower() not in map(str.lower, _MODES):
-        yield _violation(f"{VALIDATION} must be {' or '.join(_MODES)}", VALIDATION, clip(mode), " or ".join(_MODES))
+        return _violation(f"{VALIDATION} must be {' or '.join(_MODES)}", VALIDATION, clip(mode), " or ".join(_MODES))
+    return None
 
 
 def _violation(text: str, name: str, current: str, allowed: str) -> Violation:

@@ -14,7 +14,6 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
 
-from guardrails.azure.app_service import ManagedIdentityCredential
 from guardrails.azure.rest import delay_of
 from guardrails.errors import NO_TOKEN, Retryable, plain
 from guardrails.runtime.transport import transport
@@ -183,25 +182,16 @@ def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     What azure-identity tried in vain is in our own error, so its warnings, two for one token, are left out of the log.
     """
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
+    # azure-identity brings msal and cryptography: a fifth of the cold start, so only where a token is needed
+    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
     if endpoint := os.environ.get("IDENTITY_ENDPOINT"):
-        inner = _managed_identity(endpoint, client_id)
+        inner = ManagedIdentityCredential(client_id=client_id or None, transport=transport(), retry_total=0)
         asked, who = f"the managed identity endpoint {endpoint}", f"identity {client_id}" if client_id else "identity"
         remedy = f"If the error stays, check that the managed {who} is assigned to the function app"
         return Explained(inner, asked, pause=pause, seconds=_SECONDS, remedy=remedy)
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - slow to load, see app_service
-
     options: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 15}
     return Explained(DefaultAzureCredential(managed_identity_client_id=client_id or None, **options), pause=pause)
-
-
-def _managed_identity(endpoint: str, client_id: str) -> AsyncTokenCredential:
-    """Return the credential where IDENTITY_ENDPOINT is set: that is App Service, Azure Arc or Service Fabric."""
-    secret = os.environ.get("IDENTITY_HEADER")
-    if secret and not os.environ.get("IDENTITY_SERVER_THUMBPRINT"):
-        return ManagedIdentityCredential(endpoint, secret, client_id, transport())
-    from azure.identity import aio  # noqa: PLC0415 - slow to load, see app_service
-
-    return aio.ManagedIdentityCredential(client_id=client_id or None, transport=transport(), retry_total=0)
 
 
 async def claims_of(credential: AsyncTokenCredential, scope: str) -> Mapping[str, Any]:

@@ -1,12 +1,11 @@
-"""Who we are: in Functions by the sandbox's managed-identity endpoint, elsewhere by azure-identity."""
+"""The real azure-identity against the sandbox's managed-identity endpoint."""
 
 import os
 
 import aiohttp
 import pytest
-from azure.identity import aio as azure_identity
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
-from guardrails.azure.app_service import ManagedIdentityCredential
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.identity import credential
 from guardrails.channels.channels import open_session
@@ -46,20 +45,6 @@ async def test_in_functions_it_is_the_managed_identity(cloud: Cloud, clock: Virt
     assert {seen.caller for seen in cloud.arm.log.requests} == {cloud.identity.name}
 
 
-@pytest.mark.parametrize(
-    ("header", "thumbprint"), [("", ""), ("secret", "of Service Fabric's certificate")], ids=["Arc", "Service Fabric"]
-)
-async def test_in_another_host_it_is_azure_identitys(
-    header: str, thumbprint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """IDENTITY_ENDPOINT is the name of their endpoints as well; they are asked in other ways."""
-    monkeypatch.setenv("IDENTITY_ENDPOINT", "https://127.0.0.1:1/token")
-    monkeypatch.setenv("IDENTITY_HEADER", header)
-    monkeypatch.setenv("IDENTITY_SERVER_THUMBPRINT", thumbprint)
-    async with credential() as identity:
-        assert isinstance(identity.inner, azure_identity.ManagedIdentityCredential)
-
-
 @pytest.mark.usefixtures("environment")
 async def test_a_user_assigned_identity_is_named_by_its_client_id(cloud: Cloud) -> None:
     cloud.identity.user_assigned[MINE] = "oid-3"
@@ -85,7 +70,7 @@ async def test_an_identity_without_a_token_is_retried_and_explained(cloud: Cloud
 async def test_elsewhere_it_is_what_the_machine_offers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
     async with credential() as identity:
-        assert isinstance(identity.inner, azure_identity.DefaultAzureCredential)
+        assert isinstance(identity.inner, DefaultAzureCredential)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A token that is refused: an endpoint of our own, and all that needs a token; azure-identity beside us.
+"""A token that is refused: the real azure-identity, an endpoint of our own, and all that needs a token.
 
 Whatever the endpoint answers, each part says that it was the endpoint, and none takes its status for one of its own.
 """
@@ -6,20 +6,17 @@ Whatever the endpoint answers, each part says that it was the endpoint, and none
 import asyncio
 import json
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import aio as azure_identity
 
 from guardrails import wiring
 from guardrails.azure import identity as identity_module
@@ -41,7 +38,6 @@ from guardrails.notices.rate_limit import MAX_ATTEMPTS, PATIENT, attempts_after
 from guardrails.ports import TryAgain
 from guardrails.register import queues, table_register
 from guardrails.register.probe import Probe
-from guardrails.runtime.transport import transport
 from tests.channels.samples import notice
 from tests.conftest import VirtualClock
 from tests.patience import jump
@@ -328,42 +324,6 @@ async def test_a_token_is_renewed_when_it_says_so(endpoint: Endpoint) -> None:
         found = await identity.get_token_info("a/.default")
     assert found.refresh_on is not None
     assert found.refresh_on < found.expires_on
-
-
-def both(client_id: str) -> tuple[Explained, Explained]:
-    """Our credential in App Service, and azure-identity's."""
-    real = azure_identity.ManagedIdentityCredential(client_id=client_id or None, transport=transport(), retry_total=0)
-    return credential(client_id), Explained(real, f"the managed identity endpoint {os.environ['IDENTITY_ENDPOINT']}")
-
-
-@pytest.mark.parametrize("answer", ANSWERS)
-async def test_azure_identity_is_refused_in_the_same_words(answer: str, endpoint: Endpoint) -> None:
-    endpoint.answer = ANSWERS[answer]
-    said = []
-    for one in both("mine"):
-        async with one as identity:
-            with pytest.raises(Retryable) as caught:
-                await identity.get_token("https://management.azure.com/.default")
-        said.append((caught.value.message, caught.value.code, caught.value.delay))
-    assert said[0] == said[1]
-
-
-@pytest.mark.parametrize("client_id", ["", "mine"])
-@pytest.mark.parametrize("lasts", [86400, 7201, 3600, 200])
-async def test_azure_identity_asks_for_the_same_and_gives_the_same(
-    client_id: str, lasts: int, endpoint: Endpoint
-) -> None:
-    endpoint.answer = http(200, GIVEN.replace(b"4000000000", str(int(time.time()) + lasts).encode()))
-    given, asked = [], []
-    for one in both(client_id):
-        async with one as identity:  # of "x", as GIVEN says: azure-identity goes by that
-            info, token = await identity.get_token_info("x/.default"), await identity.get_token("x/.default")
-            other = await identity.get_token("x/.default", claims="{}")
-        given.append([info.token, info.expires_on, info.refresh_on and round(info.refresh_on, -1), token, other])
-        asked.append([parse_qs(urlsplit(path).query) for path in endpoint.asked])
-        endpoint.asked.clear()
-    assert given[0] == given[1]
-    assert asked[0] == asked[1]
 
 
 # The whole service

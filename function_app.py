@@ -39,13 +39,14 @@ def intake() -> "Intake":
     """Return the use cases, connected at the first call: indexing the app then costs no Azure SDK."""
     global _intake  # noqa: PLW0603
     if _intake is None:
-        from guardrails.runtime.garbage import look_seldom  # noqa: PLC0415
-        from guardrails.wiring import connect  # noqa: PLC0415
+        from guardrails.runtime.garbage import starting  # noqa: PLC0415
 
-        service = connect()
-        service.log_problems()
+        with starting():
+            from guardrails.wiring import connect  # noqa: PLC0415
+
+            service = connect()
+            service.log_problems()
         _intake = service.intake
-        look_seldom()
     return _intake
 
 

@@ -1,6 +1,7 @@
 """Clients of one storage account: by connection string or identity, with what may go wrong turned into our errors."""
 
 import math
+from functools import cache
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -9,7 +10,6 @@ from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import RequestTooLargeError, TableErrorCode
 from azure.data.tables.aio import TableClient
-from azure.storage.queue import StorageErrorCode
 
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.register.table_client import LeanTableClient
@@ -26,8 +26,7 @@ _TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "Propert
 
 STATES: Final = frozenset({404, 409, 412})
 """The answers about the state of a row; callers act on them."""
-_CODES: Final = frozenset(code.value for codes in (TableErrorCode, StorageErrorCode) for code in codes)
-"""The error codes that storage has, by its SDKs."""
+_TABLE_CODES: Final = frozenset(code.value for code in TableErrorCode)
 
 
 def table_client(
@@ -120,7 +119,14 @@ def code_of(error: HttpResponseError) -> str:
     """
     found: Any = getattr(error, "error_code", None) or ""
     code = str(getattr(found, "value", found))
-    return "" if error.status_code in STATES and code not in _CODES else code
+    return "" if error.status_code in STATES and not (code in _TABLE_CODES or code in _queue_codes()) else code
+
+
+@cache
+def _queue_codes() -> frozenset[str]:
+    from azure.storage.queue import StorageErrorCode  # noqa: PLC0415 - slow to load, see queues.connect
+
+    return frozenset(code.value for code in StorageErrorCode)
 
 
 def _answered(service: str, subject: str, error: HttpResponseError) -> Exception:

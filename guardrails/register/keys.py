@@ -22,6 +22,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     sweep           part~N, heads~N~M         a part of the sweep that instances share, and the heads that it has read
     record          chain, run~, ruleset~     what auditors ask for: see guardrails.register.record
     digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
+    doctor          try~ID                    what the doctor writes, reads and deletes at once
 
 `# stored name`: the name is older than our terms, and stays as it is in every table.
 """
@@ -50,6 +51,7 @@ JUDGED: Final = "judged~"
 PART: Final = "part~"
 PART_HEADS: Final = "heads~"
 RECORD: Final = "record"
+DOCTOR: Final = "doctor"
 
 
 class Address(NamedTuple):

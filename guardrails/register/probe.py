@@ -14,10 +14,10 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.dataclass import dataclass
 from guardrails.register.account import ONCE, bad_connection_string, code_of, table_client, translated
+from guardrails.register.keys import DOCTOR
 from guardrails.runtime.telemetry import DUE
 from guardrails.runtime.transport import Foreign, transport
 
-PARTITION: Final = "doctor"
 MOST_PEEKED: Final = 32
 """How many messages storage shows at once."""
 
@@ -70,7 +70,7 @@ class Probe:
     async def try_row(self) -> bool:
         """Write a row, read it and take it away again; False where the table is not there. Makes no table."""
         name = f"try~{uuid4().hex}"
-        row = {"PartitionKey": PARTITION, "RowKey": name}
+        row = {"PartitionKey": DOCTOR, "RowKey": name}
         with translated("table", self._table.table_name):
             try:
                 # as transactions, as all writes here: the SDK's single writes trip over a refused token
@@ -80,7 +80,7 @@ class Probe:
                     raise
                 return False
             try:
-                found = await self._table.get_entity(PARTITION, name)
+                found = await self._table.get_entity(DOCTOR, name)
                 if found.get("RowKey") != name:
                     raise Foreign("it is another row")
             finally:

@@ -24,8 +24,7 @@ from guardrails.register.backup import (
     soundness,
 )
 from guardrails.register.group_commit import GroupCommit
-from guardrails.register.keys import BREAKER, GRACE, RATE_LIMITS, RECORD, SWEEP, UNSEEN, Address
-from guardrails.register.probe import PARTITION as DOCTOR
+from guardrails.register.keys import BREAKER, DOCTOR, GRACE, RATE_LIMITS, RECORD, SWEEP, UNSEEN, Address
 from guardrails.register.record_rows import CHAIN, read_tip
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 

@@ -137,6 +137,8 @@ class Worker:
         }  # fmt: skip
         with account.serve(), over(self._arm, self.line), self._patched():
             self.service = wiring.connect(environ, self.clock)
+            queues: Any = self.service.world.queues
+            _ = queues._queues  # made at the first message, when the account no longer serves
         self.service.intake._chance = self._chance.random
         self.service.courier._chance = self._chance.random
         self.service.courier._sleep = _wait

@@ -15,8 +15,7 @@ from guardrails.decisions.history import DeadLetter
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.backup import Backup, check, read
-from guardrails.register.keys import address
-from guardrails.register.probe import PARTITION
+from guardrails.register.keys import DOCTOR, address
 from guardrails.register.reinstate import Tally
 from guardrails.register.table import Table as StoredTable
 from guardrails.register.table_register import TableRegister
@@ -80,7 +79,7 @@ def test_a_lease_in_the_copy_holds_up_no_sweep(run: Run, table: Table, tmp_path:
 
 
 def test_the_row_of_a_doctor_is_not_put_back(run: Run, filled: Table, tmp_path: Path) -> None:
-    before, row = filled.rows(), {"PartitionKey": PARTITION, "RowKey": "x"}
+    before, row = filled.rows(), {"PartitionKey": DOCTOR, "RowKey": "x"}
     filled.by_hand(lambda client: client.create_entity(row))
     name = copy(run, tmp_path)
     filled.drop()

@@ -5,7 +5,8 @@ Runs in Custodian's own environment, as AZURE_CLIENT_ID, a managed identity, in 
     custodian.py cli ARGUMENTS               the command line, `custodian ARGUMENTS`
     custodian.py package POLICIES NAME DIR   the function app that Custodian would publish for a policy, unpacked in DIR
     custodian.py function DIR                its function, called once for each message that is in its queue now
-    custodian.py cost DIR EVENTS WARM        its function, called once for each event in a file; CPU seconds per event
+    custodian.py cost DIR EVENTS WARM        its function, called once for each event in a file; CPU seconds per event,
+                                             and when the last was answered
     custodian.py filters FILTERS RESOURCES   its filters over the resources in a file, once for each line on standard
                                              input; prints CPU seconds, and how many resources each filter chose
 """
@@ -93,8 +94,11 @@ def function(folder: str) -> list[dict[str, Any]]:
     return done
 
 
-def cost(folder: str, events: str, warm: str) -> float:
-    """Call the function for each event; return the CPU seconds of each after the first `warm`."""
+def cost(folder: str, events: str, warm: str) -> tuple[float, float]:
+    """Call the function for each event; return the CPU seconds of each after the first `warm`, and time.perf_counter().
+
+    That is the same for all processes.
+    """
     code, _ = _loaded(folder)
     messages = [_message(str(at), text, 1) for at, text in enumerate(json.loads(Path(events).read_text("utf-8")))]
     for message in messages[: int(warm)]:
@@ -102,7 +106,7 @@ def cost(folder: str, events: str, warm: str) -> float:
     began = time.process_time()
     for message in messages[int(warm) :]:
         code.main(message)
-    return (time.process_time() - began) / (len(messages) - int(warm))
+    return (time.process_time() - began) / (len(messages) - int(warm)), time.perf_counter()
 
 
 def filters(wanted: str, resources: str) -> None:

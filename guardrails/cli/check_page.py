@@ -8,6 +8,7 @@ from typing import Final
 
 from guardrails.check.config import NAME
 from guardrails.cli.check_probes import ARM, BICEP, KNOWN, Probe, functions, tried
+from guardrails.files.bicep_signatures import LOADS
 from guardrails.files.walk import LARGEST
 
 _INTRO: Final = """\
@@ -217,10 +218,10 @@ option use recorded output of Bicep 0.49.2, and no real compiler.
 `exg docs` made these lists by checking a small file for each construct.
 """
 
-_FUNCTIONS: Final = (
-    "`check` knows these functions, and no others, in Bicep and in ARM templates. The result is unknown if only Azure\n"
-    "knows it, as for `reference`."
-)
+_FUNCTIONS: Final = f"""\
+In Bicep and in ARM templates, `check` knows the functions of the list below. The result is unknown if only Azure knows
+it, as for `reference` and `list…`. In Bicep, `check` also knows `any`, `nameof`, and the functions that load files:
+{", ".join(f"`{name}`" for name in sorted(LOADS))}."""
 
 
 def page(made_from: str) -> str:

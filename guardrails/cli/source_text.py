@@ -5,10 +5,11 @@ from typing import Final
 from guardrails.exemption.sources import NEWEST
 
 SOURCES: Final = """\
-Azure Resource Manager (ARM) leaves out only fields that have their default. If ARM omits a field, its value is the
-default. Other sources may omit fields with any value, so the value is unknown. A rule that needs such a field is then
-*unknown*, with the source as its reason. If a violation does not depend on the missing field, the rule reports it: for
-example, a reference id that the initiative does not have."""
+The table shows which fields each source returns. Most sources get the exemptions from Azure Resource Manager (ARM). If
+an exemption lacks a field that its source returns, the field has its default. If the source does not return the field,
+its value is unknown. A rule that needs such a field is then *unknown*, with the source as its reason. If a violation
+does not depend on the missing field, the rule reports it: for example, a reference id that the initiative does not
+have."""
 
 NOTES: Final = """\
 - The service reads ARM with the api-version in the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. If your cloud has only

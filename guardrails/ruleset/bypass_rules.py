@@ -141,8 +141,9 @@ ENDED: Final = BypassRule(
     control="The generated policies do not read the end in a tag, and Azure reads no end in an assignment's metadata.",
     text="""A bypass that has ended must be removed.
 
-What it does: compares the end of the bypass with the present time. If the end cannot be read, the result is
-unknown, with the code EXG503 (`bypass-end-missing`). If that rule is off, the code is EXG504.
+What it does: compares the end of the bypass with the present time. If the end cannot be read, the rule
+`bypass-end-missing` (EXG503) reports *unknown*, and this rule reports nothing. If `bypass-end-missing` is off, this
+rule reports *unknown*.
 
 Why: Azure ends an exemption at its expiry. Azure does not end other bypasses: after the end, an exception tag still
 lets its resource pass, and an excluded scope stays excluded.

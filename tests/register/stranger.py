@@ -28,7 +28,7 @@ def sha256(data: bytes) -> str:
 
 
 def own(row: Columns) -> dict[str, Any]:
-    """The keys are not columns. Ignore `Timestamp` and every column that begins with `odata.`."""
+    """*Column*: not `PartitionKey`, `RowKey` or `Timestamp`, and none that begins with `odata.`."""
     azures = {"PartitionKey", "RowKey", "Timestamp"}
     return {name: value for name, value in row.items() if name not in azures and not name.startswith("odata.")}
 

@@ -204,7 +204,7 @@ Why: a deleted enrollment switches a control off without an exemption and withou
 Example: the owner of an enrolled subscription deletes its enrollment in *deny public endpoints*. The assignment looks
 the same, but denies nothing there.
 
-Instead: if the scope may stay out, an exemption is better: it names its owner, its reason and its end.
+Instead: if the scope may stay unenrolled, an exemption is better: it names its owner, its reason and its end.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/enrollment-structure

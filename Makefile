@@ -36,7 +36,7 @@ test-all: lint setup ## the same with the tests marked long, over HTTP and on Az
 	TEST_STORAGE=azurite TEST_ARM=http $(PY) -m pytest $(AT_ONCE) $(ARGS)
 	$(if $(ARGS),,$(SEEDS) && $(PY) -m tests.battery matrix && $(PY) -m tests.bench_compare)
 
-# 20,000 histories by chance; what was counted goes into build/battery.json.
+# 20,000 random sequences of events; what was counted goes into build/battery.json.
 SEEDS = $(PY) -m tests.battery run 0 20000 --jobs 2 --record build/battery.json
 
 battery: python-setup ## 20,000 seeds, the crash matrix and the mutations; writes what was shown into docs/guarantees.md

@@ -133,7 +133,7 @@ A shallow clone may lack the revision: use `fetch-depth: 0`. `check` reads no su
 _WORLD: Final = f"""\
 ## Where and when it is deployed
 
-`exg check --help` explains each option. These make values known:
+`exg check --help` explains each option. The options in this table make values known:
 
 | option | unknown without it |
 | --- | --- |

@@ -120,7 +120,8 @@ def vouch(exemption: ExemptionId, stored: Stored, entry: int, history: Sequence[
     whole = [one.seq for one in since] == list(range(entry, stored.seq + 1))
     if not since or not whole or since[-1].hash != stored.head or any(b.previous != a.hash for a, b in pairwise(since)):
         raise Permanent(
-            f"somebody changed the register outside the service: the history is wrong from entry {entry} on",
+            "somebody changed the register outside the service: "
+            f"the history is not intact from entry {entry} to the newest entry",
             code="register-altered",
             subject=exemption.text,
             remedy="`exg history ID --verify` lists what is wrong; --at takes a later entry",

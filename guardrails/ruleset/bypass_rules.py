@@ -143,7 +143,7 @@ ENDED: Final = BypassRule(
 
 What it does: compares the end of the bypass with the present time. If the end cannot be read, the rule
 `bypass-end-missing` (EXG503) reports *unknown*, and this rule reports nothing. If `bypass-end-missing` is off, this
-rule reports *unknown*.
+rule reports *unknown* instead.
 
 Why: Azure ends an exemption at its expiry. Azure does not end other bypasses: after the end, an exception tag still
 lets its resource pass, and an excluded scope stays excluded.

@@ -431,7 +431,7 @@ async def test_what_the_register_cannot_vouch_for_is_listed_and_not_judged(desk:
     assert set(found) == {"body", "decided", "done", "row-gone", "nobody"}
     assert {(item["hindsight"], item["restore"]) for item in ran.json} == {("not-judged", None)}
     assert "somebody changed the register outside the service" in found["body"]["problem"]
-    assert "the history is wrong from entry 1 on" in found["decided"]["problem"]
+    assert "the history is not intact from entry 1 to the newest entry" in found["decided"]["problem"]
     assert "somebody changed the register outside the service" in found["done"]["problem"]
     assert found["row-gone"]["problem"] == "its row is missing in the register"
     assert "history entry 0000000002 does not name its exemption" in found["nobody"]["problem"]

@@ -109,7 +109,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
                 f" {options.tolerance_days} of tolerance, and 1 because the policy looks before the write.",
             )
         },
-        (f"An expiry that is too late by the rule, but at most {days} days after the write.", NO_TIME),
+        (f"An expiry that breaks the rule, but is at most {days} days after the write.", NO_TIME),
     )
 
 

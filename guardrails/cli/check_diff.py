@@ -140,9 +140,8 @@ def sums(change: Change) -> Iterator[str]:
     found = [f"{count:,} {status}" for status in Verdict if (count := statuses.count(status))]
     as_before = change.count(State.UNCHANGED)
     better = sum(len(one.findings) for one in change.run.answer.exemptions) - len(statuses) - as_before
-    parts = [f"findings that the change brings or makes worse: {', '.join(found) or 'none'}"]
-    if better:
-        parts.append(f"{better:,} that it makes no worse")
+    yield f"findings that the change brings or makes worse: {', '.join(found) or 'none'}"
     if as_before:
-        parts.append(f"{as_before:,} that were there before")
-    yield "; ".join(parts) + (" (not shown)" if better or as_before else "")
+        yield f"not shown: {number_of(as_before, 'finding that was', 'findings that were')} there before"
+    if better:
+        yield f"not shown: {number_of(better, 'finding')} that the change makes no worse"

@@ -73,7 +73,8 @@ In this example, one of the two changed exemptions counts twice, as extended and
 
 ```text
 since origin/main (52ab4656db85): 2 exemptions change: 1 added, 1 extended, 1 widened; 14 do not change
-findings that the change brings or makes worse: 1 violation; 20 that were there before (not shown)
+findings that the change brings or makes worse: 1 violation
+not shown: 20 findings that were there before
 
 extended, widened: /subscriptions/ID/resourceGroups/web/providers/Microsoft.Authorization/policyExemptions/legacy
   at infra/modules/exemption.bicep:3; deployed by infra/main.bicep:4; with the parameters of infra/prod.bicepparam

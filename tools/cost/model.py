@@ -51,7 +51,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "changes": "writes and deletes of each exemption by people and pipelines",
     "bad": "share of these writes that the service reverts. A revert costs the most and raises one more event",
     "due": "scheduled checks of each exemption, by a message on the queue",
-    "reminders": "other notices per exemption, such as reminders and digests",
+    "reminders": "reminders, digests and other notices per exemption",
     "targets": "events about targets per onboarded subscription and day, after the filter of the event subscription",
     "writes": "writes and deletes of any resource, per subscription and day; each is one event and two filter matches",
     "entries": "history entries of each exemption after a year",

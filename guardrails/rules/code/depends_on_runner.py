@@ -1,7 +1,7 @@
 """A date in a file of EPAC must mean the same on every machine.
 
 What it does: finds dates that depend on the culture of the machine that runs EPAC: its language and region settings.
-Also finds two kinds of expiries. If an expiry has an offset, EPAC compares it in the time zone of that machine. If an
+Also finds two kinds of expiries. If an expiry has an offset, EPAC converts it to the time zone of that machine. If an
 expiry has no day or no year, EPAC uses the day or the year in which EPAC runs. Each is a violation. Only `exg check`
 runs this rule.
 

@@ -92,7 +92,8 @@ class Settings:
         "",
         "Change reference: text that identifies a change. Some policies refuse each write without a "
         "[policy token](prevention.md#policy-tokens). The service sends this text when it asks Azure for the token. If "
-        "your policies require a change reference, set it: otherwise they refuse the service's writes (notice `cannot-act`).",
+        "your policies require a change reference, set it: otherwise they refuse the service's writes (notice "
+        "`cannot-act`).",
     )
     table: str = _setting(
         "GUARDRAILS_TABLE", "guardrails", "Name of the register's table. The service creates it if it is missing."

@@ -6,10 +6,10 @@ from guardrails.exemption.sources import NEWEST
 
 SOURCES: Final = """\
 The table shows which fields each source returns. Most sources get the exemptions from Azure Resource Manager (ARM). If
-a source returns a field, but not for this exemption, the field has its default. If the source never returns the field,
-its value is unknown. A rule that needs such a field is then *unknown*, with the source as its reason. If a violation
-does not depend on the missing field, the rule reports it: for example, a reference id that the initiative does not
-have."""
+an exemption has no value for a field that its source can return, the field has its default. If the source never returns
+the field, its value is unknown. A rule that needs such a field is then *unknown*, with the source as its reason. If a
+violation does not depend on the missing field, the rule reports it: for example, a reference id that the initiative
+does not have."""
 
 NOTES: Final = """\
 - The service reads ARM with the api-version in the setting `GUARDRAILS_EXEMPTIONS_API_VERSION`. If your cloud has only

@@ -33,9 +33,8 @@ NO_TIME: Final = (
     "An expiry that is not written like 2027-06-30T00:00:00Z or, with decimals of a second, 2027-06-30T00:00:00.5Z."
 )
 ONLY_KEYS: Final = (
-    "A metadata key that is empty or has a value such as n/a. A key that is nested in the metadata, such as"
-    " metadata.approval.ticket: the policy accepts it, and the rule does not. Metadata that are a text instead of an"
-    " object."
+    "A metadata key that is empty or has a value such as n/a. A nested key of the metadata: the policy"
+    " accepts it, and the rule does not. Metadata that are a text instead of an object."
 )
 
 

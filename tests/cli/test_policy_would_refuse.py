@@ -48,9 +48,8 @@ async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_th
         "EXG201": 1,
     }
     keys = (
-        "A metadata key that is empty or has a value such as n/a. A key that is nested in the metadata, such as"
-        " metadata.approval.ticket: the policy accepts it, and the rule does not. Metadata that are a text instead of"
-        " an object."
+        "A metadata key that is empty or has a value such as n/a. A nested key of the metadata: the policy"
+        " accepts it, and the rule does not. Metadata that are a text instead of an object."
     )
     assert rules["EXG201"]["leaves"] == [
         keys,

@@ -51,13 +51,15 @@ def plain(text: object, limit: int) -> str:
     surrogates, private-use characters and non-characters become U+FFFD; the rest is in NFC. What is cut ends in "…".
     """
     whole = text if isinstance(text, str) else str(text)
-    if len(whole) <= limit and (usual := whole.strip()).isascii() and usual.isprintable() and "  " not in usual:
-        return usual
     read = whole[: limit * 4 + 64]  # a stranger's 100 KB is not walked through for 200 characters
-    body = read.removesuffix(ELLIPSIS)  # what was cut before is cut again
-    if not (body.isascii() and body.isprintable()):
-        read = unicodedata.normalize("NFC", _visible(read))
-    read = " ".join(read.split())
+    usual = read.strip()
+    if usual.isascii() and usual.isprintable() and "  " not in usual:
+        read = usual
+    else:
+        body = read.removesuffix(ELLIPSIS)  # what was cut before is cut again
+        if not (body.isascii() and body.isprintable()):
+            read = unicodedata.normalize("NFC", _visible(read))
+        read = " ".join(read.split())
     if len(read) <= limit and len(whole) <= limit * 4 + 64:
         return read
     return read[: limit - 1].rstrip() + ELLIPSIS

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from guardrails.check.answer import Judged, Problem
+from guardrails.check.answer import Judged, Problem, judged_again
 from guardrails.check.azure_objects import AzureObjects
 from guardrails.check.epac import FileSaid, judged_of, said_of
 from guardrails.check.epac_findings import add_findings
@@ -63,6 +63,14 @@ class Come(NamedTuple):
     judged: list[Judged]
     more: list[Judged]
     problems: list[Problem]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what another process makes the same of, with its exemptions taken apart: see Judged.apart."""
+        return _come_again, (self.plan, self.files, [one.apart() for one in self.judged], self.more, self.problems)
+
+
+def _come_again(plan: EpacPlan, files: list[FileSaid], judged: list[tuple[Any, ...]], *rest: Any) -> Come:
+    return Come(plan, files, [judged_again(*one) for one in judged], *rest)
 
 
 def come_of(data: Files, setting: Setting) -> Come:

@@ -51,7 +51,9 @@ def as_read(value: Any, runner: Runner) -> Any:
 
 
 def _folded(value: Any) -> dict[str, Any]:
-    return {str(key).lower(): one for key, one in value.items()} if isinstance(value, Mapping) else {}
+    if not value or not isinstance(value, dict | Mapping):  # quick: most objects say nothing of most things
+        return {}
+    return {str(key).lower(): one for key, one in value.items()}
 
 
 def _properties(body: Body) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class _Tree:
         if isinstance(label, str):
             self._labels[key] = label
         if key.count("/") == 4 and key.startswith("/subscriptions/"):
-            self._parents[key] = "/".join(key.split("/")[:3])
+            self._parents[key] = key.rsplit("/", 2)[0]
         self._chain(key, said)
         children = said.get("children") or folded.get("children")
         for child in children if isinstance(children, list) else ():
@@ -132,18 +134,18 @@ class _Tree:
 
     def scopes(self) -> dict[str, Scope]:
         """Return the root scope and all that is known to be below it, by id in lower case."""
-        groups = [key for key in self._ids if _kind(key) is ScopeKind.GROUP]
-        if groups == [self._root]:  # nothing else can be above a subscription that does not say
-            for key in self._ids:
-                if _kind(key) is ScopeKind.SUBSCRIPTION:
+        kinds = {key: _kind(key) for key in self._ids}
+        if [key for key, kind in kinds.items() if kind is ScopeKind.GROUP] == [self._root]:
+            for key, kind in kinds.items():  # nothing else can be above a subscription that does not say
+                if kind is ScopeKind.SUBSCRIPTION:
                     self._parents.setdefault(key, self._root)
         found: dict[str, Scope] = {}
-        for key, identity in self._ids.items():
+        for key, kind in kinds.items():
             above = self._above(key)
-            kind = _kind(key)
-            if kind is not None and (key == self._root or self._root in above):
-                parents = frozenset(above[: above.index(self._root) + 1]) if self._root in above else frozenset[str]()
-                found[key] = Scope(identity, kind, self._labels.get(key, ""), parents)
+            below = self._root in above
+            if kind is not None and (below or key == self._root):
+                parents = frozenset(above[: above.index(self._root) + 1]) if below else frozenset[str]()
+                found[key] = Scope(self._ids[key], kind, self._labels.get(key, ""), parents)
         return found
 
     @property

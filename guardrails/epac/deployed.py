@@ -170,16 +170,16 @@ RESERVED: Final = frozenset(("psbase", "psadapted", "psextended", "psobject", "p
 
 def unreadable(values: Iterable[Any]) -> bool:
     """Whether EPAC's deploy step cannot read back a plan with these values: a key in them is empty or reserved."""
+    keys: set[tuple[str, ...]] = set()  # most objects have the keys of another
     left = [*values]
     while left:
-        value = left.pop()
-        members: Iterable[Any] = value if type(value) is list else ()
-        if isinstance(value, dict):
-            if _unreadable(tuple(value)):
-                return True
-            members = value.values()
-        left += [one for one in members if type(one) is not str]  # as most are
-    return False
+        keys.update([tuple(value) for value in left if isinstance(value, dict)])
+        left = [one for value in left for one in _members(value) if type(one) is not str]  # as most are
+    return any(map(_unreadable, keys))
+
+
+def _members(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if type(value) is list else ()
 
 
 @lru_cache(maxsize=256)  # the metadata of one file have mostly the same keys

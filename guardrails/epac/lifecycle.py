@@ -88,8 +88,10 @@ def after(plan: EpacPlan, world: World, besides: Sequence[Item] = ()) -> World:
     """
     if plan.unreadable or plan.outcome is not Outcome.DEPLOYS:
         return world
-    gone = {one.lower() for one in plan.deletes or ()} | {str(one.id).lower() for one in plan.written()}
-    kept = [body for body in world.deployed if str(body.get("id")).lower() not in gone]
+    kept: list[Mapping[str, Any]] = []
+    if world.deployed:
+        gone = {one.lower() for one in plan.deletes or ()} | {str(one.id).lower() for one in plan.written()}
+        kept = [body for body in world.deployed if str(body.get("id")).lower() not in gone]
     left_out = {id(one) for one in besides}
     made = [_body(one, world) for one in plan.written() if id(one) not in left_out]
     return replace(world, deployed=(*kept, *made))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from guardrails.epac.entries import EpacFile
@@ -59,22 +60,25 @@ def _root(root: Any) -> Iterator[SchemaFault]:
         yield SchemaFault("/exemptions", "type")
     else:
         for number, entry in enumerate(root["exemptions"]):
-            yield from _entry(entry, f"/exemptions/{number}")
+            found = _faults(tuple(entry), tuple(map(type, entry.values()))) if isinstance(entry, dict) else _NO_OBJECT
+            for at, rule in found:
+                yield SchemaFault(f"/exemptions/{number}{at}", rule)
 
 
-def _entry(entry: Any, at: str) -> Iterator[SchemaFault]:
-    if not isinstance(entry, dict):
-        yield SchemaFault(at, "type")
-        return
-    for name in _REQUIRED:
-        if name not in entry:
-            yield SchemaFault(at, "required")
-    for name, value in entry.items():
+_NO_OBJECT: Final = (("", "type"),)
+
+
+@lru_cache(maxsize=256)  # the entries of a file have mostly the same fields
+def _faults(names: tuple[str, ...], kinds: tuple[type, ...]) -> tuple[tuple[str, str], ...]:
+    """Return what the schema refuses of an entry with these fields: a pointer into the entry, and the keyword."""
+    found = [("", "required") for name in _REQUIRED if name not in names]
+    for name, kind in zip(names, kinds, strict=True):
         if name not in _KINDS:
-            yield SchemaFault(at, "additionalProperties")
-        elif not isinstance(value, _KINDS[name]):
-            yield SchemaFault(f"{at}/{name}", "type")
-    if len(_TARGETS & entry.keys()) != 1:
-        yield SchemaFault(at, "oneOf")
-    if ("scope" in entry) == ("scopes" in entry):
-        yield SchemaFault(at, "oneOf")
+            found.append(("", "additionalProperties"))
+        elif not issubclass(kind, _KINDS[name]):
+            found.append((f"/{name}", "type"))
+    if len(_TARGETS.intersection(names)) != 1:
+        found.append(("", "oneOf"))
+    if ("scope" in names) == ("scopes" in names):
+        found.append(("", "oneOf"))
+    return tuple(found)

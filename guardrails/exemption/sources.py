@@ -68,8 +68,8 @@ class Source:
         among them where the source leaves out some of their kinds. systemData has no default: where it is absent, it
         is not known, whatever the source.
         """
-        if system and not self._withheld:
-            return _NONE
+        if not self._withheld:  # as of ARM
+            return _NONE if system else _ONLY_SYSTEM
         missing = [name for name in self._withheld if properties.get(name) in _NOTHING]
         if not system:
             missing.append(SYSTEM)
@@ -78,6 +78,7 @@ class Source:
 
 _NOTHING: Final = (None, "")
 _NONE: Final[frozenset[str]] = frozenset()
+_ONLY_SYSTEM: Final = frozenset((SYSTEM,))
 
 _ADDED: Final = {"2022-07-01": frozenset({SELECTORS, VALIDATION}), "2025-12-01": frozenset({MODE})}
 """The day of the first api-version that has a field -> the fields (Azure/azure-rest-api-specs, resources)."""

@@ -296,7 +296,10 @@ def _is_true(value: object) -> bool:
 
 def _get(node: Mapping[str, Any], name: str) -> Any:
     """Return a field whatever its casing; None where it is absent."""
-    return next((value for key, value in node.items() if key.lower() == name), None)
+    for key, value in node.items():
+        if key.lower() == name:
+            return value
+    return None
 
 
 def _kind_of(value: object) -> str:

@@ -98,11 +98,12 @@ def _said(what: str) -> str:
 
 
 def _kind(node: Mapping[str, Any]) -> str:
-    schema, names = str(node.get("$schema") or "").lower(), {str(key).lower() for key in node}
+    names = {str(key).lower() for key in node}
     if {"verdict", "findings"} <= names or {"judged_at", "exemptions"} <= names:
         return _REPORT
     if names & {"id", "resourceid"}:
         return ""
+    schema = str(node.get("$schema") or "").lower()
     inner = {name for name in ("resources", "parameters") if isinstance(node.get(name), list | Mapping)}
     if "terraform_version" in names or {"format_version", "values"} <= names:
         return "a plan of Terraform" if names & {"planned_values", "resource_changes"} else "a state of Terraform"

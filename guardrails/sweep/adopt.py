@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field, replace
 from guardrails.decisions.adoption_notice import Adopted, Adoption
@@ -65,12 +65,13 @@ async def _record(visit: Visit, exemption: Exemption) -> Row | None:
     look = await visit.look(exemption, None)
     row, body = look.row_after(None)
     now = look.situation.now
+    ahead: dict[str, Any] = {}
     if not is_expired(row.expires_on, now) and row.reminded:
-        row = replace(row, reminded="", turn=now)
+        ahead["reminded"] = ""
     if row.review_reminded and row.review_on and row.review_on > now:
-        row = replace(row, review_reminded="", turn=now)
-    if look.plan.action is not None:  # nothing is done now: the next sweep sees to it
-        row = replace(row, turn=now)
+        ahead["review_reminded"] = ""
+    if ahead or look.plan.action is not None:  # nothing is done now: the next sweep sees to it
+        row = replace(row, turn=now, **ahead)
     entry = entry_for("adopted", now, visit.hint, body, author=row.author, **particulars(look.assessment, look.plan))
     stored = await visit.world.register.commit(exemption.id, None, row, entry)
     return None if stored is None else stored.row

@@ -24,8 +24,6 @@ BODY_ROW_BYTES: Final = 12 * PIECE_BYTES
 BODY_LIMIT: Final = 64 * 1024 * 1024
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """The longest body that is kept, as JSON in ASCII: what Azure takes has 4 MiB of UTF-8, at most three times as long."""
-_MEMORY: Final = 6
-"""zlib's memLevel. Most bodies have 1 KB: with its default more time goes into 256 KiB of tables than into the body."""
 _ASCII_PIECE: Final = 32_000
 _WIDE_PIECE: Final = 16_000
 _MOST_PIECES: Final = 17
@@ -113,8 +111,7 @@ class Packed:
 def pack(body: Mapping[str, Any]) -> Packed:
     """Compress a body."""
     raw = canonical_json(body).encode("ascii")
-    stream = zlib.compressobj(6, memLevel=_MEMORY)
-    return Packed(hashlib.sha256(raw).hexdigest(), stream.compress(raw) + stream.flush(), len(raw))
+    return Packed(hashlib.sha256(raw).hexdigest(), zlib.compress(raw, 6), len(raw))
 
 
 def unpack(data: bytes, digest: str, *, what: str = "body", by: str = "that its history entry gives") -> bytes:

@@ -10,6 +10,7 @@ from guardrails.dataclass import dataclass, field
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.sources import SELECTORS
 from guardrails.rules.base import PASS, Change, Unknown, Violation, never
 from guardrails.ruleset.bound_rules import Alternatives, Applied, BoundRule, Response
 from guardrails.ruleset.model import Ruleset
@@ -177,7 +178,7 @@ def answers_as_shown(
     applied = ruleset.limits.rules_for(shown, facts)
     if applied.alternatives or applied is not ruleset.limits.rules_for(assessed, facts):
         return answers_found(shown, facts, ruleset)
-    fields = shown.not_returned ^ assessed.not_returned
+    fields = (shown.not_returned ^ assessed.not_returned) | {SELECTORS}  # of these a source may leave out some kinds
     again = [bound for bound in applied.rules if not fields.isdisjoint(bound.rule.needs)]
     asked = {bound.rule.code for bound in again}
     found = {one.code: _answer(one.key, one) for one in assessment.findings if one.code not in asked}

@@ -305,10 +305,8 @@ class Visit:
         Azure, or still shows something else after a look that found just this.
         """
         row = at.row if at.row and at.row.content == at.content else None
-        own = token(
-            at.exemption, facts.assignment, self.ruleset, at.now, facts.policies, content=at.content,
-            known=(facts, at.assessment),
-        )  # fmt: skip
+        about, found = (facts.assignment, self.ruleset, at.now, facts.policies), (facts, at.assessment)
+        own = token(at.exemption, *about, content=at.content, known=found)
         known = row.listed if row else ""
         listed = self.hint.listed or known or own
         news = row is not None and row.findings.keys() != {finding.key for finding in at.assessment.findings}

@@ -10,6 +10,7 @@ from guardrails.dataclass import dataclass, field
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.sources import SELECTORS
 from guardrails.rules.base import PASS, Change, Unknown, Violation, never
 from guardrails.ruleset.bound_rules import Alternatives, Applied, BoundRule, Response
 from guardrails.ruleset.model import Ruleset
@@ -164,10 +165,30 @@ def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str
 
 def answers_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
     """Return the same keys, each with what follows: the response, the grace in seconds, and the severity."""
-    return [
-        f"{_key(bound, outcome)} {_what_follows(bound.response, bound.grace, bound.severity)}"
-        for bound, outcome in _outcomes(exemption, facts, ruleset)
-    ]
+    return [_answer(_key(bound, outcome), bound) for bound, outcome in _outcomes(exemption, facts, ruleset)]
+
+
+def answers_as_shown(
+    shown: Exemption, facts: Facts, ruleset: Ruleset, assessed: Exemption, assessment: Assessment
+) -> list[str]:
+    """Return what `answers_found` gives for `shown`, where the same exemption was assessed by the same facts.
+
+    Of `assessed` other fields may be known. Only the rules that need these are run again.
+    """
+    applied = ruleset.limits.rules_for(shown, facts)
+    if applied.alternatives or applied is not ruleset.limits.rules_for(assessed, facts):
+        return answers_found(shown, facts, ruleset)
+    fields = (shown.not_returned ^ assessed.not_returned) | {SELECTORS}  # of these a source may leave out some kinds
+    again = [bound for bound in applied.rules if not fields.isdisjoint(bound.rule.needs)]
+    asked = {bound.rule.code for bound in again}
+    found = {one.code: _answer(one.key, one) for one in assessment.findings if one.code not in asked}
+    for bound, outcome in _outcomes_of(Applied(tuple(again), ()), shown, facts):
+        found[bound.rule.code] = _answer(_key(bound, outcome), bound)
+    return [found[code] for code in sorted(found)]
+
+
+def _answer(key: str, what: BoundRule | Finding) -> str:
+    return f"{key} {_what_follows(what.response, what.grace, what.severity)}"
 
 
 @lru_cache(maxsize=1024)
@@ -212,10 +233,12 @@ def _key(bound: BoundRule, outcome: object) -> str:
 
 def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset, only: str = "") -> list[tuple[BoundRule, object]]:
     """Return what is no pass, ordered by code. `only`: the name of the one rule that is run; "" for all."""
-    found: list[tuple[BoundRule, object]] = []
     applied = ruleset.limits.rules_for(exemption, facts)
-    if only:
-        applied = applied.only(only)
+    return _outcomes_of(applied.only(only) if only else applied, exemption, facts)
+
+
+def _outcomes_of(applied: Applied, exemption: Exemption, facts: Facts) -> list[tuple[BoundRule, object]]:
+    found: list[tuple[BoundRule, object]] = []
     for bound in applied.rules:
         try:
             outcome: object = bound.rule.check(exemption, facts, bound.options)

@@ -48,8 +48,8 @@ def counted(before: Row | None, row: Row, seq: int, now: datetime, *, body: bool
     if known is None:
         return replace(row, bodies=None, taken=taken)
     left = named(before) - {before.undo} if before else frozenset()
-    spare = {*known, *left, *((seq,) if body else ())} - named(row)
-    return replace(row, bodies=tuple(sorted(spare)), taken=taken)
+    spare = tuple(sorted({*known, *left, *((seq,) if body else ())} - named(row)))
+    return row if (row.bodies, row.taken) == (spare, taken) else replace(row, bodies=spare, taken=taken)
 
 
 def is_due(row: Row, seq: int, now: datetime) -> bool:

@@ -246,7 +246,7 @@ class Row:
         for name, default in _DEFAULTS:
             value = mine[name]
             if value is not default and value != default:
-                out[name] = _to_json(value)
+                out[name] = value if type(value) in _PLAIN else _to_json(value)
         return out
 
     @classmethod
@@ -268,7 +268,7 @@ def _made(values: dict[str, Any]) -> Row:
     return row
 
 
-_PLAIN: Final = frozenset({str, int, bool})
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 _PARTS: Final = {kind: tuple(item.name for item in fields(kind)) for kind in (Intent, Hold)}
 
 
@@ -294,18 +294,18 @@ def _to_json(value: Any) -> Any:
     if type(value) in _PLAIN:
         return value
     if type(value) is dict:
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: item if type(item) in _PLAIN else _to_json(item) for key, item in value.items()}
     if isinstance(value, datetime):
         return spell_time(value)
     if isinstance(value, tuple):
-        return [_to_json(item) for item in value]
+        return [item if type(item) in _PLAIN else _to_json(item) for item in value]
     if isinstance(value, StrEnum):
         return str(value)
-    if isinstance(value, Mapping):
-        return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, Intent | Hold):
         return {name: _to_json(item) for name in _PARTS[type(value)] if (item := getattr(value, name)) is not None}
-    return value.to_json() if isinstance(value, Period | Baseline | Former) else value
+    if isinstance(value, Period | Baseline | Former):
+        return value.to_json()
+    return _to_json(dict(value)) if isinstance(value, Mapping) else value
 
 
 def _unsaid() -> dict[str, Any]:

@@ -34,7 +34,8 @@ _TOP_NAMES: Final = {
     "systemdata": "systemData", "properties": "properties",
 }  # fmt: skip
 
-_TOP: Final = frozenset({"id", "name", "type", "systemData", "properties"})
+_TOP: Final = frozenset({"id", "name", "type", "systemData", "properties", "tenantId"})
+"""What ARM and Resource Graph have beside the properties, as they spell it: none of it may be a property."""
 
 _READ_ONLY: Final = frozenset({
     "id", "name", "type", "systemdata", "apiversion", "tenantid", "subscriptionid", "resourcegroup", "resourceid",
@@ -145,7 +146,7 @@ def fingerprint(body: Mapping[str, Any]) -> str:
             value = str(value or "").lower().replace("default", "").replace("admin", "")  # noqa: PLW2901
         elif name == "policyDefinitionReferenceIds":
             value = sorted({item.lower() for item in texts_of(value, name, "")})  # noqa: PLW2901
-        if value not in (None, "", [], {}):
+        if value or value not in (None, "", [], {}):
             said[name] = value
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:32]
 

@@ -82,8 +82,12 @@ def next_turn(expires_on: datetime | None, now: datetime, days: Sequence[int] = 
     """Return when the state next changes by itself; None where it never will."""
     if expires_on is None:
         return None
-    turns = (_before(expires_on, count) for count in {*days, 1, 0})
-    return min((turn for turn in turns if turn > now), default=None)
+    return next((turn for turn in _turns(expires_on, tuple(days)) if turn > now), None)
+
+
+@lru_cache(maxsize=1024)  # many exemptions end on the same day
+def _turns(expires_on: datetime, days: tuple[int, ...]) -> tuple[datetime, ...]:
+    return tuple(sorted(_before(expires_on, count) for count in {*days, 1, 0}))
 
 
 def later(time: datetime, by: timedelta) -> datetime:
@@ -139,7 +143,7 @@ def reminder(date: datetime | None, now: datetime, days: Sequence[int], reminded
     within a threshold before the next time is announced now, for a day later it might be over. Threshold 0 is the date
     itself, and is announced when that has passed.
     """
-    if date is None:
+    if date is None or not days or date - now > timedelta(days=max(days) + 1):  # none goes later than in a day
         return None
     goes = _end_of_day(now, at)
     passed = [count for count in {*days} if date - (goes if count else now) <= timedelta(days=count)]

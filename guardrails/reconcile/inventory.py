@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.dataclass import dataclass, field
-from guardrails.decisions.assess import answers_found, next_change
+from guardrails.decisions.assess import Assessment, answers_as_shown, answers_found, next_change
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
@@ -41,12 +41,15 @@ def token(
     policies: PoliciesById = NO_POLICIES,
     *,
     content: str = "",
+    known: tuple[Facts, Assessment] | None = None,
 ) -> str:
     """Return a name for what is seen of an exemption without the register. `content`: its fingerprint, where known.
 
+    `known`: what was found of it with the register; where that has nothing to add, the rules do not run again.
+
     `judged` says what that is.
     """
-    return judged(exemption, assignment, ruleset, now, policies, content=content)[0]
+    return judged(exemption, assignment, ruleset, now, policies, content=content, known=known)[0]
 
 
 def judged(
@@ -58,10 +61,11 @@ def judged(
     *,
     content: str = "",
     lasting: bool = False,
+    known: tuple[Facts, Assessment] | None = None,
 ) -> tuple[str, datetime | None]:
     """Return a name for what is seen of an exemption without the register, and when it may next change by itself.
 
-    `content`: its fingerprint, where known. `lasting`: whether that moment (UTC; None for never) is asked for.
+    `content`, `known`: as of `token`. `lasting`: whether that moment (UTC; None for never) is asked for.
 
     Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
     with what the rules find in it, with what follows from that, and with the version of the initiative that Azure
@@ -72,7 +76,11 @@ def judged(
     author, written_at = last_write(shown, now)
     facts = Facts(now, written_at, assignment, author, approved=ruleset.approved, policies=policies)
     version = assignment.version if isinstance(assignment, Assignment) else ""
-    found = ",".join([*answers_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
+    if known is not None and known[0] == facts:
+        answers = answers_as_shown(shown, facts, ruleset, exemption, known[1])
+    else:
+        answers = answers_found(shown, facts, ruleset)
+    found = ",".join([*answers, *([f"@{version}"] if version else ())])
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
     said = f"{content or fingerprint(exemption.body)} {at}"
     listed = sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]

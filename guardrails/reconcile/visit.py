@@ -179,7 +179,7 @@ class Visit:
             if target is None:
                 situation = replace(situation, may_put_back=False)
                 plan = decide(situation)
-        listed = named(self._listed(situation, *about), together)
+        listed = named(self._listed(situation, facts), together)
         weakened = self.world.criteria.by_exemption(exemption, facts.assignment)
         return Look(exemption, situation, facts, plan, listed, together, weakened, target, then)
 
@@ -297,7 +297,7 @@ class Visit:
             return True
         return was_before(exemption.modified_at, self.hint.adopt)
 
-    def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
+    def _listed(self, at: Situation, facts: Facts) -> str:
         """Return the token of what the inventory shows: as a sweep saw it, as it was, or as it will be.
 
         It goes with what this look finds: else a violation that ended since the sweep stays hidden once it is back.
@@ -305,7 +305,8 @@ class Visit:
         Azure, or still shows something else after a look that found just this.
         """
         row = at.row if at.row and at.row.content == at.content else None
-        own = token(at.exemption, assignment, self.ruleset, at.now, policies, content=at.content)
+        about, found = (facts.assignment, self.ruleset, at.now, facts.policies), (facts, at.assessment)
+        own = token(at.exemption, *about, content=at.content, known=found)
         known = row.listed if row else ""
         listed = self.hint.listed or known or own
         news = row is not None and row.findings.keys() != {finding.key for finding in at.assessment.findings}

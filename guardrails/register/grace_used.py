@@ -52,8 +52,10 @@ def grace_use_writes(
 
     One that goes over to another assignment has what it used until `now` with the old one, too.
     """
-    name, old = (_prefix(exemption, one.assignment if one else "") + place.key for one in (row, before))
     known, own = _own(before), _own(row)
+    if not known and not own:  # most exemptions
+        return []
+    name, old = (_prefix(exemption, one.assignment if one else "") + place.key for one in (row, before))
     accounts = {name: own} if own != (known if name == old else ()) else {}
     if before and known and name != old:
         accounts[old] = closed(known, before.running, now)

@@ -6,11 +6,12 @@ The specification leaves their kinds open: what an undocumented one picks, peopl
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from guardrails.dataclass import dataclass
 from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.model import Exemption
-from guardrails.exemption.sources import PRINCIPALS, SELECTORS
+from guardrails.exemption.sources import PRINCIPALS, SELECTORS, Source
 from guardrails.rules.words import clip
 
 REFERENCE = "policydefinitionreferenceid"
@@ -105,15 +106,20 @@ def selection_of(exemption: Exemption) -> Selection:
     """Return an exemption's resource selectors. Raises nothing: what is not known is the result's `doubt`."""
     source = exemption.source
     if SELECTORS in exemption.not_returned:
-        return Selection(doubt=source.lacks(SELECTORS), more=True)
+        return _lacking(source, SELECTORS)
     if not exemption.selectors:
-        return _NONE if source.principals else Selection(doubt=source.lacks(_LEFT_OUT), more=True)
+        return _NONE if source.principals else _lacking(source, _LEFT_OUT)
     groups = tuple(map(_read, exemption.selectors))
     doubts = {c.doubt for group in groups for c in group if c.doubt}
     more = not source.principals or _UNREADABLE.doubt in doubts
     if doubts:
         return Selection(groups, f"a resource selector {min(doubts)}", more)
     return Selection(groups, source.lacks(_LEFT_OUT) if more else "", more)
+
+
+@lru_cache(maxsize=64)  # each rule asks, of each exemption
+def _lacking(source: Source, what: str) -> Selection:
+    return Selection(doubt=source.lacks(what), more=True)
 
 
 def policies_of(exemption: Exemption, assignment: Assignment | Gone | Unread) -> frozenset[str]:

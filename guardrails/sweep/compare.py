@@ -363,12 +363,15 @@ class Pass:
 
     async def _settle(self, shown: Sequence[Shown], *, settled: bool) -> None:
         """Compare what is in one subscription or management group, once it is known how they overlap."""
-        if not settled:
-            await self._siblings.settle(shown)
-        new = {one.key: one for one in shown if one.key not in self._known}
-        self._hand_over(one for one in shown if one.key not in new)
-        if new:
-            await self._new(new)
+        try:
+            if not settled:
+                await self._siblings.settle(shown)
+            new = {one.key: one for one in shown if one.key not in self._known}
+            self._hand_over(one for one in shown if one.key not in new)
+            if new:
+                await self._new(new)
+        finally:
+            self._siblings.forget(shown[0].container)
         await self._out.send()
 
     def _hand_over(self, shown: Iterable[Shown]) -> None:
@@ -408,7 +411,7 @@ class Pass:
         """Adopt what Azure lists in a container; return the keys of what is in the register then."""
         name = self._around.containers.get(container) or container
         try:
-            bodies = await self.world.arm.list(container)
+            bodies = await self._siblings.listed(container)
         except Retryable as error:
             bodies = Unread(error.message)
         if isinstance(bodies, Unread):

@@ -81,6 +81,7 @@ class Siblings:
     _groups: _Read = field(default_factory=_Read)
     _from_below: dict[bytes, list[tuple[str, overlap.Result]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
+    _lists: dict[str, Sequence[Mapping[str, Any]] | Unread] = field(default_factory=dict)
 
     def part(self, rows: Rows, known: Mapping[bytes, tuple[str, Watch]], visible: set[str]) -> "Siblings":
         """Return the same for some subscriptions, where this is for what is at management groups above them."""
@@ -364,7 +365,7 @@ class Siblings:
                 there = [one for shown in self._over.values() for one in shown if one.container == container]
             else:
                 there = [one for one in some if one.container == container]
-            bodies = await self.world.arm.list(container)
+            bodies = await self.listed(container)
             if isinstance(bodies, Unread):
                 doubt = f"Azure does not list the exemptions there: {bodies.reason}"
                 read.siblings |= {one.key: self._unread(one, doubt) for one in there}
@@ -380,6 +381,19 @@ class Siblings:
                     read.siblings[shown.key] = overlap.sibling_of(
                         exemption, members, written_by_body(exemption), single=self._is_single(shown.assigned)
                     )
+
+    async def listed(self, container: str) -> Sequence[Mapping[str, Any]] | Unread:
+        """Return what Azure lists in a container. A subscription is read once until `forget`. Raises Retryable."""
+        found = self._lists.get(container)
+        if found is None:
+            found = await self.world.arm.list(container)
+            if not container.startswith(MARK):
+                self._lists[container] = found
+        return found
+
+    def forget(self, container: str) -> None:
+        """Let go of what Azure lists in a container."""
+        self._lists.pop(container, None)
 
     def _unread(self, one: Shown, doubt: str) -> overlap.Sibling:
         """Return an exemption of which nobody knows the selectors."""

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.decisions.assess import assess
+from guardrails.exemption.facts import Assignment, Facts, Gone, PoliciesById, Policy, Unread, last_write
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.sources import ARM, RESOURCE_GRAPH, Source, arm
 from guardrails.reconcile.inventory import token
-from guardrails.rules.base import Case
+from guardrails.rules import all_rules
+from guardrails.rules.base import Case, Rule
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, NOW, REQUIRE_TLS, body_of
-from guardrails.ruleset.model import load_ruleset
+from guardrails.ruleset.model import Ruleset, load_ruleset
 from tests.categories import asking
 
 RULESET = load_ruleset()
+ASKING = asking(RULESET)
+PEOPLE = [{"name": "p", "selectors": [{"kind": "userPrincipalId", "notIn": ["0b9d2d44"]}]}]
 LOCATION = [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
 BODIES = [
     body_of(Case("", properties))
@@ -69,3 +73,24 @@ def test_time_alone_changes_it_only_where_a_verdict_turns() -> None:
     assert isinstance(FACTS.assignment, Assignment)
     tokens = [token(unsigned, FACTS.assignment, RULESET, NOW + timedelta(days=days)) for days in range(60)]
     assert len(set(tokens)) == 1
+
+
+def _same_by_what_is_known(body: Mapping[str, Any], source: Source, ruleset: Ruleset, policies: PoliciesById) -> bool:
+    exemption, assignment = Exemption.from_arm(body, source=source), FACTS.assignment
+    author, written_at = last_write(exemption, NOW)
+    facts = Facts(NOW, written_at, assignment, author, approved=ruleset.approved, policies=policies)
+    known = facts, assess(exemption, facts, ruleset)
+    return token(exemption, assignment, ruleset, NOW, policies, known=known) == token(
+        exemption, assignment, ruleset, NOW, policies
+    )
+
+
+@pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.name)
+def test_it_is_the_same_by_what_was_found_with_the_register(rule: Rule) -> None:
+    bodies = [body_of(case) for case in (*rule.good, *rule.bad, *rule.unclear)]
+    for body in (*bodies, *BODIES):
+        for more in ({}, {"resourceSelectors": LOCATION}, {"resourceSelectors": PEOPLE}):
+            said = {**body, "properties": {**body["properties"], **more}}
+            for source in (ARM, arm("2022-07-01-preview"), arm("2020-07-01-preview"), RESOURCE_GRAPH):
+                assert _same_by_what_is_known(said, source, RULESET, {})
+                assert _same_by_what_is_known(said, source, ASKING, {DENY_PUBLIC: Policy("Sealed")})

@@ -282,10 +282,10 @@ def test_a_sweep_has_the_time_that_the_guide_says() -> None:
     hours, minutes, seconds = map(int, read["functionTimeout"].split(":"))
     assert (hours, minutes, seconds) == (0, 30, 0)
     guide = (ROOT / "docs/monitoring.md").read_text("utf-8")
-    assert re.findall(r"`functionTimeout` in `host.json` is (\d+) minutes", guide) == [str(minutes)]
+    assert re.findall(r"after (\d+)\s+minutes \(`functionTimeout` in `host.json`\)", guide) == [str(minutes)]
 
 
 def test_only_event_grid_keeps_strangers_from_the_health_endpoint_too() -> None:
     assert "eventGridOnly ? 'Deny' : 'Allow'" in value(code("modules/functions"), "ipSecurityRestrictionsDefaultAction")
     row = next(line for line in (ROOT / "docs/deploy.md").read_text("utf-8").splitlines() if "own address: all" in line)
-    assert "its health endpoint" in row
+    assert "Nobody else can call `/api/health`" in row

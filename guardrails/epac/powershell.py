@@ -282,26 +282,29 @@ def _member(value: dict[str, Value], key: str) -> Value:
 @lru_cache(maxsize=1024)  # patterns of settings are asked for each scope
 def like(pattern: str) -> re.Pattern[str]:
     """Return what a pattern of -like matches. Raises Uncertain for brackets that make no sense."""
-    found, at = "", 0
+    parts, at = [""], 0  # what is between stars
     while at < len(pattern):
         one = pattern[at]
         if one == "`" and at + 1 < len(pattern):
             at += 1
-            found += re.escape(pattern[at])
+            parts[-1] += re.escape(pattern[at])
         elif one == "*":
-            found += ".*" if not found.endswith(".*") else ""
+            parts.append("")
         elif one == "?":
-            found += "."
+            parts[-1] += "."
         elif one == "[":
             end = pattern.find("]", at + 2)
             inner = pattern[at + 1 : end]
             if end < 0 or not re.fullmatch(r"(?:[\w .]-[\w .]|[\w .])+", inner):
                 raise Uncertain("what EPAC makes of these brackets in a pattern is not known")
-            found += f"[{inner}]"
+            parts[-1] += f"[{inner}]"
             at = end
         else:
-            found += re.escape(one)
+            parts[-1] += re.escape(one)
         at += 1
+    first, *others = parts
+    # between stars, what is found first is enough: so a stranger's pattern of many stars is no work without end
+    found = first + "".join(f"(?>.*?{one})" for one in others[:-1] if one) + "".join(f".*{one}" for one in others[-1:])
     try:
         return re.compile(found, re.IGNORECASE | re.DOTALL)
     except re.error:

@@ -14,9 +14,9 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
 
+from guardrails.azure.managed_identity import ManagedIdentity, NoToken
 from guardrails.azure.rest import delay_of
 from guardrails.errors import NO_TOKEN, Retryable, plain
-from guardrails.runtime.transport import transport
 
 log = logging.getLogger("guardrails")
 
@@ -124,7 +124,7 @@ class Explained:
             except Retryable as error:
                 last = known.get(scopes)
                 left = 0.0 if last is None else last.expires_on - time.time()
-                if options.get("claims") or left < _FRESH:
+                if options.get("claims") or left <= 0:
                     raise
                 if quiet is None:
                     log.warning("the current token is valid for %d minutes more: %s", left // 60, error)
@@ -147,9 +147,9 @@ class Explained:
                 token = await ask()
             if token.token and isinstance(token.token, str):
                 return token
-        except Exception as error:  # azure-identity reads what the endpoint says, and trips over it in many ways
+        except Exception as error:  # azure-identity trips over answers in many ways
             raise self._reported(error, scopes) from error
-        raise self._reported(ValueError("no token in the answer"), scopes)
+        raise self._reported(NoToken("no token in the answer"), scopes)
 
     def _reported(self, error: Exception, scopes: tuple[str, ...]) -> Retryable:
         """Return the error, and remember it: for everybody where it may be that nobody is served."""
@@ -158,6 +158,8 @@ class Explained:
         why, delay = type(error).__name__, _AGAIN
         if isinstance(error, TimeoutError) and self._seconds:
             why = f"no answer within {self._seconds:g} s"
+        elif isinstance(error, NoToken):
+            why = str(error)
         elif response is not None:
             why, delay = f"HTTP {status}", max(_AGAIN, delay_of(response.headers))
         message = f"{self._asked} gave no token for {' '.join(scopes)}: {why}"
@@ -176,20 +178,21 @@ class Explained:
 def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     """Return the credential to use here.
 
-    In Azure Functions (IDENTITY_ENDPOINT is set) that is the managed identity, `client_id` naming a user-assigned one:
-    one request for a token, of 15 s at most, by our connections. Elsewhere it is what azure-identity finds:
-    environment, Azure CLI, and so on; each of them is asked once. `pause` is for all credentials of a process.
-    What azure-identity tried in vain is in our own error, so its warnings, two for one token, are left out of the log.
+    In Azure Functions (IDENTITY_ENDPOINT and IDENTITY_HEADER are set) that is the managed identity, `client_id` naming
+    a user-assigned one: one request for a token, of 15 s at most, by our connections. Elsewhere it is what
+    azure-identity finds: environment, Azure CLI, and so on; each of them is asked once. `pause` is for all credentials
+    of a process. What azure-identity tried in vain is in our own error, so its warnings, two for one token, are left
+    out of the log.
     """
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)
-    # azure-identity brings msal and cryptography: a fifth of the cold start, so only where a token is needed
-    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
-
-    if endpoint := os.environ.get("IDENTITY_ENDPOINT"):
-        inner = ManagedIdentityCredential(client_id=client_id or None, transport=transport(), retry_total=0)
+    endpoint, header = os.environ.get("IDENTITY_ENDPOINT"), os.environ.get("IDENTITY_HEADER")
+    if endpoint and header:
         asked, who = f"the managed identity endpoint {endpoint}", f"identity {client_id}" if client_id else "identity"
         remedy = f"If the error stays, check that the managed {who} is assigned to the function app"
+        inner = ManagedIdentity(endpoint, header, client_id)
         return Explained(inner, asked, pause=pause, seconds=_SECONDS, remedy=remedy)
+    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - not in Azure: see managed_identity
+
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
     options: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 15}
     return Explained(DefaultAzureCredential(managed_identity_client_id=client_id or None, **options), pause=pause)
 

@@ -1,13 +1,14 @@
-"""The real azure-identity against the sandbox's managed-identity endpoint."""
+"""Who we are: the managed identity, at the sandbox's endpoint of App Service; elsewhere the real azure-identity."""
 
 import os
 
 import aiohttp
 import pytest
-from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+from azure.identity.aio import DefaultAzureCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.identity import credential
+from guardrails.azure.managed_identity import ManagedIdentity
 from guardrails.channels.channels import open_session
 from guardrails.channels.egress_guard import Egress
 from guardrails.errors import Retryable
@@ -36,7 +37,7 @@ def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("environment")
 async def test_in_functions_it_is_the_managed_identity(cloud: Cloud, clock: VirtualClock) -> None:
     async with credential() as identity:
-        assert isinstance(identity.inner, ManagedIdentityCredential)
+        assert isinstance(identity.inner, ManagedIdentity)
         arm = ArmRest(cloud.addresses["arm"], identity, clock, audience=AUDIENCE + "/")
         assert isinstance(await arm.get(ABSENT), Gone)
         assert isinstance(await arm.get(ABSENT), Gone)
@@ -67,8 +68,10 @@ async def test_an_identity_without_a_token_is_retried_and_explained(cloud: Cloud
     assert not cloud.arm.log.requests
 
 
-async def test_elsewhere_it_is_what_the_machine_offers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("missing", ["IDENTITY_ENDPOINT", "IDENTITY_HEADER"])
+async def test_elsewhere_it_is_what_the_machine_offers(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(missing)
     async with credential() as identity:
         assert isinstance(identity.inner, DefaultAzureCredential)
 

@@ -1,4 +1,4 @@
-"""A token that is refused: the real azure-identity, an endpoint of our own, and all that needs a token.
+"""A token that is refused: an endpoint of our own, and all that needs a token.
 
 Whatever the endpoint answers, each part says that it was the endpoint, and none takes its status for one of its own.
 """
@@ -292,6 +292,8 @@ async def test_a_token_that_cannot_be_renewed_does_as_long_as_it_lasts() -> None
         with pytest.raises(Retryable):
             await identity.get_token("b/.default")
     async with Explained(Gives(200)) as identity:
+        assert [(await identity.get_token("a/.default")).token for _ in range(2)] == ["t0ken"] * 2
+    async with Explained(Gives(0)) as identity:
         await identity.get_token("a/.default")
         with pytest.raises(Retryable):
             await identity.get_token("a/.default")

@@ -13,14 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.decisions import notify
 from guardrails.decisions.evasion import Habit, forged_id
 from guardrails.decisions.row import Status
 from guardrails.decisions.schedule import Tick
 from guardrails.delivery.dead_letters import DeadLetterQueue, dead_letter_id, read_attempt, read_object
-from guardrails.delivery.deliver import Courier
 from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable, defect
 from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.hint import Hint
@@ -32,10 +31,14 @@ from guardrails.reconcile.reconcile import Reconciler
 from guardrails.reconcile.visit import Outcome, World, wake_up
 from guardrails.runtime.telemetry import Fact, correlated, fact
 from guardrails.sweep.differences import sweep_message
-from guardrails.sweep.report import Report
+from guardrails.sweep.in_force import InForce
+from guardrails.sweep.invitation import read_invitation
 from guardrails.sweep.second_clock import SecondClock, read_tick
-from guardrails.sweep.shared import read_invitation
-from guardrails.sweep.sweep import Sweeper
+
+if TYPE_CHECKING:
+    from guardrails.delivery.deliver import Courier
+    from guardrails.sweep.report import Report
+    from guardrails.sweep.sweep import Sweeper
 
 log = logging.getLogger("guardrails")
 
@@ -56,10 +59,12 @@ class Intake:
     """The use case of every trigger.
 
     Args:
-        reconciler, world, courier: what does the work.
-        sweeper: passes over the whole tenant.
-        second_clock: sees that sweeps come by.
+        reconciler, world: what does the work.
         dead_letters: keeps what cannot be processed, and notifies of it.
+        courier: returns who delivers notices. Made at its first use, as the next: few events need either.
+        sweeper: returns who passes over the whole tenant.
+        in_force: the ruleset in force.
+        second_clock: sees that sweeps come by.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.
         chance: a number from 0 to 1 that spreads retries.
     """
@@ -68,10 +73,11 @@ class Intake:
         self,
         reconciler: Reconciler,
         world: World,
-        courier: Courier,
         dead_letters: DeadLetterQueue,
-        sweeper: Sweeper,
+        courier: "Callable[[], Courier]",
+        sweeper: "Callable[[], Sweeper]",
         *,
+        in_force: InForce,
         second_clock: SecondClock,
         budget: float = 20.0,
         chance: Callable[[], float] = random.random,
@@ -79,9 +85,10 @@ class Intake:
     ) -> None:
         self._reconciler = reconciler
         self._world = world
-        self._courier = courier
         self._dead_letters = dead_letters
+        self._courier = courier
         self._sweeper = sweeper
+        self._in_force = in_force
         self._second_clock = second_clock
         self._budget = budget
         self._chance = chance
@@ -155,7 +162,7 @@ class Intake:
 
     async def _reconcile(self, exemption_id: ExemptionId, hint: Hint) -> Outcome:
         """Reconcile, and say in the log what came of it."""
-        await self._sweeper.judging()
+        await self._in_force.judging()
         with correlated(hint.event_id):
             outcome = await self._reconciler.reconcile(exemption_id, hint)
             _log_outcome(outcome, hint)
@@ -209,7 +216,7 @@ class Intake:
                 tick, partial(self._sweep, "the second clock (a message on the queue), and not by the timer")
             )
         if invitation:
-            await self._sweep("a message on the queue", partial(self._sweeper.part, invitation))
+            await self._sweep("a message on the queue", partial(self._sweeper().part, invitation))
         if exemption_id is None:
             return None
         hint = _hint(data)
@@ -225,7 +232,7 @@ class Intake:
             await self._again(exemption_id, hint, attempts, asked=error.delay, text=text, error=error)
         return None
 
-    async def sweep(self) -> Report | None:
+    async def sweep(self) -> "Report | None":
         """Pass over the whole tenant; None where another run is at it. A failure is notified or logged.
 
         Nothing is lost then: the next one finds what this one did not. A message of the second clock is on its way
@@ -241,7 +248,7 @@ class Intake:
         """
         await self._second_clock.wind(sweeping=False)
         try:
-            await self._sweeper.start()
+            await self._in_force.start()
         except Misconfigured as error:
             await self._ruleset_broken(error)
 
@@ -257,10 +264,10 @@ class Intake:
         """The age from which the last sweep is late."""
         return self._second_clock.late
 
-    async def _sweep(self, by: str, sweep: Callable[[], Awaitable[Report | None]] | None = None) -> Report | None:
+    async def _sweep(self, by: str, sweep: "Callable[[], Awaitable[Report | None]] | None" = None) -> "Report | None":
         """Sweep, or do what is given of a sweep."""
         try:
-            report = await (sweep() if sweep else self._sweeper.sweep(by))
+            report = await (sweep() if sweep else self._sweeper().sweep(by))
         except Misconfigured as error:
             await self._ruleset_broken(error)
         except (Retryable, Permanent) as error:
@@ -275,7 +282,7 @@ class Intake:
 
     async def deliver(self, text: str) -> bool:
         """Work off one message of the `notices` queue. Return whether a channel took a notice."""
-        return await self._in_hand(partial(self._courier.deliver, text))
+        return await self._in_hand(partial(self._courier().deliver, text))
 
     async def poison(self, queue: str, text: str) -> None:
         """Dead-letter what the host gave up on, and notify: it is a defect of ours, or of the store."""
@@ -301,7 +308,7 @@ class Intake:
     async def _set_aside(self, queue: str, text: str) -> None:
         if queue == "notices":
             fact(Fact.POISON, queue=queue)
-            await self._courier.poisoned(text)
+            await self._courier().poisoned(text)
             return
         if tick := _tick(text):
             log.error("the host gave up on the message of the second clock; the clock continues without a sweep")

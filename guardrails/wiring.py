@@ -2,16 +2,16 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.deletions import Deletions
-from guardrails.azure.graph import Graph
 from guardrails.azure.identity import Pause, credential
-from guardrails.channels.channels import HttpChannels
 from guardrails.channels.destination import Destination
 from guardrails.channels.egress_guard import Bounds, read_hosts
 from guardrails.channels.routes import destinations
@@ -19,7 +19,6 @@ from guardrails.criteria.table import load_table
 from guardrails.criteria.weakened import Criteria, own_criteria
 from guardrails.dataclass import dataclass
 from guardrails.delivery.dead_letters import DeadLetterQueue
-from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.intake import Intake
 from guardrails.notices.notice import Notice
@@ -31,8 +30,12 @@ from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import DEFAULT_PATH, Ruleset, load_ruleset
 from guardrails.runtime.settings import Settings
+from guardrails.sweep.in_force import InForce
 from guardrails.sweep.second_clock import SecondClock
-from guardrails.sweep.sweep import Sweeper
+
+if TYPE_CHECKING:
+    from guardrails.delivery.deliver import Courier
+    from guardrails.sweep.sweep import Sweeper
 
 log = logging.getLogger("guardrails")
 
@@ -122,9 +125,9 @@ class Service:
     world: World
     register: TableRegister
     reconciler: Reconciler
-    sweeper: Sweeper
+    sweeper: "Callable[[], Sweeper]"
     intake: Intake
-    courier: Courier
+    courier: "Callable[[], Courier]"
     ruleset: RulesetFile
     _places: Destinations
     _bounds: Bounds
@@ -182,52 +185,68 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     deletions = Deletions(settings.arm_endpoint, identity, audience=settings.arm_audience)
     places = Destinations(ruleset, environ)
     bounds = Bounds(read_hosts(settings.allowed_hosts), settings.allow_loopback.lower() == "true")
-    channels = HttpChannels(
-        places,
-        clock,
-        credential=identity,
-        allow_loopback=bounds.loopback,
-        allowed_hosts=bounds.hosts,
-        portal=settings.portal,
-        mentions=lambda notice: _mentions(ruleset, notice),
-    )
     closing = AsyncExitStack()
-    for part in (arm, deletions, register, outward, channels, identity, *((storage,) if storage else ())):
+    for part in (arm, deletions, register, outward, identity, *((storage,) if storage else ())):
         closing.push_async_callback(part.close)
     criteria = Criteria(load_table(Path(settings.criteria))) if settings.criteria else own_criteria()
     world = World(arm, register, outward, clock, deletions, criteria)
-    reconciler = Reconciler(world, ruleset, audit_only=settings.mode == "audit")
+    audit_only = settings.mode == "audit"
+    reconciler = Reconciler(world, ruleset, audit_only=audit_only)
+    in_force = InForce(ruleset, register.record, clock, audit_only=audit_only)
     fallback = (FALLBACK,) if settings.alert_address else ()
     dead_letters = DeadLetterQueue(register, outward, clock, ruleset, fallback)
-    courier = Courier(
-        channels,
-        queues=outward,
-        clock=clock,
-        rate_limits=register.rate_limits,
-        digest_items=register.digest_items,
-        dead_letters=dead_letters,
-        ruleset=ruleset,
-    )
-    audience = settings.arm_audience
-    scopes = settings.listed_scopes
-    inventory = Graph(settings.arm_endpoint, identity, clock, scopes=scopes, audience=audience)
-    closing.push_async_callback(inventory.close)
     second_clock = SecondClock(register.sweeps, outward, clock, settings.sweep_period)
-    sweeper = Sweeper(
-        world,
-        inventory,
-        register.sweeps,
-        ruleset,
-        dead_letters.notify,
-        bypasses=register.bypasses,
-        record=register.record,
-        months=settings.kept_months,
-        audit_only=settings.mode == "audit",
-        late=second_clock.late,
-        parts=register.parts,
-    )
+
+    @cache
+    def courier() -> "Courier":
+        from guardrails.channels.channels import HttpChannels  # noqa: PLC0415 - see Intake
+        from guardrails.delivery.deliver import Courier  # noqa: PLC0415
+
+        channels = HttpChannels(
+            places,
+            clock,
+            credential=identity,
+            allow_loopback=bounds.loopback,
+            allowed_hosts=bounds.hosts,
+            portal=settings.portal,
+            mentions=lambda notice: _mentions(ruleset, notice),
+        )
+        closing.push_async_callback(channels.close)
+        return Courier(
+            channels,
+            queues=outward,
+            clock=clock,
+            rate_limits=register.rate_limits,
+            digest_items=register.digest_items,
+            dead_letters=dead_letters,
+            ruleset=ruleset,
+        )
+
+    @cache
+    def sweeper() -> "Sweeper":
+        from guardrails.azure.graph import Graph  # noqa: PLC0415 - see Intake
+        from guardrails.sweep.sweep import Sweeper  # noqa: PLC0415
+
+        scopes, audience = settings.listed_scopes, settings.arm_audience
+        inventory = Graph(settings.arm_endpoint, identity, clock, scopes=scopes, audience=audience)
+        closing.push_async_callback(inventory.close)
+        return Sweeper(
+            world,
+            inventory,
+            register.sweeps,
+            in_force,
+            dead_letters.notify,
+            bypasses=register.bypasses,
+            record=register.record,
+            months=settings.kept_months,
+            late=second_clock.late,
+            parts=register.parts,
+        )
+
     budget = float(settings.budget_seconds)
-    intake = Intake(reconciler, world, courier, dead_letters, sweeper, second_clock=second_clock, budget=budget)
+    intake = Intake(
+        reconciler, world, dead_letters, courier, sweeper, in_force=in_force, second_clock=second_clock, budget=budget
+    )
     return Service(settings, world, register, reconciler, sweeper, intake, courier, ruleset, places, bounds, closing)
 
 

@@ -28,8 +28,9 @@ from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
 from guardrails.ruleset.model import load_ruleset
 from guardrails.sweep.compare import Pass
+from guardrails.sweep.in_force import InForce
+from guardrails.sweep.invitation import read_invitation
 from guardrails.sweep.outcome import Outcome
-from guardrails.sweep.shared import read_invitation
 from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import SystemClock
 from sandbox.azurite import Azurite
@@ -59,8 +60,9 @@ async def instance(sizes: Sizes) -> AsyncIterator[Sweeper]:
         for part in (arm, graph, register, outward, identity):
             closing.push_async_callback(part.close)
         yield Sweeper(
-            World(arm, register, outward, clock), graph, register.sweeps, lambda: ruleset, say,
-            bypasses=register.bypasses, record=register.record, parts=register.parts, sizes=sizes,
+            World(arm, register, outward, clock), graph, register.sweeps,
+            InForce(lambda: ruleset, register.record, clock), say, bypasses=register.bypasses,
+            record=register.record, parts=register.parts, sizes=sizes,
         )  # fmt: skip
 
 

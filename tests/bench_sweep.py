@@ -36,6 +36,7 @@ from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
 from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset, parse_ruleset
 from guardrails.runtime.garbage import look_seldom
+from guardrails.sweep.in_force import InForce
 from guardrails.sweep.report import Report
 from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import SystemClock
@@ -187,10 +188,10 @@ class Bench:
         outward = queues.connect(connection_string=connection, over=self.queue)
         world = World(arm, register, outward, clock)
         ruleset = parse_ruleset(rules) if rules else load_ruleset()
-        self._recorded = recorded
+        self._recorded, record = recorded, register.record if recorded else Unrecorded()
         self._sweeper = Sweeper(
-            world, graph, register.sweeps, lambda: ruleset, self._say, bypasses=register.bypasses,
-            record=register.record if recorded else Unrecorded(),
+            world, graph, register.sweeps, InForce(lambda: ruleset, record, clock), self._say,
+            bypasses=register.bypasses, record=record,
         )  # fmt: skip
         self._parts = (arm, graph, register, outward, identity)
         look_seldom()  # as the app does

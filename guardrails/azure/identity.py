@@ -14,7 +14,7 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
 
-from guardrails.azure.managed_identity import ManagedIdentity, NoToken
+from guardrails.azure.managed_identity import ManagedIdentityCredential, NoToken
 from guardrails.azure.rest import delay_of
 from guardrails.errors import NO_TOKEN, Retryable, plain
 
@@ -188,7 +188,7 @@ def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     if endpoint and header:
         asked, who = f"the managed identity endpoint {endpoint}", f"identity {client_id}" if client_id else "identity"
         remedy = f"If the error stays, check that the managed {who} is assigned to the function app"
-        inner = ManagedIdentity(endpoint, header, client_id)
+        inner = ManagedIdentityCredential(endpoint, header, client_id)
         return Explained(inner, asked, pause=pause, seconds=_SECONDS, remedy=remedy)
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - not in Azure: see managed_identity
 

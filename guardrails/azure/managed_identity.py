@@ -32,8 +32,10 @@ class NoToken(Exception):
     """An answer that has no token, or not as it should. The answer itself is in no message: it may have one."""
 
 
-class ManagedIdentity:
+class ManagedIdentityCredential:
     """A credential for clients of the Azure SDK: a token is asked for once, and again when it is time to renew it.
+
+    It has the name of azure-identity's: `exg scan` says which credential it found.
 
     Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference".
 

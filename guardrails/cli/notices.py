@@ -79,7 +79,7 @@ async def _replay(service: Service, name: str) -> list[tuple[DeadLetter, str]]:
 
 async def _test(service: Service, name: str) -> Delivery:
     _named(service, name)
-    return await service.courier.probe(name)
+    return await service.courier().probe(name)
 
 
 async def _enable(service: Service, name: str) -> bool:

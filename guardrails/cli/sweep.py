@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 
 async def _run(service: Service) -> dict[str, Any]:
-    report = await service.sweeper.sweep()
+    report = await service.sweeper().sweep()
     if report is None:
         return {**await _look(service), "state": "busy"}
     return {"state": "ended", "report": report.to_json()}

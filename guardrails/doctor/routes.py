@@ -59,7 +59,7 @@ def unfit(world: World, place: Destination) -> Finding | None:
 
 
 async def _sent(world: World, place: Destination) -> Finding:
-    answer = await world.service.courier.probe(place.name)
+    answer = await world.service.courier().probe(place.name)
     if isinstance(answer, Delivered):
         return passed(f"{place.channel}: it accepted a test notice", about=place.name)
     remediation = f"Look at the address in {place.address_setting}, then: exg notices test {place.name}"

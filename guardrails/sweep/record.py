@@ -5,7 +5,7 @@ What could not be recorded is in the log, and in what the next sweep records.
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from guardrails import __version__
@@ -14,7 +14,7 @@ from guardrails.decisions.heads import KeptHeads, Scanned, Step, change
 from guardrails.decisions.notify import record_digest
 from guardrails.decisions.record import RecordedSweep, Tip, UsedRuleset, is_alteration
 from guardrails.decisions.watch import Run
-from guardrails.errors import GuardrailsError, Retryable, defect
+from guardrails.errors import GuardrailsError, defect
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Clock, Record
 from guardrails.ruleset.model import Mode, Ruleset
@@ -23,8 +23,6 @@ from guardrails.sweep.report import Report
 
 log = logging.getLogger("guardrails")
 
-_AGAIN: Final = timedelta(minutes=1)
-_UNRECORDED: Final = "the ruleset in force could not be recorded"
 _OVERTAKEN: Final = "another sweep recorded them at the same time"
 
 
@@ -160,46 +158,6 @@ class Recording:
         if self._tip is not None and self._run.before is not None:
             now = min(report.started, self._run.before)
             self._tip = await self._record.prune(self._tip, months_before(now, self._months), report.started)
-
-
-class RulesetNote:
-    """Sees that each ruleset in force is recorded: the one that a process begins with, and what its file changes to.
-
-    Where nothing changed, nothing is asked. While storage is away nobody judges by a ruleset that is not recorded; what
-    else fails is in the log, and is tried again a minute later.
-    """
-
-    def __init__(self, record: Record, clock: Clock) -> None:
-        self._record = record
-        self._clock = clock
-        self._noted: UsedRuleset | None = None
-        self._next: datetime | None = None
-
-    def recorded(self, ruleset: Ruleset, mode: Mode) -> None:
-        """A sweep recorded this one."""
-        self._noted, self._next = UsedRuleset(ruleset.text, str(mode)), None
-
-    async def begun(self, ruleset: Ruleset, mode: Mode) -> None:
-        """Record a ruleset by which nothing is judged yet. What fails is logged, and tried again by who judges."""
-        await _unstopped(_UNRECORDED, lambda: self.used(ruleset, mode))
-
-    async def used(self, ruleset: Ruleset, mode: Mode) -> None:
-        """Record a ruleset that is used now, unless this process noted it last. One read, unless it is new.
-
-        Raises Retryable where storage is away.
-        """
-        one, now = UsedRuleset(ruleset.text, str(mode)), self._clock.now()
-        if one == self._noted or (self._next is not None and now < self._next):
-            return
-        try:
-            await self._record.use(one, now.replace(microsecond=0))
-        except Retryable:
-            raise
-        except Exception as error:  # noqa: BLE001 - the record is no reason to judge nothing
-            self._next = now + _AGAIN
-            log.error("%s; %s", _UNRECORDED, defect(error))  # noqa: TRY400 - its text may quote anybody
-        else:
-            self._noted, self._next = one, None
 
 
 def months_before(now: datetime, months: int) -> datetime:

@@ -9,9 +9,9 @@ times and never ended is given up: the sweep says so, and is not whole.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from guardrails.dataclass import replace
 from guardrails.decisions.heads import SIZE, Scanned
@@ -19,12 +19,10 @@ from guardrails.decisions.parts import Part, Span
 from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.ports import Clock, Queues, SharedParts
 from guardrails.sweep.compare import Pass
+from guardrails.sweep.invitation import Invitation
 from guardrails.sweep.outcome import Outcome
 
 log = logging.getLogger("guardrails")
-
-KEY: Final = "part"
-"""What the body of such a message has, and no other of its queue: the number of the part."""
 
 _SINCE: Final = "heads"
 _TRIES: Final = 5
@@ -38,29 +36,6 @@ BUSY: Final = 20.0
 
 LAST: Final = 300.0
 """Seconds after which the message that ends the sweep comes, and comes again."""
-
-
-class Invitation(NamedTuple):
-    """A message of the queue: do this part of that sweep. `holder`: Run.holder."""
-
-    holder: str
-    number: int
-    last: bool
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The message."""
-        return {KEY: self.number, "sweep": self.holder, "last": self.last}
-
-
-def read_invitation(data: Mapping[str, Any]) -> Invitation | None:
-    """Return what a message of the queue says where it is about a part. Raises ValueError."""
-    if KEY not in data:
-        return None
-    number, holder = data[KEY], data.get("sweep")
-    if type(number) is not int or not isinstance(holder, str):
-        raise ValueError("the part of a sweep has no number, or no sweep")
-    return Invitation(holder, number, data.get("last") is True)
 
 
 class Worker:

@@ -18,7 +18,7 @@ from guardrails.decisions.notify import altered, late, partial
 from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.decisions.schedule import last_sweep
 from guardrails.decisions.watch import Run
-from guardrails.errors import GuardrailsError, Misconfigured, Retryable, defect
+from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption.counts import number_of
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
@@ -28,9 +28,11 @@ from guardrails.reconcile.visit import World
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.bypasses import Tally, sweep_bypasses
 from guardrails.sweep.compare import Pass
-from guardrails.sweep.record import Recording, RulesetNote
+from guardrails.sweep.in_force import InForce
+from guardrails.sweep.invitation import Invitation
+from guardrails.sweep.record import Recording
 from guardrails.sweep.report import NAMED, Report
-from guardrails.sweep.shared import BUSY, Invitation, Worker
+from guardrails.sweep.shared import BUSY, Worker
 
 log = logging.getLogger("guardrails")
 
@@ -47,12 +49,11 @@ class Sweeper:
 
     Args:
         world, inventory, sweeps: the ports.
-        ruleset: returns the ruleset in force; raises Misconfigured.
+        in_force: the ruleset in force, and its mode.
         say: queues a notice about the service.
         bypasses: what is known of the bypasses of policies.
         record: what auditors ask for.
         months: for how many months the record keeps sweeps.
-        audit_only: whether a setting holds the mode at audit.
         late: the age of the last sweep from which a notice says that sweeps are late.
         parts: what instances share of a sweep that is long; None where each execution does a whole one.
         sizes: when a sweep is cut into parts, and when they are shared.
@@ -63,13 +64,12 @@ class Sweeper:
         world: World,
         inventory: Inventory,
         sweeps: Sweeps,
-        ruleset: Callable[[], Ruleset],
+        in_force: InForce,
         say: Callable[[Notice], Coroutine[Any, Any, object]],
         *,
         bypasses: Bypasses,
         record: Record,
         months: int = 25,
-        audit_only: bool = False,
         late: timedelta = timedelta.max,
         parts: SharedParts | None = None,
         sizes: Sizes = DEFAULT_SIZES,
@@ -79,11 +79,9 @@ class Sweeper:
         self._sweeps = sweeps
         self._bypasses = bypasses
         self._record = record
-        self._note = RulesetNote(record, world.clock)
         self._months = months
-        self._ruleset = ruleset
+        self._in_force = in_force
         self._say = say
-        self._audit_only = audit_only
         self._late = late
         self._worker = Worker(parts, world.queues, world.clock, LEASE) if parts is not None else None
         self._sizes = sizes
@@ -96,7 +94,7 @@ class Sweeper:
 
         `by`: what began it, in words: for the notice that the one before it was long ago.
         """
-        ruleset = self._ruleset()
+        in_force = self._in_force.now()
         now = self._world.clock.now().replace(microsecond=0)
         run = await self._sweeps.begin(now, uuid.uuid4().hex, LEASE)
         if run is None:
@@ -104,7 +102,7 @@ class Sweeper:
             return None
         self._at_work = True
         try:
-            return await self._go(run, ruleset, by)
+            return await self._go(run, *in_force, by)
         finally:
             self._at_work = False
 
@@ -125,7 +123,7 @@ class Sweeper:
             self._at_work = True
             try:
                 held = await self._sweeps.beat(run, self._world.clock.now(), LEASE)
-                if report := await self._go(held or run, self._ruleset(), "", invitation):
+                if report := await self._go(held or run, *self._in_force.now(), "", invitation):
                     return report
                 _, again = await self._worker.looks(invitation)
             except GuardrailsError as error:
@@ -136,9 +134,11 @@ class Sweeper:
             await self._worker.invite(invitation, again)
         return None
 
-    async def _go(self, run: Run, ruleset: Ruleset, by: str, invitation: Invitation | None = None) -> Report | None:
+    async def _go(
+        self, run: Run, ruleset: Ruleset, mode: Mode, by: str, invitation: Invitation | None = None
+    ) -> Report | None:
         """Sweep, or help; None where it is not ours to end."""
-        report, mode = Report.after(run), self._mode(ruleset)
+        report = Report.after(run)
         recording = Recording(
             self._record, self._world.clock, run, ruleset, mode, say=self._say, by=by, months=self._months
         )
@@ -147,10 +147,10 @@ class Sweeper:
         async with self._lease(run) as held:
             whole, broken, seen = False, "it was ended from outside, or by a defect", frozenset[str]()
             if invitation is None and await recording.begin(report):  # else who began the sweep recorded that
-                self._note.recorded(ruleset, mode)
+                self._in_force.recorded(ruleset, mode)
             one.heads.since = recording.step
             try:
-                await self._note.used(ruleset, mode)
+                await self._in_force.used(ruleset, mode)
                 await self._notify_late(run, by, report, say=invitation is None)
                 await self._compare(one, run, invitation)
                 if one.complete:
@@ -200,22 +200,6 @@ class Sweeper:
             one.shared = True
             await self._worker.invite_all(run.holder, spans)
         one.complete = await self._worker.work(one, run.holder, invitation.number if invitation else 0)
-
-    async def start(self) -> None:
-        """The app starts: record the ruleset in force. Raises Misconfigured."""
-        ruleset = self._ruleset()
-        await self._note.begun(ruleset, self._mode(ruleset))
-
-    async def judging(self) -> None:
-        """Something is judged: record the ruleset, where this process did not yet. Raises Retryable without storage."""
-        try:
-            ruleset = self._ruleset()
-        except Misconfigured:  # who judges says so
-            return
-        await self._note.used(ruleset, self._mode(ruleset))
-
-    def _mode(self, ruleset: Ruleset) -> Mode:
-        return Mode.AUDIT if self._audit_only else ruleset.mode
 
     @asynccontextmanager
     async def _lease(self, run: Run) -> AsyncIterator[Callable[[], Run]]:
@@ -295,7 +279,7 @@ class Sweeper:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
         since, now = run.adopting or run.started, self._world.clock.now()
         if report.open_since and (days := (now - report.open_since).days):
-            limit = self._ruleset().reverts_per_hour
+            limit = self._in_force.now()[0].reverts_per_hour
             await self._say_once(breaker_open(report.open_since, limit, at=now, days=days), report)
         if report.queued["unlisted"] and run.started - since < _PATIENCE:
             return False

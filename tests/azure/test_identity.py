@@ -8,7 +8,7 @@ from azure.identity.aio import DefaultAzureCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.identity import credential
-from guardrails.azure.managed_identity import ManagedIdentity
+from guardrails.azure.managed_identity import ManagedIdentityCredential
 from guardrails.channels.channels import open_session
 from guardrails.channels.egress_guard import Egress
 from guardrails.errors import Retryable
@@ -37,7 +37,7 @@ def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("environment")
 async def test_in_functions_it_is_the_managed_identity(cloud: Cloud, clock: VirtualClock) -> None:
     async with credential() as identity:
-        assert isinstance(identity.inner, ManagedIdentity)
+        assert isinstance(identity.inner, ManagedIdentityCredential)
         arm = ArmRest(cloud.addresses["arm"], identity, clock, audience=AUDIENCE + "/")
         assert isinstance(await arm.get(ABSENT), Gone)
         assert isinstance(await arm.get(ABSENT), Gone)

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
-from azure.identity.aio import ManagedIdentityCredential
+from azure.identity.aio import ManagedIdentityCredential as SdkCredential
 
 from guardrails.azure.identity import Explained
-from guardrails.azure.managed_identity import ManagedIdentity, NoToken
+from guardrails.azure.managed_identity import ManagedIdentityCredential, NoToken
 from guardrails.errors import Retryable
 from sandbox.arm.listener import Listener
 
@@ -70,8 +70,8 @@ async def test_it_asks_as_azure_identity_does(seed: int, monkeypatch: pytest.Mon
     monkeypatch.setenv("IDENTITY_HEADER", "secret-header")
     async with endpoints[0].running() as mine, endpoints[1].running() as theirs:
         monkeypatch.setenv("IDENTITY_ENDPOINT", theirs)
-        ours = ManagedIdentity(mine, "secret-header", client_id)
-        sdk = ManagedIdentityCredential(client_id=client_id or None, retry_total=0)
+        ours = ManagedIdentityCredential(mine, "secret-header", client_id)
+        sdk = SdkCredential(client_id=client_id or None, retry_total=0)
         async with Explained(ours, "it") as one, Explained(sdk, "it") as other:
             pick = random.Random(seed)  # noqa: S311
             scope = RESOURCE + pick.choice(("", "/.default"))
@@ -96,7 +96,10 @@ async def outcome(identity: Explained, scope: str) -> tuple[str, float, float | 
 
 
 async def test_claims_want_a_new_token() -> None:
-    async with Endpoint(0, refused=0).running() as address, ManagedIdentity(address, "secret-header") as identity:
+    async with (
+        Endpoint(0, refused=0).running() as address,
+        ManagedIdentityCredential(address, "secret-header") as identity,
+    ):
         first = await identity.get_token(RESOURCE)
         assert await identity.get_token(RESOURCE) == first
         assert (await identity.get_token(RESOURCE, claims="{}")).token != first.token
@@ -111,7 +114,7 @@ async def test_an_answer_without_a_token_is_in_no_message(text: str) -> None:
         return web.Response(text=text, content_type="application/json")
 
     listener = Listener(say)
-    async with ManagedIdentity(await listener.start(), "secret-header") as identity:
+    async with ManagedIdentityCredential(await listener.start(), "secret-header") as identity:
         with pytest.raises(NoToken) as caught:
             await identity.get_token(RESOURCE)
     await listener.stop()

@@ -264,7 +264,7 @@ async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
     closing = Closing.read(message)
     if closing is None:
         return set()
-    box, digest_items = closing.box, end.cloud.workers[0].service.courier._digest_items
+    box, digest_items = closing.box, end.cloud.workers[0].service.courier()._digest_items
     waiting = await digest_items.waiting(box, closing.window)
     return {f"{one.notice.id}-{route_of(box)}" for one in waiting}
 

@@ -29,6 +29,7 @@ from guardrails.exemption.times import spell_time
 from guardrails.intake import Intake
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.ruleset.model import Ruleset
+from guardrails.sweep.in_force import InForce
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import Service
@@ -45,7 +46,7 @@ LEASES: Final = 150.0
 """Seconds after which whoever repeats something finds no lease of a dead process: of a write, or of a sweep."""
 
 SCOPES: Final = {"resource": tenant.RESOURCE, "group": CORP}
-USE_CASES: Final = (Intake, Reconciler, Sweeper, SecondClock)
+USE_CASES: Final = (Intake, Reconciler, Sweeper, InForce, SecondClock)
 METADATA: Final = {key: value for key, value in APPROVAL.items() if key != "reviewDate"}
 
 
@@ -127,8 +128,8 @@ class Stage:
         return None
 
     def _watch_use_cases(self) -> None:
-        service = self.worker.service
-        for part in (service.intake, service.reconciler, service.sweeper, service.intake._second_clock):
+        service, intake = self.worker.service, self.worker.service.intake
+        for part in (intake, service.reconciler, service.sweeper(), intake._in_force, intake._second_clock):
             for name in coroutines(type(part)):
                 setattr(part, name, self._watched(f"{type(part).__name__}.{name}", getattr(part, name)))
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, cast
 from unittest.mock import patch
 
 from guardrails import ports, wiring
+from guardrails.channels import channels
 from guardrails.decisions.parts import DEFAULT_SIZES, Sizes
 from guardrails.decisions.record import UsedRuleset
 from guardrails.errors import Retryable
@@ -138,11 +139,11 @@ class Worker:
         with account.serve(), over(self._arm, self.line), self._patched():
             self.service = wiring.connect(environ, self.clock)
             queues: Any = self.service.world.queues
-            _ = queues._queues  # made at the first message, when the account no longer serves
-        self.service.intake._chance = self._chance.random
-        self.service.courier._chance = self._chance.random
-        self.service.courier._sleep = _wait
-        self.service.sweeper._sizes = self._sizes
+            # made at their first use, when the account no longer serves
+            _, courier, sweeper = queues._queues, self.service.courier(), self.service.sweeper()
+        self.service.intake._chance = courier._chance = self._chance.random
+        courier._sleep = _wait
+        sweeper._sizes = self._sizes
         self._name_calls()
 
     def _met(self, sent: Sent) -> Fault | None:
@@ -162,12 +163,12 @@ class Worker:
     @contextmanager
     def _patched(self) -> Iterator[None]:
         with ExitStack() as stack:
-            for name, new in (
-                ("credential", lambda *_: StaticToken()),
-                ("RulesetFile", lambda *_: self._ruleset),
-                ("HttpChannels", lambda *_, **__: LineChannels(self.line, self._deliver)),
+            for where, name, new in (
+                (wiring, "credential", lambda *_: StaticToken()),
+                (wiring, "RulesetFile", lambda *_: self._ruleset),
+                (channels, "HttpChannels", lambda *_, **__: LineChannels(self.line, self._deliver)),
             ):
-                stack.enter_context(patch.object(wiring, name, new))
+                stack.enter_context(patch.object(where, name, new))
             yield
 
     async def _shown(self, ask: Callable[[Any], Awaitable[Kept | None]], asked: Any) -> Kept | None:
@@ -188,13 +189,12 @@ class Worker:
     def _name_calls(self) -> None:
         """Let every request know by which method of which port it is made."""
         register: Any = self.service.register
+        courier, sweeper = self.service.courier(), self.service.sweeper()
         parts: dict[str, Any] = {
-            "Arm": self.service.world.arm, "ActivityLog": self.service.world.log,
-            "Inventory": self.service.sweeper._inventory, "Register": register, "Sweeps": self.service.sweeper._sweeps,
-            "Bypasses": self.service.sweeper._bypasses, "Record": self.service.sweeper._record,
-            "Queues": self.service.world.queues, "SharedParts": register.parts,
-            "Channels": self.service.courier._channels, "RateLimits": self.service.courier._rate_limits,
-            "DigestItems": self.service.courier._digest_items,
+            "Arm": self.service.world.arm, "ActivityLog": self.service.world.log, "Inventory": sweeper._inventory,
+            "Register": register, "Sweeps": sweeper._sweeps, "Bypasses": sweeper._bypasses, "Record": sweeper._record,
+            "Queues": self.service.world.queues, "SharedParts": register.parts, "Channels": courier._channels,
+            "RateLimits": courier._rate_limits, "DigestItems": courier._digest_items,
         }  # fmt: skip
         for port, methods in port_methods().items():
             _name(parts[port], port, tuple(methods))

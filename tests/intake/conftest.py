@@ -27,6 +27,7 @@ from guardrails.reconcile.visit import Outcome, World
 from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import Ruleset, parse_ruleset
+from guardrails.sweep.in_force import InForce
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import Sweeper
 from tests.conftest import VirtualClock
@@ -160,19 +161,20 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             sleep=sleep,
             chance=lambda: 0.5,
         )
+        in_force = InForce(ruleset, register.record, clock)
         sweeper = Sweeper(
             world,
             cast(Any, None),
             register.sweeps,
-            ruleset,
+            in_force,
             dead_letters.notify,
             bypasses=register.bypasses,
             record=register.record,
         )
         second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(
-            cast(Reconciler, reconciler), world, courier, dead_letters, sweeper, second_clock=second_clock,
-            budget=PATIENCE, chance=lambda: 0.5,
+            cast(Reconciler, reconciler), world, dead_letters, lambda: courier, lambda: sweeper, in_force=in_force,
+            second_clock=second_clock, budget=PATIENCE, chance=lambda: 0.5,
         )  # fmt: skip
         sdk = {"reconcile": reconcile, "notices": notices}
         yield Desk(intake, reconciler, channels, seen, register, clock, sdk, broken)

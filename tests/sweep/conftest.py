@@ -15,6 +15,7 @@ from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import parse_time
 from guardrails.intake import Intake
 from guardrails.register.sweeps import Sweeps
+from guardrails.sweep.in_force import InForce
 from guardrails.sweep.report import Report
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import LEASE, Sweeper
@@ -86,9 +87,11 @@ async def tenant(world: World) -> AsyncIterator[Tenant]:
     bypasses = watched("bypasses", world.register.bypasses, world.watch)
     record = watched("record", world.register.record, world.watch)
     second_clock = SecondClock(sweeps, ports.queues, world.clock, timedelta(hours=1))
-    sweeper = Sweeper(
-        ports, graph, sweeps, lambda: world.ruleset, dead_letters.notify, bypasses=bypasses, record=record
-    )
-    intake = Intake(world.reconciler, ports, cast(Any, None), dead_letters, sweeper, second_clock=second_clock)
+    in_force = InForce(lambda: world.ruleset, record, world.clock)
+    sweeper = Sweeper(ports, graph, sweeps, in_force, dead_letters.notify, bypasses=bypasses, record=record)
+    intake = Intake(
+        world.reconciler, ports, dead_letters, cast(Any, None), lambda: sweeper, in_force=in_force,
+        second_clock=second_clock,
+    )  # fmt: skip
     yield Tenant(world, graph, sweeper, intake, world.register.sweeps)
     await graph.close()

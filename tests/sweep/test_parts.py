@@ -24,10 +24,11 @@ from guardrails.register.table import Write
 from guardrails.register.verify_record import check_record
 from guardrails.sweep import shared
 from guardrails.sweep.compare import Pass
+from guardrails.sweep.in_force import InForce
+from guardrails.sweep.invitation import Invitation, read_invitation
 from guardrails.sweep.matches import Matches
 from guardrails.sweep.outcome import Outcome
 from guardrails.sweep.report import Report
-from guardrails.sweep.shared import Invitation, read_invitation
 from guardrails.sweep.sweep import LEASE, Sweeper
 from sandbox.tenant import AUTHORIZATION
 from tests.patience import PATIENCE
@@ -106,8 +107,9 @@ class Instance:
             return await dead_letters.notify(notice)
 
         register = world.register
+        in_force = InForce(lambda: world.ruleset, register.record, world.clock)
         self.sweeper = Sweeper(
-            ports, self.graph, register.sweeps, lambda: world.ruleset, say, bypasses=register.bypasses,
+            ports, self.graph, register.sweeps, in_force, say, bypasses=register.bypasses,
             record=register.record, parts=register.parts, sizes=Sizes(0, EACH, 0),
         )  # fmt: skip
 

@@ -60,7 +60,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "ruleset-between-sweeps-unrecorded",
         "A ruleset that comes into force between two sweeps is recorded before it decides.",
         _SWEEPS + "test_a_ruleset_that_is_changed_twice_between_two_sweeps_is_in_the_record",
-        around("guardrails.sweep.record.RulesetNote.used", _only_at_the_start),
+        around("guardrails.sweep.in_force.InForce.used", _only_at_the_start),
     ),
     mutation(
         "unheard-write-of-the-record",

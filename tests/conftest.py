@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from guardrails.runtime.garbage import look_seldom
 from sandbox.azurite import Azurite
 
 from . import canaries
@@ -74,6 +75,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "ByFile | No
     from .spread import ByFile  # noqa: PLC0415 - a process that runs the tests by itself needs no xdist
 
     return ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage seldom, and not in the tests themselves: that takes a twelfth of the suite's time."""
+    look_seldom()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,8 +25,9 @@ print(json.dumps([*sys.modules]))
 """
 LATE: Final = {
     "azure.identity", "azure.mgmt", "azure.storage", "cryptography", "msal", "requests", "yaml",
-    "guardrails.cli", "guardrails.doctor", "guardrails.files",
-    "guardrails.register.probe", "guardrails.ruleset.load",
+    "guardrails.azure.graph", "guardrails.channels.channels", "guardrails.cli", "guardrails.delivery.deliver",
+    "guardrails.doctor", "guardrails.files", "guardrails.register.probe", "guardrails.ruleset.load",
+    "guardrails.sweep.sweep",
 }  # fmt: skip
 """What other work than that of a compliant event is for."""
 

@@ -61,8 +61,8 @@ class Intake:
     Args:
         reconciler, world: what does the work.
         dead_letters: keeps what cannot be processed, and notifies of it.
-        courier: returns who delivers notices. Made at its first use, as the next: few events need either.
-        sweeper: returns who passes over the whole tenant.
+        courier: returns what delivers notices. It is made at its first use, for most events need none.
+        sweeper: returns what sweeps the tenant; made at its first use, too.
         in_force: the ruleset in force.
         second_clock: sees that sweeps come by.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.

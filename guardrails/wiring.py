@@ -199,7 +199,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
 
     @cache
     def courier() -> "Courier":
-        from guardrails.channels.channels import HttpChannels  # noqa: PLC0415 - see Intake
+        from guardrails.channels.channels import HttpChannels  # noqa: PLC0415 - most events need none of these
         from guardrails.delivery.deliver import Courier  # noqa: PLC0415
 
         channels = HttpChannels(
@@ -224,7 +224,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
 
     @cache
     def sweeper() -> "Sweeper":
-        from guardrails.azure.graph import Graph  # noqa: PLC0415 - see Intake
+        from guardrails.azure.graph import Graph  # noqa: PLC0415 - most events need none of these
         from guardrails.sweep.sweep import Sweeper  # noqa: PLC0415
 
         scopes, audience = settings.listed_scopes, settings.arm_audience

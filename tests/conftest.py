@@ -78,7 +78,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "ByFile | No
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage seldom, and not in the tests themselves: that takes a twelfth of the suite's time."""
+    """Look for garbage seldom, and not in what was loaded so far: that takes a twelfth of the suite's time."""
     look_seldom()
 
 

@@ -6,9 +6,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Self, cast
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.credentials_async import AsyncTokenCredential
@@ -78,21 +78,32 @@ class Explained:
         self._seconds = seconds
         self._remedy = remedy
         self._refusals: dict[tuple[str, ...], tuple[float, Retryable]] = {}
-        self._tokens: dict[tuple[str, ...], AccessToken] = {}
-        self._infos: dict[tuple[str, ...], AccessTokenInfo] = {}
+        self._known: dict[tuple[str, ...], AccessTokenInfo] = {}
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token for scopes. Raises Retryable (no-token)."""
-        return await self._ask(scopes, partial(self.inner.get_token, *scopes, **options), self._tokens, options)
+        token = await self.get_token_info(*scopes, options=cast(TokenRequestOptions, options))
+        return AccessToken(token.token, token.expires_on)
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """Return the same, with when it is best renewed. Raises Retryable (no-token)."""
-        inner: Any = self.inner
-        if hasattr(inner, "get_token_info"):
-            asking: Callable[[], Awaitable[AccessTokenInfo]] = partial(inner.get_token_info, *scopes, options=options)
-            return await self._ask(scopes, asking, self._infos, options or {})
-        token = await self.get_token(*scopes, **(options or {}))
-        return AccessTokenInfo(token.token, token.expires_on)
+        """Return the same, with when it is best renewed. Raises Retryable (no-token).
+
+        Where the other one gives none, the last token does as long as it lasts: it is renewed long before it ends. An
+        error that is raised is logged by the caller; one that is not is logged here, once for each request.
+        """
+        async with self._pause.turn:
+            quiet = self._quiet(scopes)
+            try:
+                if quiet is not None:
+                    raise quiet from quiet.__cause__
+                self._known[scopes] = await self._asked_for(scopes, options or {})
+            except Retryable as error:
+                last = self._known.get(scopes)
+                if (options or {}).get("claims") or last is None or last.expires_on <= time.time():
+                    raise
+                if quiet is None:
+                    log.warning("the current token is valid until %s: %s", _spelled(last.expires_on), error)
+            return self._known[scopes]
 
     async def close(self) -> None:
         """Close the other credential."""
@@ -104,32 +115,6 @@ class Explained:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _ask[T: (AccessToken, AccessTokenInfo)](
-        self,
-        scopes: tuple[str, ...],
-        ask: Callable[[], Awaitable[T]],
-        known: dict[tuple[str, ...], T],
-        options: Mapping[str, Any],
-    ) -> T:
-        """Ask; where that fails, the last token does as long as it lasts: it is renewed long before it ends.
-
-        An error that is raised is logged by the caller; one that is not is logged here, once for each request.
-        """
-        async with self._pause.turn:
-            quiet = self._quiet(scopes)
-            try:
-                if quiet is not None:
-                    raise quiet from quiet.__cause__
-                known[scopes] = await self._asked_for(scopes, ask)
-            except Retryable as error:
-                last = known.get(scopes)
-                left = 0.0 if last is None else last.expires_on - time.time()
-                if options.get("claims") or left <= 0:
-                    raise
-                if quiet is None:
-                    log.warning("the current token is valid for %d minutes more: %s", left // 60, error)
-            return known[scopes]
-
     def _quiet(self, scopes: tuple[str, ...]) -> Retryable | None:
         """Return the error where nobody is to be asked now."""
         for refused in (self._pause.refused, self._refusals.get(scopes)):
@@ -139,12 +124,15 @@ class Explained:
                 return again
         return None
 
-    async def _asked_for[T: (AccessToken, AccessTokenInfo)](
-        self, scopes: tuple[str, ...], ask: Callable[[], Awaitable[T]]
-    ) -> T:
+    async def _asked_for(self, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
+        inner: Any = self.inner
         try:
             async with asyncio.timeout(self._seconds):
-                token = await ask()
+                if hasattr(inner, "get_token_info"):
+                    token: AccessTokenInfo = await inner.get_token_info(*scopes, options=options)
+                else:
+                    given = await inner.get_token(*scopes, **options)
+                    token = AccessTokenInfo(given.token, given.expires_on)
             if token.token and isinstance(token.token, str):
                 return token
         except Exception as error:  # azure-identity trips over answers in many ways
@@ -175,6 +163,16 @@ class Explained:
         return Retryable(message, code=NO_TOKEN, remedy=self._remedy, delay=delay)
 
 
+def _spelled(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def endpoint_of(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the endpoint of a function app's managed identity and its header; None where App Service gives none."""
+    endpoint, header = environ.get("IDENTITY_ENDPOINT"), environ.get("IDENTITY_HEADER")
+    return (endpoint, header) if endpoint and header else None
+
+
 def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     """Return the credential to use here.
 
@@ -184,13 +182,13 @@ def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     of a process. What azure-identity tried in vain is in our own error, so its warnings, two for one token, are left
     out of the log.
     """
-    endpoint, header = os.environ.get("IDENTITY_ENDPOINT"), os.environ.get("IDENTITY_HEADER")
-    if endpoint and header:
+    if found := endpoint_of(os.environ):
+        endpoint, header = found
         asked, who = f"the managed identity endpoint {endpoint}", f"identity {client_id}" if client_id else "identity"
         remedy = f"If the error stays, check that the managed {who} is assigned to the function app"
         inner = ManagedIdentityCredential(endpoint, header, client_id)
         return Explained(inner, asked, pause=pause, seconds=_SECONDS, remedy=remedy)
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - not in Azure: see managed_identity
+    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - see managed_identity
 
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
     options: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 15}

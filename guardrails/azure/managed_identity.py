@@ -1,15 +1,16 @@
 """Tokens for the managed identity of a function app, from the endpoint that App Service gives to the app.
 
-azure-identity's ManagedIdentityCredential sends the same request. To import it takes a fifth of the time to the first
-event, because it imports msal, requests and cryptography. docs/imports.md has the figures; tests/azure holds this
-module against it.
+azure-identity's ManagedIdentityCredential sends the same request, but its import takes too much of a cold start: see
+docs/imports.md. tests/azure/test_managed_identity.py compares the two.
 """
 
 import time
+from http import HTTPStatus
 from typing import Any, Final, Self
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.policies import UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
@@ -25,11 +26,11 @@ _LATE: Final = 300
 """Seconds that any other token has left when it is renewed."""
 
 _AGAIN: Final = 30
-"""Seconds until a token is renewed, at least, if it lasts so long."""
+"""Seconds before which such a token is not renewed, if it lasts so long."""
 
 
 class NoToken(Exception):
-    """An answer that has no token, or not as it should. The answer itself is in no message: it may have one."""
+    """An answer without a token, or with one that is malformed. The answer itself is in no message: it may hold one."""
 
 
 class ManagedIdentityCredential:
@@ -86,15 +87,22 @@ class ManagedIdentityCredential:
         query = {**self._query, "resource": resource}
         request, asked = HttpRequest("GET", self._endpoint, params=query, headers=self._headers), int(time.time())
         response = await self._client.send_request(request)
-        response.raise_for_status()
+        if response.status_code != HTTPStatus.OK:
+            raise HttpResponseError(response=response)
         try:
             content = response.json()
+            token = content["access_token"]
+        except (ValueError, TypeError, LookupError) as error:
+            raise NoToken("no token in the answer") from error
+        if not token or not isinstance(token, str):
+            raise NoToken("no token in the answer")
+        try:
             expires = int(content.get("expires_on") or int(content["expires_in"]) + asked)
             lasts = int(content.get("expires_in") or expires - asked)
             refresh_in = content.get("refresh_in", lasts // 2 if lasts >= _LONG else None)
             refresh_on = None if refresh_in is None else asked + int(refresh_in)
-            token = AccessTokenInfo(content["access_token"], expires, refresh_on=refresh_on)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise NoToken("no token in the answer") from error
+        except (ValueError, TypeError, LookupError) as error:
+            raise NoToken("the answer does not say when its token expires") from error
         renewed = max(expires - _LATE, asked + _AGAIN)
-        return token, min(renewed if refresh_on is None else refresh_on, renewed, expires)
+        renewed = min(renewed if refresh_on is None else refresh_on, renewed, expires)
+        return AccessTokenInfo(token, expires, refresh_on=refresh_on), renewed

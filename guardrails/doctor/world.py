@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.azure.estate import Estate
-from guardrails.azure.identity import Pause, credential
+from guardrails.azure.identity import Pause, credential, endpoint_of
 from guardrails.channels.destination import Destination
 from guardrails.channels.egress_guard import Bounds, read_hosts
 from guardrails.channels.routes import destinations
@@ -59,7 +59,7 @@ class World:
     @property
     def hosted(self) -> bool:
         """Whether this is the function app itself, with its own settings and identity."""
-        return bool(self.environ.get("IDENTITY_ENDPOINT"))
+        return endpoint_of(self.environ) is not None
 
     @property
     def bounds(self) -> Bounds:

@@ -39,12 +39,12 @@ class InForce:
         self._next: datetime | None = None
 
     def now(self) -> tuple[Ruleset, Mode]:
-        """Return both. Raises Misconfigured."""
+        """Return the ruleset and its mode. Raises Misconfigured."""
         ruleset = self._ruleset()
         return ruleset, Mode.AUDIT if self._audit_only else ruleset.mode
 
     async def start(self) -> None:
-        """The app starts: record them. What fails is logged, and tried again by who judges. Raises Misconfigured."""
+        """The app starts: record the ruleset. A failure is logged; judging tries again. Raises Misconfigured."""
         one = self.now()
         try:
             await self.used(*one)
@@ -52,7 +52,7 @@ class InForce:
             log.error("%s: %s", _UNRECORDED, error)  # noqa: TRY400 - what is wrong is in it
 
     async def judging(self) -> None:
-        """Something is judged: record them, where this process did not yet. Raises Retryable where storage is away."""
+        """Something is judged: record the ruleset, unless this process did. Raises Retryable where storage is away."""
         try:
             one = self.now()
         except Misconfigured:  # who judges says so
@@ -60,7 +60,7 @@ class InForce:
         await self.used(*one)
 
     def recorded(self, ruleset: Ruleset, mode: Mode) -> None:
-        """A sweep recorded these."""
+        """A sweep has recorded this ruleset with this mode."""
         self._noted, self._next = UsedRuleset(ruleset.text, str(mode)), None
 
     async def used(self, ruleset: Ruleset, mode: Mode) -> None:

@@ -1,4 +1,4 @@
-"""Our request for a token, held against azure-identity's: the same request, token and moment of renewal."""
+"""Our request for a token, compared with azure-identity's: the same request, token and moment of renewal."""
 
 import random
 import time
@@ -44,6 +44,8 @@ class Endpoint:
         parts = urlsplit(str(request.rel_url))
         self.asked.append((parts.path, parse_qs(parts.query), request.headers["X-IDENTITY-HEADER"]))
         pick = self._random
+        if pick.random() < self._refused / 5:
+            return web.json_response({**answer(pick, int(self.now), request.query["resource"]), "access_token": ""})
         if pick.random() < self._refused:
             return web.json_response({"statusCode": 0, "message": "no"}, status=pick.choice((400, 403, 429, 500)))
         return web.json_response(answer(pick, int(self.now), request.query["resource"]))
@@ -104,6 +106,21 @@ async def test_claims_want_a_new_token() -> None:
         assert await identity.get_token(RESOURCE) == first
         assert (await identity.get_token(RESOURCE, claims="{}")).token != first.token
         assert (await identity.get_token_info(RESOURCE, options={"claims": "{}"})).token != first.token
+
+
+async def test_an_answer_without_a_token_is_not_kept() -> None:
+    answers = iter(web.json_response({"access_token": one, "expires_in": "86400"}) for one in ("", None, 7, "t0ken"))
+
+    async def say(_: web.BaseRequest) -> web.StreamResponse:
+        return next(answers)
+
+    listener = Listener(say)
+    async with ManagedIdentityCredential(await listener.start(), "secret-header") as identity:
+        for _ in range(3):
+            with pytest.raises(NoToken, match="no token in the answer"):
+                await identity.get_token(RESOURCE)
+        assert (await identity.get_token(RESOURCE)).token == "t0ken"
+    await listener.stop()
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,12 @@ async def measure(against: Path | None, *, custodian: bool, rounds: int) -> dict
 async def first_events(
     sandbox: Sandbox, builds: Mapping[str, Path], peer: "Custodian | None", folder: Path, rounds: int
 ) -> dict[str, list[float]]:
-    """Return, for each build and the peer, the seconds from the start of a process to the end of its only event."""
+    """Return, for each build and the peer, the seconds from the start of a process to the end of its only event.
+
+    Each has its rules as they are shipped: ours the shipped ruleset, the peer its policy, which it publishes as JSON.
+    """
     calls: dict[str, Callable[[list[str]], Awaitable[Spent]]] = {
-        build: partial(_ours, sandbox, root, folder, warm=0) for build, root in builds.items()
+        build: partial(_ours, sandbox, root, folder, warm=0, GUARDRAILS_RULESET="") for build, root in builds.items()
     }
     if peer:
         calls["custodian"] = partial(peer.answer, warm=0)
@@ -269,12 +272,14 @@ def event_of(path: str) -> str:
     return json.dumps({**event, "subject": path, "data": {**event["data"], "resourceUri": path}})
 
 
-async def _ours(sandbox: Sandbox, root: Path, folder: Path, events: Sequence[str], *, warm: int = WARM) -> Spent:
-    """Have a process of a build answer events."""
+async def _ours(
+    sandbox: Sandbox, root: Path, folder: Path, events: Sequence[str], *, warm: int = WARM, **settings: str
+) -> Spent:
+    """Have a process of a build answer events; `settings` replace the sandbox's."""
     file = folder / "events.json"
     file.write_text(json.dumps(events), "utf-8")
     kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / root.name / "pycache")}
-    environment = {**os.environ, **sandbox.environment, **kept}
+    environment = {**os.environ, **sandbox.environment, **settings, **kept}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CHILD, str(file), str(warm), cwd=root, env=environment, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

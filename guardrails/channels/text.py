@@ -66,25 +66,25 @@ def plain(text: object, limit: int) -> str:
 
 
 def _visible(text: str) -> str:
+    kinds = {char: unicodedata.category(char) for char in set(text)}
+    shown = {char: _shown(char, kind) for char, kind in kinds.items()}
+    if not any(kind[0] == "M" for kind in kinds.values()):
+        return text.translate({ord(char): as_ for char, as_ in shown.items()})
     kept: list[str] = []
     marks = 0
     for char in text:
-        category = unicodedata.category(char)
-        if category[0] == "M":
+        if kinds[char][0] == "M":
             marks += 1
-            if marks > _MARKS_IN_A_ROW or char in _BLANK_CHARACTERS or "\U000e0000" <= char <= "\U000e0fff":
-                continue
-            kept.append(char)
-            continue
-        shown = _shown(char, category)
-        if shown:
+            if marks <= _MARKS_IN_A_ROW:
+                kept.append(shown[char])
+        elif shown[char]:
             marks = 0
-            kept.append(shown)
+            kept.append(shown[char])
     return "".join(kept)
 
 
 def _shown(char: str, category: str) -> str:
-    """Return what a character that is no combining mark is shown as."""
+    """Return what a character is shown as."""
     if char.isspace():
         return " "
     if category in ("Cc", "Cf") or char in _BLANK_CHARACTERS or "\U000e0000" <= char <= "\U000e0fff":

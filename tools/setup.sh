@@ -100,7 +100,8 @@ set_up_python() {
         rm -rf .venv
         step "virtual environment in .venv, with $("$python" --version)" "$python" -m venv .venv
     fi
-    step "Python packages" .venv/bin/python -m pip install -qq -r requirements-dev.txt -c constraints.txt
+    set -- .venv/bin/python -m pip install -qq -r requirements-dev.txt -c constraints.txt
+    step "Python packages" "$@" || step "Python packages, once more" "$@" # a download that breaks off ends pip
     echo "$inputs" >.venv/.stamp
 }
 

@@ -7,7 +7,6 @@ ARM is asked over the wire in memory, which tests/azure holds to what it does ov
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -42,7 +41,7 @@ def furnished(clock: VirtualClock) -> Arm:
 
 @pytest.fixture
 async def world(storage: str, over_http: bool) -> AsyncIterator[World]:
-    clock, watch = VirtualClock(datetime.now(UTC).replace(microsecond=0)), Watch()
+    clock, watch = VirtualClock(), Watch()
     mark = uuid4().hex
     names = {"reconcile": f"r{mark}", "notices": f"n{mark}"}
     arm = furnished(clock)

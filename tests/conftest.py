@@ -1,6 +1,7 @@
 """What every test may use: storage, and a clock that a test alone moves."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -80,6 +81,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "ByFile | No
 def pytest_collection_finish() -> None:
     """Look for garbage seldom, and not in what was loaded so far: that takes a twelfth of the suite's time."""
     look_seldom()
+
+
+def pytest_unconfigure() -> None:
+    """Look for garbage once more, and leave out what stays: pytest does that five times, Python at its exit again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,7 +4,8 @@ xdist's own `loadgroup` spreads test by test, and counts all that it has handed 
 tests that takes half a minute of CPU time. A group is still a group: `pytest.mark.xdist_group`, in whatever files.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -16,8 +17,25 @@ ALONE: Final = ("tests/battery/test_simulation.py", "tests/battery/test_matrix.p
 """Begin the names of files whose tests are spread one by one."""
 
 
+class _Numbered(list[str]):
+    """The names of all tests. xdist asks for the number of each: they are not gone through for that."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self._numbers = {name: number for number, name in enumerate(names)}
+
+    def index(self, name: str, *_: Any) -> int:
+        return self._numbers[name]
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # which has no types
-    """Hands out files, those with long tests first, then those with many."""
+    """Hands out files, those with long tests first, then those with many. What is done is forgotten, or it would be
+    counted after each test."""
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        super().add_node_collection(node, collection)
+        if node in self.registered_collections:
+            self.registered_collections[node] = _Numbered(collection)
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the group of a test, which xdist put behind an `@`; else its file, or itself."""
@@ -30,4 +48,6 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # which has no types
         long = next((scope for scope in self.workqueue if scope.startswith(LONG)), None)
         if long is not None:
             self.workqueue.move_to_end(long, last=False)
+        units = self.assigned_work[node]
+        self.assigned_work[node] = {name: tests for name, tests in units.items() if not all(tests.values())}
         super()._assign_work_unit(node)

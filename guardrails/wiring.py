@@ -190,9 +190,8 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         closing.push_async_callback(part.close)
     criteria = Criteria(load_table(Path(settings.criteria))) if settings.criteria else own_criteria()
     world = World(arm, register, outward, clock, deletions, criteria)
-    audit_only = settings.mode == "audit"
-    reconciler = Reconciler(world, ruleset, audit_only=audit_only)
-    in_force = InForce(ruleset, register.record, clock, audit_only=audit_only)
+    reconciler = Reconciler(world, ruleset, audit_only=settings.audit_only)
+    in_force = InForce(ruleset, register.record, clock, audit_only=settings.audit_only)
     fallback = (FALLBACK,) if settings.alert_address else ()
     dead_letters = DeadLetterQueue(register, outward, clock, ruleset, fallback)
     second_clock = SecondClock(register.sweeps, outward, clock, settings.sweep_period)

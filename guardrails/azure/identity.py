@@ -17,6 +17,7 @@ from azure.core.exceptions import HttpResponseError
 from guardrails.azure.managed_identity import ManagedIdentityCredential, NoToken
 from guardrails.azure.rest import delay_of
 from guardrails.errors import NO_TOKEN, Retryable, plain
+from guardrails.exemption.times import spell_time
 
 log = logging.getLogger("guardrails")
 
@@ -102,7 +103,8 @@ class Explained:
                 if (options or {}).get("claims") or last is None or last.expires_on <= time.time():
                     raise
                 if quiet is None:
-                    log.warning("the current token is valid until %s: %s", _spelled(last.expires_on), error)
+                    ends = spell_time(datetime.fromtimestamp(last.expires_on, UTC))
+                    log.warning("the current token is valid until %s: %s", ends, error)
             return self._known[scopes]
 
     async def close(self) -> None:
@@ -161,10 +163,6 @@ class Explained:
 
     def _refused(self, message: str, delay: float) -> Retryable:
         return Retryable(message, code=NO_TOKEN, remedy=self._remedy, delay=delay)
-
-
-def _spelled(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def endpoint_of(environ: Mapping[str, str]) -> tuple[str, str] | None:

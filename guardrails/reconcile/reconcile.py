@@ -30,7 +30,7 @@ from guardrails.reconcile.outbox import IN_HAND, LEASE, WHOLE
 from guardrails.reconcile.restore import restore
 from guardrails.reconcile.restore_lost import lose, restore_lost, unread
 from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit, World, next_seq
-from guardrails.ruleset.model import Mode, Ruleset
+from guardrails.ruleset.model import Ruleset
 
 _SAID: Final = "who deleted it is what an event says; the activity log has the last word"
 
@@ -119,7 +119,8 @@ class Reconciler:
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
         ruleset = self._ruleset()
-        return Visit(self._world, exemption_id, hint, ruleset, Mode.AUDIT if self._audit_only else ruleset.mode)
+        mode = ruleset.mode_under(audit_only=self._audit_only)
+        return Visit(self._world, exemption_id, hint, ruleset, mode)
 
 
 async def _present(visit: Visit, exemption: Exemption, stored: Stored | None) -> Outcome | None:

@@ -213,6 +213,10 @@ class Ruleset:
         """The limit on reverts in all."""
         return self.budget.total
 
+    def mode_under(self, *, audit_only: bool) -> Mode:
+        """Return the mode in force: audit where a setting holds it there, else the ruleset's."""
+        return Mode.AUDIT if audit_only else self.mode
+
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
         return self.digest if mode is self.mode else f"{self.digest}+{mode}"

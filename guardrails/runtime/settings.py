@@ -194,6 +194,11 @@ class Settings:
             )
         return settings
 
+    @property
+    def audit_only(self) -> bool:
+        """Whether the service only audits, whatever the ruleset says."""
+        return self.mode == "audit"
+
     def _problems(self, *, storage: bool) -> list[str]:
         problems = []
         if storage and not (self.storage or self.storage_account or (self.table_uri and self.queue_uri)):

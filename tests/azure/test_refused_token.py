@@ -394,5 +394,5 @@ async def test_the_log_says_once_for_each_time_that_a_token_is_not_renewed(caplo
     assert given == ["t0ken"] * 20
     (line,) = [one.getMessage() for one in caplog.records]
     assert re.match(
-        r"the current token is valid until \S+ \S+ UTC: the managed identity endpoint http://here gave no token", line
+        r"the current token is valid until \S+Z: the managed identity endpoint http://here gave no token", line
     )

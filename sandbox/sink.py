@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 from aiohttp import web
+from jsonschema_rs import Draft6Validator, ValidationError, ValidationErrorKind
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from sandbox.arm.listener import Listener
@@ -88,7 +88,7 @@ class Sink:
         self.failing: Failing | None = None
         self.refuse_bad = refuse_bad
         self._webhook = Webhook(webhook_secret)
-        self._cards = jsonschema.Draft6Validator(json.loads(CARD_SCHEMA.read_text(encoding="utf-8")))
+        self._cards = Draft6Validator(json.loads(CARD_SCHEMA.read_text(encoding="utf-8")), offline=True)
         self._listener = Listener(self._handle)
 
     @property
@@ -200,9 +200,9 @@ class Sink:
         if '"Action.Submit"' in json.dumps(card):
             one.problems.append("Action.Submit does not work in a card posted by a webhook")
         plain = {key: value for key, value in card.items() if key != "msteams"}  # Teams' own property, not the schema's
-        error = jsonschema.exceptions.best_match(self._cards.iter_errors(plain))
-        if error is not None:
-            one.problems.append(f"card schema: {'/'.join(str(part) for part in error.path)}: {error.message[:300]}")
+        for error in map(_innermost, self._cards.iter_errors(plain)):
+            where = "/".join(map(str, error.instance_path))
+            one.problems.append(f"card schema: {where}: {error.message[:300]}")
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
         name = request.path.removeprefix("/_sandbox/")
@@ -220,6 +220,13 @@ class Sink:
                 return web.json_response({"error": str(error)}, status=400)
             return web.json_response({})
         return web.json_response({"error": f"There is no {request.method} {name}."}, status=404)
+
+
+def _innermost(error: ValidationError) -> ValidationError:
+    """Return what is wrong: where one of several forms is due, with the form that comes nearest."""
+    while isinstance(error.kind, ValidationErrorKind.AnyOf):
+        error = min(error.kind.context, key=len)[0]
+    return error
 
 
 def _check_slack(one: Received, message: Any) -> None:

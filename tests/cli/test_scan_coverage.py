@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from guardrails import __version__
@@ -52,7 +52,7 @@ async def test_the_json_states_it_and_is_as_published(tenant: Tenant) -> None:
     tenant.cloud.arm.tenant_name = "Fabrikam"
     ran = await tenant.scan("--format", "json", "--exclude", "**/nothing", "--only", "violation")
     assert (ran.code, ran.err) == (1, "")
-    jsonschema.Draft202012Validator(SCHEMA).validate(ran.json)
+    jsonschema_rs.Draft202012Validator(SCHEMA, offline=True).validate(ran.json)
     coverage = ran.json["coverage"]
     assert coverage["complete"]
     assert coverage["tenant"] == {"id": TENANT_ID, "name": "Fabrikam", "unnamed": None}
@@ -89,7 +89,7 @@ async def test_coverage_of_csv_is_a_file_or_goes_to_standard_error(tenant: Tenan
     assert [one["name"] for one in csv.DictReader(io.StringIO(ran.out))] == ["never"]
     coverage = json.loads(ran.err)
     assert coverage.pop("$schema") == f"{SCHEMA['$id']}#/$defs/coverage"
-    part = jsonschema.Draft202012Validator({"$ref": "#/$defs/coverage", "$defs": SCHEMA["$defs"]})
+    part = jsonschema_rs.Draft202012Validator({"$ref": "#/$defs/coverage", "$defs": SCHEMA["$defs"]}, offline=True)
     part.validate(coverage)
 
     assert (await tenant.scan("--out", str(tmp_path / "a.csv"))).code == 1

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema.protocols import Validator
+from jsonschema_rs import Validator
 
 from guardrails.policy.build import build
 from guardrails.policy.given import read
 from guardrails.ruleset.model import Ruleset
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
-from tests.policy.schemas import VALIDATORS, problems
+from tests.policy.schemas import SCHEMAS, VALIDATORS, problems
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "infra" / "policies"
@@ -38,7 +38,7 @@ def built(ruleset: Ruleset) -> dict[str, str]:
     return build(ruleset, read({path.name: path.read_bytes() for path in (GENERATED / "sources").glob("*.json")}))
 
 
-@pytest.mark.parametrize("schema", VALIDATORS, ids=lambda schema: schema.schema["title"])
+@pytest.mark.parametrize("schema", VALIDATORS, ids=[schema["title"] for schema in SCHEMAS])
 def test_a_schema_accepts_right_and_refuses_wrong(schema: Validator) -> None:
     condition: dict[str, Any] = {"field": "type", "equals": "x"}
     assert schema.is_valid({"if": condition, "then": {"effect": "[parameters('effect')]"}})

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_urlsafe
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +28,8 @@ from .conftest import Run
 from .shelf import AT, GROUP, SECOND, Shelf, named, row
 
 BODY = {"properties": {"displayName": "größe \ud800", "metadata": {"ticket": "CHG-1", "n": 1.5}}}
-LONG = {"properties": {"metadata": {"text": token_hex(1_080_000)}}}
-"""A body that does not fit into its history entry, even compressed."""
+LONG = {"properties": {"metadata": {"text": token_urlsafe(800_000)}}}
+"""A body that does not fit into its history entry, even compressed, nor into one row of its own."""
 
 
 class Table:

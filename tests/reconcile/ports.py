@@ -82,8 +82,9 @@ class Watched:
             return method  # a read, or what the port is: nobody dies at it
 
         async def call(*args: Any, **more: Any) -> Any:
-            return await watch.run(name, lambda: method(*args, **more))
+            return await watch.run(name, lambda: getattr(self._port, operation)(*args, **more))  # tests replace some
 
+        setattr(self, operation, call)
         return call
 
 

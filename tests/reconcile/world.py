@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -62,7 +63,10 @@ NO_OWNER = {key: value for key, value in APPROVAL.items() if key != "owner"}
 def rules(mode: str = "enforce", *, on: Mapping[str, Any] | None = None, **more: Any) -> Ruleset:
     """Return a ruleset by the real parser: YAML, of which JSON is a part. `on` replaces or adds rules."""
     said = {"version": 1, "mode": mode, "rules": {**RULES, **(on or {})}, "notices": [ROUTE], **more}
-    return parse_ruleset(json.dumps(said))
+    return _parsed(json.dumps(said))
+
+
+_parsed = cache(parse_ruleset)  # many tests have the same
 
 
 class StaticToken:

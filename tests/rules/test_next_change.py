@@ -1,13 +1,14 @@
 """Every rule says for itself when its answer may next change, and before that it never does."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
+from guardrails.dataclass import replace
 from guardrails.decisions.assess import answers_found, next_change
 from guardrails.exemption.facts import Assignment, Facts, Planned, Unread, last_write
 from guardrails.exemption.model import Exemption, NotReturned

@@ -15,8 +15,6 @@ from sandbox.arm.faults import Fault
 from tests.reconcile.world import ABOVE, ALICE, CORP, US_OID, World, rules
 from tests.sweep.conftest import Tenant
 
-NOISE = "x" * columns.KEPT_BYTES
-"""A text that is longer than what the register keeps."""
 EVERYWHERE: dict[str, Any] = {"policyAssignmentId": ABOVE, "policyDefinitionReferenceIds": None}
 
 
@@ -248,10 +246,19 @@ async def test_a_death_between_adoption_and_its_notice_is_made_good(tenant: Tena
     assert (await world.notice())["digest"]["total"] == 3
 
 
-async def test_a_body_that_the_register_cannot_hold_becomes_a_dead_letter_and_is_notified_once(tenant: Tenant) -> None:
+@pytest.fixture
+def noise(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A text that is longer than what the register keeps, which is little here; tests/register has how much it is."""
+    monkeypatch.setattr(columns, "KEPT_BYTES", 64 * 1024)
+    return "x" * columns.KEPT_BYTES
+
+
+async def test_a_body_that_the_register_cannot_hold_becomes_a_dead_letter_and_is_notified_once(
+    tenant: Tenant, noise: str
+) -> None:
     world, one = tenant.world, tenant.world.id()
     system = {"lastModifiedAt": "2026-01-01T00:00:00Z", "lastModifiedBy": "alice@contoso.com"}
-    properties = {**world.waiver()["properties"], "metadata": {"noise": NOISE}}
+    properties = {**world.waiver()["properties"], "metadata": {"noise": noise}}
     world.arm.seed(one.text, {"properties": properties, "systemData": system})
     for _ in range(3):
         await tenant.intake.sweep()
@@ -262,9 +269,11 @@ async def test_a_body_that_the_register_cannot_hold_becomes_a_dead_letter_and_is
     assert await world.notice_kinds() == ["poison"]
 
 
-async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_of_the_others(tenant: Tenant) -> None:
+async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_of_the_others(
+    tenant: Tenant, noise: str
+) -> None:
     world, one = tenant.world, tenant.world.id("giant")
-    properties = {**world.waiver()["properties"], "metadata": {"noise": NOISE}}
+    properties = {**world.waiver()["properties"], "metadata": {"noise": noise}}
     world.arm.seed(one.text, {"properties": properties, "systemData": {"lastModifiedAt": "2026-01-01T00:00:00Z"}})
     await world.bad(world.id())
     for _ in range(4):

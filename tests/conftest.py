@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ from guardrails.runtime.garbage import look_seldom
 from sandbox.azurite import Azurite
 
 from . import canaries
+from .clock import VirtualClock
 from .patience import jump
 from .storage import Account
 
@@ -27,21 +27,6 @@ settings.register_profile(
     "any machine", _KEPT, deadline=None, suppress_health_check=[*_KEPT.suppress_health_check, HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
-
-
-class VirtualClock:
-    """ports.Clock; it is `time` until somebody changes that."""
-
-    def __init__(self, time: datetime = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)) -> None:
-        self.time = time
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, **by: float) -> datetime:
-        """Move on by days, hours, minutes or seconds; return the new time."""
-        self.time += timedelta(**by)
-        return self.time
 
 
 @pytest.fixture(scope="session")

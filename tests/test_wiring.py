@@ -11,7 +11,7 @@ from guardrails.channels.destination import Destination
 from guardrails.errors import Misconfigured
 from guardrails.ruleset.model import Mode
 from guardrails.wiring import FALLBACK, Destinations, RulesetFile, connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 AUDIT = """version: 1
 mode: audit

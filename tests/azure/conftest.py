@@ -19,7 +19,7 @@ from sandbox.identity import token_for
 from tests.azure.inventory import MakeGraph, Sleep, make
 from tests.battery.line import Line
 from tests.battery.wire import ENDPOINT, WireArm, over
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import LATEST, Answer, Client, build_tenant
 
 OID = "00000000-0000-4000-8000-0000000000aa"

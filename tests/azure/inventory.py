@@ -8,7 +8,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from guardrails.azure.graph import Graph
 from guardrails.ports import Page
 from sandbox.cloud import Cloud
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT, exemption, exemption_id
 
 LEVELS = (CORP, SUBSCRIPTION, GROUP, VAULT)

@@ -19,7 +19,7 @@ from guardrails.exemption.sources import FIELDS
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 from tests.azure.conftest import OID, StaticCredential
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT, exemption, exemption_id
 
 HERE = ExemptionId.parse(exemption_id(GROUP, "waived"))

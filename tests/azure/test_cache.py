@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from guardrails.azure.cache import Cache
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 
 class Source:

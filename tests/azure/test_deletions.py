@@ -18,7 +18,7 @@ from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 from tests.azure.conftest import OID, StaticCredential
 from tests.azure.inventory import fail
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import CORP, VAULT, exemption, exemption_id
 
 ONE = ExemptionId.parse(exemption_id(VAULT, "it's one"))

@@ -8,7 +8,7 @@ from guardrails.azure.arm import ArmRest
 from guardrails.exemption.facts import Assignment, Gone, Unread
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, GROUP, INITIATIVE, SINGLE, SUBSCRIPTION, VAULT
 
 ROOT = "/providers/Microsoft.Management/managementGroups/root"

@@ -11,7 +11,7 @@ from guardrails.errors import Retryable
 from sandbox.cloud import Cloud
 from tests.azure import inventory
 from tests.azure.conftest import OID, StaticCredential
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.patience import PATIENCE
 from tests.sandbox.conftest import CORP, GROUP, SUB, SUBSCRIPTION, VAULT, exemption, exemption_id
 

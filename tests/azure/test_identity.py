@@ -17,7 +17,7 @@ from guardrails.exemption.facts import Gone
 from guardrails.runtime.transport import transport
 from sandbox.cloud import Cloud
 from sandbox.identity import read_token
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import GROUP, exemption_id
 
 pytestmark = pytest.mark.http

@@ -12,7 +12,7 @@ from sandbox.arm.faults import Fault
 from sandbox.cloud import Cloud
 from tests.azure.conftest import MakeArm
 from tests.azure.test_facts import fail, requests
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, SUBSCRIPTION
 
 SET = f"{AUTH}/policySetDefinitions/benchmark"

@@ -16,7 +16,7 @@ from tests.azure.inventory import Sleep, make, trouble
 from tests.azure.inventory import fail as refuse
 from tests.azure.test_facts import fail, requests
 from tests.categories import definition
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, SUB, SUBSCRIPTION
 
 BUILT_IN = f"{AUTH}/policyDefinitions/Storage-TLS"

@@ -40,7 +40,7 @@ from guardrails.ports import TryAgain
 from guardrails.register import queues, table_register
 from guardrails.register.probe import Probe
 from tests.channels.samples import notice
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.patience import jump
 from tests.register.answers import SENT, http, refusal, speaking
 from tests.sandbox.conftest import GROUP, exemption_id

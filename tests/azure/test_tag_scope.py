@@ -10,7 +10,7 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.reconcile.world import StaticToken
 from tests.register.answers import faults, http
 from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT, exemption_id

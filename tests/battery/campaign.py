@@ -18,7 +18,7 @@ from tests.battery.simulation import Broken, simulate
 LISTED: Final = 20
 """How many of the seeds that failed are shown with what is broken; all are counted."""
 
-_PART: Final = 50
+PART: Final = 10
 """Seeds that a job takes at a time."""
 
 _ALLOCATIONS: Final = 200_000
@@ -122,7 +122,7 @@ def run_in_jobs(
     seeds: Sequence[int], steps: int, jobs: int, progress: Callable[[Tally], object] = lambda _: None
 ) -> Tally:
     """Run these seeds in so many processes; `progress` is shown what is done so far."""
-    parts = [seeds[start : start + _PART] for start in range(0, len(seeds), _PART)]
+    parts = [seeds[start : start + PART] for start in range(0, len(seeds), PART)]
     tally = Tally()
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:  # with the same order of sets as here
         for done in as_completed([pool.submit(run, part, steps) for part in parts]):

@@ -17,7 +17,7 @@ from guardrails.errors import Retryable
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
 from tests.battery.line import Fault, Line, Sent
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.register.conftest import EXEMPTION
 from tests.storage import Account
 

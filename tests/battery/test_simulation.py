@@ -112,10 +112,12 @@ def test_a_seed_that_fails_otherwise_is_reported_too(monkeypatch: pytest.MonkeyP
 
 def test_jobs_share_the_seeds_and_add_up() -> None:
     alone, shared = [
-        json.loads(said("run", "0", "60", "--steps", "2", "--jobs", jobs, "--format", "json")[1]) for jobs in "12"
+        json.loads(said("run", "0", "25", "--steps", "2", "--jobs", jobs, "--format", "json")[1]) for jobs in "12"
     ]
     assert {**shared, "cpu_seconds": 0} == {**alone, "cpu_seconds": 0}
-    assert (alone["seeds"], alone["steps"]) == (60, 120)
+    assert (alone["seeds"], alone["steps"]) == (25, 50)
+    assert all(alone[count] for count in ("crashes", "notices", "faults", "requests"))
+    assert campaign.PART < 25 / 2, "each job has a part, and another is left"
 
 
 def test_the_readme_has_the_invariants_of_the_code_and_the_page_the_counts() -> None:

@@ -16,7 +16,7 @@ from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.register.table_register import connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 AT = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

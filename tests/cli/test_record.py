@@ -15,7 +15,7 @@ from guardrails.register.keys import RECORD
 from guardrails.register.record import Record
 from guardrails.register.table import Table
 from guardrails.register.table_register import connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Run
 from .shelf import Shelf

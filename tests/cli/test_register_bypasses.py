@@ -17,7 +17,7 @@ from guardrails.criteria.model import NOT_KEPT
 from guardrails.decisions.row import Status
 from guardrails.register.table_register import connect
 from guardrails.ruleset.model import parse_ruleset
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Run
 from .shelf import AT, FIRST, GROUP, NOW, SECOND, Shelf, named, row

@@ -21,7 +21,7 @@ from guardrails.notices.notice import Kind
 from guardrails.register.keys import address
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.ruleset.budgets import Budget, Use
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Run
 

@@ -21,7 +21,7 @@ from guardrails.register.keys import address
 from guardrails.register.reinstate import Tally
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.ruleset.budgets import Budget, Use
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.reconcile.world import World
 
 from .conftest import Run

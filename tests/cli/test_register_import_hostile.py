@@ -20,7 +20,7 @@ from guardrails.register.reinstate import Tally
 from guardrails.register.table import Table as StoredTable
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.budgets import Budget, Use
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Run
 from .shelf import AT, FIRST, named

@@ -17,7 +17,7 @@ from guardrails.decisions.watch import Run as Lease
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.register.table_register import TableRegister, connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Ran, Run
 from .shelf import AT, FIRST, GROUP, SECOND, Shelf, named, row

@@ -10,7 +10,7 @@ import pytest
 from guardrails.register.table_register import connect
 from guardrails.ruleset.model import load_ruleset
 from guardrails.sweep.matches import Matches
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import NOW, Run, Save, body
 from .shelf import AT, Shelf

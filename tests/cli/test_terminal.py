@@ -19,7 +19,7 @@ from guardrails.register.table_register import connect
 from guardrails.ruleset.model import DEFAULT_PATH
 from guardrails.ruleset.rule_pages import every_rule
 from tests.channels.samples import notice
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import NOW, POLICIES, Save, body
 from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from guardrails.register.table_register import TableRegister, connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.delivery.stage import Stage, stage
 
 

@@ -16,7 +16,7 @@ from guardrails.ports import Clock, Delivered, Delivery, DigestItems, RateLimits
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import Ruleset, load_ruleset
 from tests.channels.samples import notice
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 TEAMS = Route("secops", "teams", "SECOPS_URL", digest=Digest(5, timedelta(minutes=15)))
 BACKUP = Route("backup", "webhook", "BACKUP_URL", secret_setting="BACKUP_SECRET", kinds=("delivery-failing",))

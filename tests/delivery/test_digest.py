@@ -17,7 +17,7 @@ from guardrails.notices.routing import Digest
 from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
 from tests.channels.samples import finding, notice
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.delivery.stage import BACKUP, START, TEAMS, Dying, MemoryQueue, Sink, Stage, courier, rules_with, some
 from tests.register.conftest import at
 

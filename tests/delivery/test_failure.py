@@ -18,7 +18,7 @@ from guardrails.ports import Delivered, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import Ruleset
 from tests.channels.samples import notice
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.delivery.stage import BACKUP, START, TEAMS, MemoryQueue, Sink, Stage, courier, rules_with, some, stage
 
 GONE = Undeliverable("the address is gone for good", disable=True)

@@ -21,7 +21,7 @@ from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.wiring import SystemClock
 from tests.channels.samples import notice
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.delivery.flood import LoopClock, VirtualLoop, flood
 from tests.delivery.stage import START, Sink, Stage, rules_with, some, stage
 from tests.storage import Account, Line

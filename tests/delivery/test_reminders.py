@@ -13,7 +13,7 @@ from guardrails.notices.digest import DAILY_TITLE
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Delivered, Delivery, TryAgain
 from guardrails.register.table_register import TableRegister
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.delivery.stage import BACKUP, START, TEAMS, Dying, MemoryQueue, Sink, Stage, courier, rules_with, some, stage
 
 PREFIX = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/g/providers/Microsoft.Authorization/"

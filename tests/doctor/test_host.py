@@ -12,7 +12,7 @@ import pytest
 import guardrails
 from guardrails.doctor.interpreter import judged
 from guardrails.doctor.model import State
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import APP, Clinic, states
 

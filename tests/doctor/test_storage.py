@@ -17,7 +17,7 @@ from guardrails.register.probe import Probe
 from guardrails.register.table_client import LeanTableClient
 from guardrails.ruleset.budgets import Budget, Use
 from guardrails.runtime.telemetry import DUE
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Clinic, states
 

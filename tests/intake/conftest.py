@@ -30,7 +30,7 @@ from guardrails.ruleset.model import Ruleset, parse_ruleset
 from guardrails.sweep.in_force import InForce
 from guardrails.sweep.second_clock import SecondClock
 from guardrails.sweep.sweep import Sweeper
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.patience import PATIENCE
 
 EXEMPTION = ExemptionId.parse(

@@ -8,7 +8,7 @@ import pytest
 from guardrails.decisions import notify
 from guardrails.notices.notice import Kind
 from guardrails.ports import TryAgain
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 from .conftest import Desk
 

@@ -15,7 +15,7 @@ from guardrails.azure.graph_pages import Query, Reader, Segment
 from guardrails.doctor import logs
 from guardrails.ports import Page
 from tests.azure.conftest import StaticCredential
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000001"
 INSIGHTS: Final = f"{SUBSCRIPTION}/resourceGroups/rg-guardrails/providers/Microsoft.Insights/components/appi-x1"

@@ -22,7 +22,7 @@ from guardrails.reconcile.visit import World
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.rules.sample import BODY, FACTS
 from guardrails.ruleset.model import parse_ruleset
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 
 RULES = """
 version: 1

@@ -21,7 +21,7 @@ from sandbox import tenant
 from sandbox.arm.server import Arm
 from tests.battery.line import Line
 from tests.battery.wire import ENDPOINT, WireArm, over
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.reconcile.ports import NotedQueues, Watch, watched
 from tests.reconcile.world import ABOVE, CORP, ArmClock, StaticToken, World
 

@@ -32,7 +32,7 @@ from sandbox.arm.reply import Request
 from sandbox.arm.server import Arm
 from sandbox.identity import token_for
 from sandbox.tenant import APPROVAL, Actor
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.reconcile.ports import NotedQueues, Watch
 
 VERSION = "2026-01-01-preview"

@@ -20,7 +20,7 @@ from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import Address, address
 from guardrails.register.table_register import TableRegister, connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.storage import Account, Line
 
 SUB = "ae640e6b-ba3e-4256-9d62-2993eecfa6f2"

@@ -19,7 +19,7 @@ from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanen
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.register.conftest import EXEMPTION
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -10,7 +10,7 @@ from sandbox.arm import changes
 from sandbox.arm.target import parse
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, GROUP, SUB, SUBSCRIPTION, VAULT, Answer, Client, exemption, exemption_id
 
 PATH = "/providers/Microsoft.ResourceGraph/resources"

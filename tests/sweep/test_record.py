@@ -17,7 +17,7 @@ from guardrails.register.record import Record
 from guardrails.register.table import Write
 from guardrails.sweep.compare import Pass
 from guardrails.sweep.record import months_before
-from tests.conftest import VirtualClock
+from tests.clock import VirtualClock
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ROUTE, rules
 from tests.sweep.conftest import Tenant

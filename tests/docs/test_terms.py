@@ -32,11 +32,12 @@ class Retired(NamedTuple):
     words: re.Pattern[str]
     unless: re.Pattern[str] | None
     names_only: bool
-    phrases: tuple[frozenset[str], ...]
+    phrases: tuple[list[str], ...]
 
-    def may_be_in(self, text: frozenset[str]) -> bool:
-        """Tell whether a text of these words can have one of the phrases."""
-        return any(words <= text for words in self.phrases)
+    def may_be_in(self, text: str) -> bool:
+        """Tell whether a text has all words of one of the phrases, be it within other words; its case is ignored."""
+        text = text.lower()
+        return any(all(word in text for word in phrase) for phrase in self.phrases)
 
 
 def phrases(cell: str) -> list[str]:
@@ -58,7 +59,7 @@ def retired() -> list[Retired]:
         if len(cells) == 4 and cells[1] in ("everywhere", "in names"):
             words = pattern(cells[0])
             assert words
-            of = tuple(frozenset(phrase.split()) for phrase in phrases(cells[0]))
+            of = tuple(phrase.split() for phrase in phrases(cells[0]))
             found.append(Retired(words, pattern(cells[3]), cells[1] == "in names", of))
     return found
 
@@ -82,10 +83,10 @@ def used(line: str, retired: list[Retired] = RETIRED) -> list[str]:
 
 def lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line with retired words, and those words."""
-    all_words = frozenset(map(str.lower, WORD.findall(text)))
-    maybe = [one for one in RETIRED if one.may_be_in(all_words)]
+    maybe = [one for one in RETIRED if one.may_be_in(text)]
     for number, line in enumerate(text.splitlines() if maybe else (), 1):
-        if words := used(line, maybe):
+        likely = [one for one in maybe if one.may_be_in(line)]
+        if likely and (words := used(line, likely)):
             yield number, words
 
 

@@ -28,6 +28,8 @@ _BEGINNING: Final = re.compile(r"\s*\w+\s*\|\s*")
 _JOINED: Final = re.compile(r"\s*\|\s*")
 _LATER: Final = re.compile(r"\s*" + _OPERATORS)
 """A stage that follows a pipe which code puts before it."""
+_IN_CODE: Final = re.compile(r"\|\s*(?:[\"'{\\/]|" + _OPERATORS + ")")
+"""A pipe that may be in a text of code: a stage follows, or an end of the text. Few files have one."""
 _ROW: Final = re.compile(r"^ *\|.*\| *$", re.MULTILINE)
 """A row of a Markdown table."""
 _FENCE: Final = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -80,6 +82,8 @@ def _file(path: Path) -> Read:
 def read(path: Path, text: str, made: Asked) -> Read:
     """Read a file. `made`: what the code was seen to ask."""
     if path.suffix == ".py":
+        if not _IN_CODE.search(text):  # parsing takes longer
+            return Read()
         return Read(left=tuple(f"{path}: {piece}" for piece in _unasked(str(ROOT / path), ast.parse(text), made)))
     found: list[str] = []
     reader = _READERS.get(path.suffix)

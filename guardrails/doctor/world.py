@@ -75,7 +75,7 @@ class World:
 
     def mode(self, ruleset: Ruleset) -> Mode:
         """Return the mode in force."""
-        return ruleset.mode_under(audit_only=self.settings.audit_only)
+        return ruleset.mode_in_force(audit_only=self.settings.audit_only)
 
     def destinations(self) -> Mapping[str, Destination]:
         """Return where the routes lead. Raises Misconfigured where the ruleset is broken."""

@@ -119,7 +119,7 @@ class Reconciler:
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
         ruleset = self._ruleset()
-        mode = ruleset.mode_under(audit_only=self._audit_only)
+        mode = ruleset.mode_in_force(audit_only=self._audit_only)
         return Visit(self._world, exemption_id, hint, ruleset, mode)
 
 

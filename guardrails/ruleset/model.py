@@ -213,7 +213,7 @@ class Ruleset:
         """The limit on reverts in all."""
         return self.budget.total
 
-    def mode_under(self, *, audit_only: bool) -> Mode:
+    def mode_in_force(self, *, audit_only: bool) -> Mode:
         """Return the mode in force: audit where a setting holds it there, else the ruleset's."""
         return Mode.AUDIT if audit_only else self.mode
 

@@ -41,7 +41,7 @@ class InForce:
     def now(self) -> tuple[Ruleset, Mode]:
         """Return the ruleset and its mode. Raises Misconfigured."""
         ruleset = self._ruleset()
-        return ruleset, ruleset.mode_under(audit_only=self._audit_only)
+        return ruleset, ruleset.mode_in_force(audit_only=self._audit_only)
 
     async def start(self) -> None:
         """The app starts: record the ruleset. A failure is logged; judging tries again. Raises Misconfigured."""

@@ -51,7 +51,11 @@ async def test_a_date_that_is_none_is_unknown_and_not_reverted(world: World, dat
     assert await world.notice_kinds() == ["unknown"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"expiresOn": None}, {"metadata": {**NO_TICKET, **BIG}}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"expiresOn": None}, {"metadata": {**NO_TICKET, **BIG}}],
+    ids=["compliant", "without an end", "without a ticket"],
+)
 async def test_a_megabyte_of_metadata(world: World, changes: dict[str, Any]) -> None:
     one = world.id("big")
     body = await world.write(one, **{"metadata": {**APPROVAL, **BIG}, **changes})

@@ -84,7 +84,12 @@ def install(target: Path, *what: str) -> None:
 def deployed_files(root: Path) -> list[str]:
     """Return the files below a folder that its .funcignore leaves, in order."""
     ignored = GitIgnoreSpec.from_lines((root / ".funcignore").read_text("utf-8").splitlines())
-    return sorted(name for name in ignored.match_tree_files(root, negate=True))
+    left: list[str] = []
+    for folder, folders, files in root.walk(follow_symlinks=True):
+        at = f"{folder.relative_to(root).as_posix()}/".removeprefix("./")
+        folders[:] = [name for name in folders if not ignored.match_file(f"{at}{name}/")]
+        left += (name for name in (at + file for file in files) if not ignored.match_file(name))
+    return sorted(left)
 
 
 def direct_packages(requirements: Path) -> list[str]:

@@ -3,9 +3,9 @@
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
+from ast import literal_eval
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,13 @@ GROUP, TOPIC = "rg-exemption-guardrails-events", "evgt-exemption-guardrails"
 MG = "/providers/Microsoft.Management/managementGroups/contoso"
 NAMES = ["on-exemption-written", "on-exemption-deleted", "on-scope-changed"]
 READS = ("list", "show", "get")
+# Written as Python, for a start of Python that imports nothing.
 FAKE = """#!{python} -IS
-import json, os, sys
+import sys
 said = sys.argv[1:]
-with open(os.environ["AZ_LOG"], "a") as log:
-    log.write(json.dumps(said) + "\\n")
-for wanted, output, code in json.load(open(os.environ["AZ_ANSWERS"])):
+with open({log!r}, "a", encoding="utf-8") as log:
+    print(repr(said), file=log)
+for wanted, output, code in {answers!r}:
     if all(one in " ".join(said) for one in wanted):
         print(output)
         sys.exit(code)
@@ -55,8 +56,10 @@ class Azure:
         self.answer("resource show", found, output="microsoft.resources.subscriptions")
 
     def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        (self.folder / "answers.json").write_text(json.dumps(self.answers), "utf-8")
-        (self.folder / "log").write_text("", "utf-8")
+        log, fake = self.folder / "log", self.folder / "az"
+        log.write_text("", "utf-8")
+        fake.write_text(FAKE.format(python=sys.executable, log=str(log), answers=self.answers), "utf-8")
+        fake.chmod(0o755)
         shell = shutil.which("sh") or ""
         return subprocess.run(  # noqa: S603 - our own script
             [shell, str(SCRIPTS / script), *arguments],
@@ -64,17 +67,12 @@ class Azure:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            env={
-                "PATH": f"{self.folder}{os.pathsep}/usr/bin{os.pathsep}/bin",
-                "AZ_LOG": str(self.folder / "log"),
-                "AZ_ANSWERS": str(self.folder / "answers.json"),
-                **environment,
-            },
+            env={"PATH": f"{self.folder}{os.pathsep}/usr/bin{os.pathsep}/bin", **environment},
         )
 
     @property
     def asked(self) -> list[list[str]]:
-        return [json.loads(line) for line in (self.folder / "log").read_text("utf-8").splitlines()]
+        return [literal_eval(line) for line in (self.folder / "log").read_text("utf-8").splitlines()]
 
     @property
     def changes(self) -> list[str]:
@@ -85,9 +83,6 @@ class Azure:
 
 @pytest.fixture
 def azure(tmp_path: Path) -> Azure:
-    fake = tmp_path / "az"
-    fake.write_text(FAKE.format(python=sys.executable), "utf-8")
-    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     return Azure(tmp_path)
 
 

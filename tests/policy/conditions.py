@@ -57,7 +57,7 @@ class Operator:
 
 def compare(operator: str, found: Any, wanted: Any, reading: Reading) -> bool:
     """Return whether a condition holds for one value. Raises Refused where the comparison fails."""
-    if reading.missing_is_empty and operator != "exists" and found in (MISSING, None):
+    if (found is MISSING or found is None) and operator != "exists" and reading.missing_is_empty:
         found = ""
     return OPERATORS[operator].holds(found, wanted, reading)
 
@@ -140,7 +140,7 @@ def _like(found: Any, wanted: Any, reading: Reading) -> bool:
 
 
 def _same(text: str, pattern: str, reading: Reading) -> bool:
-    if not reading.question_mark:
+    if "?" not in pattern or not reading.question_mark:
         return text == pattern
     return len(text) == len(pattern) and all(
         mark in ("?", character) for character, mark in zip(text, pattern, strict=True)
@@ -170,7 +170,9 @@ def _order(found: Any, wanted: Any, reading: Reading) -> int | None:
     if _is_number(found) and _is_number(wanted):
         return int(found > wanted) - int(found < wanted)
     if isinstance(found, str) and isinstance(wanted, str):
-        times = (None, None) if reading.dates_are_texts else (as_time(found), as_time(wanted))
+        times = (as_time(found), as_time(wanted))
+        if times != (None, None) and reading.dates_are_texts:
+            times = (None, None)
         if times[0] is not None and times[1] is not None:
             return (times[0] > times[1]) - (times[0] < times[1])
         if times == (None, None) or not reading.mismatch_raises:

@@ -11,7 +11,7 @@ engine of Azure/azure-policy-linter.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tests.policy import functions
 from tests.policy.conditions import OPERATORS, Reading, compare
@@ -61,6 +61,30 @@ class _Around:
             self.fields, self.parameters, self.now, self.reading, self.given, bound, {**self.currents, **currents},
             self.known,
         )  # fmt: skip
+
+
+class _Noted:
+    """Stands in for a reading, and notes which of its attributes an evaluation looks at."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._looked_at: dict[str, bool] = {}
+
+    def __getattr__(self, name: str) -> bool:
+        value: bool = getattr(self._reading, name)
+        self._looked_at[name] = value
+        setattr(self, name, value)  # so that Python finds it from now on, and does not come here again
+        return value
+
+    def forget_what_only_fails(self) -> None:
+        """Forget the attributes that make an evaluation look at more than it needs: no part of it has failed."""
+        for name in ("eager", "both_branches"):
+            if self._looked_at.get(name):
+                del self._looked_at[name]
+
+    def speaks_for(self, other: Reading) -> bool:
+        """Whether an evaluation in the other reading goes the same way."""
+        return all(getattr(other, name) is value for name, value in self._looked_at.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +193,28 @@ class Policy:
         given: Mapping[str, Any] | None = None,
     ) -> dict[str, str]:
         """Return what each reading makes of a request: "fires", "fails: ..." (a deny too), or "" for neither."""
-        found = {}
-        known: dict[tuple[bool, bool], dict[str, Any]] = {}  # of a reading, expressions look at these two alone
-        request = None
-        for reading in READINGS:
-            alike = known.setdefault((reading.both_branches, reading.missing_is_null), {})
-            try:
-                request = request or self._around(body, now, parameters, given)
-                fires = _holds(self._if, replace(request, reading=reading, known=alike))
-                found[reading.name] = "fires" if fires else ""
-            except Refused as refused:
-                found[reading.name] = f"fails: {refused}"
+        try:
+            request = self._around(body, now, parameters, given)
+        except Refused as refused:
+            return {reading.name: f"fails: {refused}" for reading in READINGS}
+        found: dict[str, str] = {}
+        evaluated: list[tuple[_Noted, str]] = []
+        for reading in reversed(READINGS):  # the strictest first: it speaks for most of the others
+            answer = next((answer for noted, answer in evaluated if noted.speaks_for(reading)), None)
+            if answer is None:
+                noted = _Noted(reading)
+                answer = self._answer(replace(request, reading=cast(Reading, noted), known={}))
+                if not answer.startswith("fails"):
+                    noted.forget_what_only_fails()
+                evaluated.append((noted, answer))
+            found[reading.name] = answer
         return found
+
+    def _answer(self, around: _Around) -> str:
+        try:
+            return "fires" if _holds(self._if, around) else ""
+        except Refused as refused:
+            return f"fails: {refused}"
 
     def effect(self, parameters: Mapping[str, Any] | None = None) -> str:
         """Return the effect with these parameters, lower case."""

@@ -16,6 +16,7 @@ from tests.policy.conditions import as_time
 from tests.policy.expressions import Refused
 from tests.policy.fields import MISSING, get
 
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 LONGEST_TEXT: Final = 131_072
 """Characters that a function may give back (Policy rule limits)."""
 
@@ -31,7 +32,7 @@ def spell(time: datetime) -> str:
 
 def as_json(value: Any) -> str:
     """Write a value as Newtonsoft's JSON writer does without indentation: not escaping what is not ASCII."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _JSON.encode(value)
 
 
 def call(name: str, arguments: list[Any]) -> Any:

@@ -1,6 +1,8 @@
 """Rulesets whose policies are compared with their rules: some written for a purpose, and generated ones."""
 
 import random
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import yaml
@@ -92,7 +94,8 @@ _GLOBS: Final = (
 )  # fmt: skip
 
 
-def fixed() -> dict[str, Ruleset]:
+@cache
+def fixed() -> Mapping[str, Ruleset]:
     """Return the rulesets that are written for a purpose, by name."""
     return {
         "shipped": load_ruleset(),

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ class Tally:
         return "\n".join([f"seed {SEED}: {self.judged} judged, {self.unreadable} no exemptions", *rows])
 
 
-def policies_of(ruleset: Ruleset) -> dict[str, Policy]:
+@cache
+def policies_of(ruleset: Ruleset) -> Mapping[str, Policy]:
     """Return the generated policies, by the name of their rule."""
     found = {}
     for path, text in build(ruleset, {}).items():

@@ -312,11 +312,9 @@ def test_covers_and_outside_agree_with_the_rulesets_globs(version: int, least: i
         subject = "/" + "".join(pick.choices("ab/", k=pick.randrange(0, 9)))
         inside = glob(pattern).matches(subject)
         body = {"id": subject, "type": "x"}
-        conditions = [covers(pattern), outside(pattern)]
-        holds = [
-            one and Policy(_rule(one)).fires(body, NOW, reading=reading) for one in conditions for reading in READINGS
-        ]
-        if conditions[0] is not None:
+        policies = [one and Policy(_rule(one)) for one in (covers(pattern), outside(pattern))]
+        holds = [one and one.fires(body, NOW, reading=reading) for one in policies for reading in READINGS]
+        if policies[0] is not None:
             exact += 1
             assert set(holds[: len(READINGS)]) == {inside}, (pattern, subject)
         assert not (inside and any(holds[len(READINGS) :])), (pattern, subject)

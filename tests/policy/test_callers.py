@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import product
 from typing import Any, Final
 
@@ -41,7 +42,8 @@ BROKEN: Final = {"policyAssignmentId": "/a"}
 """Properties with neither an end nor metadata."""
 
 
-def denials_of(ruleset: Ruleset) -> dict[str, Policy]:
+@cache
+def denials_of(ruleset: Ruleset) -> Mapping[str, Policy]:
     """Return the policies that refuse, by rule, and `delete`."""
     files = build(ruleset, {})
     initiative = json.loads(files["initiatives/exemption-guardrails-deny.json"])["properties"]

@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ ADDRESSES = "deny-public-ip-addresses"
 every_reading = pytest.mark.parametrize("reading", READINGS, ids=[one.name for one in READINGS])
 
 
+@cache
 def policy(name: str) -> Policy:
     return Policy(FILES[f"definitions/{name}.json"])
 
 
+@cache
 def source(name: str) -> Policy:
     one = GIVEN[f"{name}.json"]
     assert isinstance(one, Mapping)

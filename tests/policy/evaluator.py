@@ -64,7 +64,7 @@ class _Around:
 
 
 class _Noted:
-    """Stands in for a reading, and notes which of its attributes an evaluation looks at."""
+    """Answers in place of a reading, and notes which of its attributes an evaluation looks at."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading

@@ -102,19 +102,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Show them; 1 where a row cannot be trusted."""
-    wanted, reading = frozenset(map(BypassKind, args.kind or BypassKind)), Reading(_every(), screen)
+    wanted = frozenset(map(BypassKind, args.kind or BypassKind))
     with screen.progress("rows") as progress:
 
-        async def work(service: Service) -> list[Entry]:
-            found = []
+        async def work(service: Service) -> tuple[list[Entry], Reading]:
+            found, reading = [], Reading(_every(service.world.clock.now()), screen)
             if BypassKind.EXEMPTION in wanted:
                 found = [_exemption(one) async for one in reading.rows(service, progress)]
             if wanted - {BypassKind.EXEMPTION}:
                 rows = service.register.bypasses.rows(reading.untrusted.append)
                 found += [_other(one) async for one in rows if one.bypass.kind in wanted and not one.never_open]
-            return [one for one in found if args.gone or one.gone is None]
+            return [one for one in found if args.gone or one.gone is None], reading
 
-        found = with_service(work)
+        found, reading = with_service(work)
     found.sort(key=lambda one: one.order)
     _show(found, reading, screen, form=args.format, everything=args.all or not screen.terminal)
     return reading.sum_up()
@@ -137,10 +137,10 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
         reading.note_unrecorded(sum(not one.id and not one.gone and one.weakened == NOT_KEPT for one in found))
 
 
-def _every() -> Filters:
+def _every(now: datetime) -> Filters:
     return Filters(
         states=frozenset(), statuses=frozenset(), rules=frozenset(), scopes=(), owners=(), days_left=None,
-        adopted=False, held=False, on_hold=False, now=datetime.now(UTC),
+        adopted=False, held=False, on_hold=False, now=now,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ MAX_TEAMS_BYTES = 28 * 1024
 MAX_WEBHOOK_BYTES = 20 * 1024
 MAX_SLACK_TEXT = 3000
 MAX_SLACK_BLOCKS = 50
+_SHOWN = 5
+"""Errors of a card that are named: the first ones."""
 _OK = {"teams": 202, "slack": 200, "webhook": 200}
 
 
@@ -200,9 +203,14 @@ class Sink:
         if '"Action.Submit"' in json.dumps(card):
             one.problems.append("Action.Submit does not work in a card posted by a webhook")
         plain = {key: value for key, value in card.items() if key != "msteams"}  # Teams' own property, not the schema's
-        for error in map(_innermost, self._cards.iter_errors(plain)):
-            where = "/".join(map(str, error.instance_path))
-            one.problems.append(f"card schema: {where}: {error.message[:300]}")
+        try:
+            errors = [_innermost(error) for error in islice(self._cards.iter_errors(plain), _SHOWN)]
+        except ValueError as error:  # nested too deeply, or text that is no Unicode
+            one.problems.append(f"card schema: {error}")
+            return
+        for wrong in errors:
+            where = "/".join(map(str, wrong.instance_path))
+            one.problems.append(f"card schema: {where}: {wrong.message[:300]}")
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
         name = request.path.removeprefix("/_sandbox/")
@@ -223,10 +231,19 @@ class Sink:
 
 
 def _innermost(error: ValidationError) -> ValidationError:
-    """Return what is wrong: where one of several forms is due, with the form that comes nearest."""
+    """Return the error itself; where none of several forms fits, the first error of the form that fits best."""
     while isinstance(error.kind, ValidationErrorKind.AnyOf):
-        error = min(error.kind.context, key=len)[0]
+        form = min(error.kind.context, key=lambda form: (_of_another_type(form), len(form)))
+        error = next(filter(_at_type, form), form[0])
     return error
+
+
+def _of_another_type(form: list[ValidationError]) -> bool:
+    return any(map(_at_type, form))
+
+
+def _at_type(error: ValidationError) -> bool:
+    return error.instance_path[-1:] == ["type"]
 
 
 def _check_slack(one: Received, message: Any) -> None:

@@ -17,25 +17,25 @@ ALONE: Final = ("tests/battery/test_simulation.py", "tests/battery/test_matrix.p
 """Begin the names of files whose tests are spread one by one."""
 
 
-class _Numbered(list[str]):
-    """The names of all tests. xdist asks for the number of each: they are not gone through for that."""
+class _Indexed(list[str]):
+    """The names of all tests. xdist asks for the index of each, which a plain list would search for."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(names)
-        self._numbers = {name: number for number, name in enumerate(names)}
+        self._at = {name: at for at, name in enumerate(names)}
 
     def index(self, name: str, *_: Any) -> int:
-        return self._numbers[name]
+        return self._at[name]
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # which has no types
-    """Hands out files, those with long tests first, then those with many. What is done is forgotten, or it would be
-    counted after each test."""
+    """Hands out files, those with long tests first, then those with many. Finished files are dropped, or xdist would
+    count them again after each test."""
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
         super().add_node_collection(node, collection)
         if node in self.registered_collections:
-            self.registered_collections[node] = _Numbered(collection)
+            self.registered_collections[node] = _Indexed(collection)
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the group of a test, which xdist put behind an `@`; else its file, or itself."""

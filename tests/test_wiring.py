@@ -183,4 +183,5 @@ async def test_audit_in_the_settings_holds_an_enforcing_ruleset(enforcing: Path,
         service = connect({**settings, "GUARDRAILS_MODE": mode}, clock)
         assert service.ruleset().mode is Mode.ENFORCE
         assert service.reconciler._audit_only is held
+        assert service.intake._in_force.now()[1] is (Mode.AUDIT if held else Mode.ENFORCE)
         await service.close()

@@ -117,7 +117,7 @@ def test_jobs_share_the_seeds_and_add_up() -> None:
     assert {**shared, "cpu_seconds": 0} == {**alone, "cpu_seconds": 0}
     assert (alone["seeds"], alone["steps"]) == (25, 50)
     assert all(alone[count] for count in ("crashes", "notices", "faults", "requests"))
-    assert campaign.PART < 25 / 2, "each job has a part, and another is left"
+    assert campaign.PART < 25 / 2, "too few seeds for three parts"
 
 
 def test_the_readme_has_the_invariants_of_the_code_and_the_page_the_counts() -> None:

@@ -140,6 +140,15 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("days", "state"), [(1, "active"), (99, "expiring-1"), (101, "expired")])
+def test_an_exemption_has_the_state_of_now(
+    run: Run, full: Shelf, monkeypatch: pytest.MonkeyPatch, days: int, state: str
+) -> None:
+    monkeypatch.setattr("guardrails.wiring.SystemClock.now", lambda _: NOW + timedelta(days=days))
+    found = {one["name"]: one for one in run("register", "bypasses", "--kind", "exemption", "--format", "json").json}
+    assert found["fine"]["detail"] == state
+
+
 def test_a_pipe_gets_plain_columns_and_standard_error_the_counts(run: Run, full: Shelf) -> None:
     ran = run("register", "bypasses")
     head, first, *rest = ran.out.splitlines()

@@ -35,7 +35,7 @@ class Retired(NamedTuple):
     phrases: tuple[list[str], ...]
 
     def may_be_in(self, text: str) -> bool:
-        """Tell whether a text has all words of one of the phrases, be it within other words; its case is ignored."""
+        """Tell whether a text has all words of one of the phrases, even inside other words, in any case."""
         text = text.lower()
         return any(all(word in text for word in phrase) for phrase in self.phrases)
 

@@ -21,7 +21,7 @@ GROUP, TOPIC = "rg-exemption-guardrails-events", "evgt-exemption-guardrails"
 MG = "/providers/Microsoft.Management/managementGroups/contoso"
 NAMES = ["on-exemption-written", "on-exemption-deleted", "on-scope-changed"]
 READS = ("list", "show", "get")
-# Written as Python, for a start of Python that imports nothing.
+# The log and the answers are Python literals, so that this script imports nothing but sys.
 FAKE = """#!{python} -IS
 import sys
 said = sys.argv[1:]

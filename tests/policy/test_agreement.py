@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Tally:
         return "\n".join([f"seed {SEED}: {self.judged} judged, {self.unreadable} no exemptions", *rows])
 
 
-@cache
+@lru_cache(maxsize=8)
 def policies_of(ruleset: Ruleset) -> Mapping[str, Policy]:
     """Return the generated policies, by the name of their rule."""
     found = {}

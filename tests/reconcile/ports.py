@@ -82,7 +82,8 @@ class Watched:
             return method  # a read, or what the port is: nobody dies at it
 
         async def call(*args: Any, **more: Any) -> Any:
-            return await watch.run(name, lambda: getattr(self._port, operation)(*args, **more))  # tests replace some
+            now = getattr(self._port, operation)  # not `method`: tests replace operations
+            return await watch.run(name, lambda: now(*args, **more))
 
         setattr(self, operation, call)
         return call

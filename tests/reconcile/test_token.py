@@ -96,7 +96,9 @@ def _all_are_the_same_by_what_is_known(bodies: Iterable[Mapping[str, Any]]) -> N
 
 @pytest.mark.parametrize("rule", all_rules().values(), ids=lambda rule: rule.name)
 def test_it_is_the_same_by_what_was_found_with_the_register(rule: Rule) -> None:
-    _all_are_the_same_by_what_is_known(body_of(case) for case in (*rule.good, *rule.bad, *rule.unclear))
+    bodies = [body_of(case) for case in (*rule.good, *rule.bad, *rule.unclear)]
+    assert bodies
+    _all_are_the_same_by_what_is_known(bodies)
 
 
 def test_it_is_the_same_whatever_the_exemption_says() -> None:

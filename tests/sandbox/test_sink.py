@@ -53,6 +53,14 @@ async def test_teams_takes_a_card(cloud: Cloud, client: Client) -> None:
     assert json.loads(one.body)["attachments"][0]["content"] == CARD
 
 
+def deep(levels: int) -> Any:
+    """Return elements that hold one another, the last of them a wrong one."""
+    found: Any = ["no element"]
+    for _ in range(levels):
+        found = [{"type": "Container", "items": found}]
+    return found
+
+
 @pytest.mark.parametrize(
     ("message", "problem"),
     [
@@ -74,6 +82,26 @@ async def test_cards_must_fit_the_schema(cloud: Cloud, client: Client) -> None:
     bad = {**CARD, "body": [{"type": "TextBlock", "words": "no text property"}]}
     status, text = await post(client.session, cloud.addresses["sink"] + "/teams", json=teams(bad))
     assert (status, text) == (400, 'card schema: body/0: "text" is a required property')
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ([{"type": "TextRunn"}], "card schema: body/0/type: "),
+        (["no element"] * 300, "card schema: body/4: "),
+        ([{"type": "TextBlock", "text": "x", "a\ud800": 1}], "card schema: "),
+        (deep(500), "card schema: "),
+    ],
+    ids=["type", "many", "no Unicode", "deep"],
+)
+async def test_what_is_wrong_with_a_card_is_named_in_few_words(
+    cloud: Cloud, client: Client, body: Any, said: str
+) -> None:
+    status, text = await post(client.session, cloud.addresses["sink"] + "/teams", json=teams({**CARD, "body": body}))
+    assert status == 400
+    assert said in text
+    assert text.count("card schema: ") <= 5
+    assert len(cloud.sink.received) == 1
 
 
 async def test_webhooks_must_be_signed_fresh_and_small(cloud: Cloud, client: Client) -> None:
